@@ -1,0 +1,156 @@
+//! The cache on Redis 7+: for every hub of more than one process.
+//!
+//! One multiplexed connection (RESP3) carries commands and messages. It is made on first use and made again after a
+//! loss. No operation waits longer than [`DEADLINE`], whatever the state of the connection. Each decision is one
+//! atomic command or script over one key, so it holds across processes (and works on a Redis cluster). The time
+//! comes from the hub's clock, never from Redis, because leases and rows in the database are judged by that clock.
+
+mod connection;
+mod messages;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::BoxStream;
+use hub_types::Clock;
+use redis::aio::ConnectionManager;
+use redis::{Cmd, FromRedisValue, Script, ScriptInvocation};
+
+use crate::stamp::{GARBAGE_SLACK, decode, encode, expiry, garbage_after, micros, now_micros};
+use crate::{CacheError, Window};
+
+/// The longest any one operation may take, connecting again included.
+const DEADLINE: Duration = Duration::from_secs(1);
+
+/// The Redis engine. A clone is another handle on the same connection. Use it through [`crate::Cache`].
+#[derive(Clone)]
+pub struct RedisCache(Arc<Parts>);
+
+struct Parts {
+    connection: ConnectionManager,
+    messages: messages::Messages,
+    prefix: String,
+    clock: Clock,
+    admit: Script,
+    claim: Script,
+    lease: Script,
+}
+
+impl RedisCache {
+    pub(crate) fn new(url: &str, prefix: &str, clock: Clock) -> Result<Self, CacheError> {
+        let messages = messages::Messages::default();
+        Ok(Self(Arc::new(Parts {
+            connection: connection::open(url, messages.receiver())?,
+            messages,
+            prefix: prefix.to_owned(),
+            clock,
+            admit: Script::new(include_str!("admit.lua")),
+            claim: Script::new(include_str!("claim.lua")),
+            lease: Script::new(include_str!("lease.lua")),
+        })))
+    }
+
+    pub(crate) async fn ping(&self) -> Result<(), CacheError> {
+        self.ask::<String>(&redis::cmd("PING")).await.map(drop)
+    }
+
+    pub(crate) async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, CacheError> {
+        let stored: Option<Vec<u8>> = self.ask(redis::cmd("GET").arg(self.value_key(key))).await?;
+        Ok(stored.and_then(|stored| decode(stored, self.now())))
+    }
+
+    pub(crate) async fn put(&self, key: &str, value: &[u8], ttl: Duration) -> Result<(), CacheError> {
+        let stored = encode(expiry(self.now(), ttl), value);
+        let mut set = redis::cmd("SET");
+        set.arg(self.value_key(key)).arg(stored).arg("PX").arg(millis(garbage_after(ttl)));
+        self.ask(&set).await
+    }
+
+    pub(crate) async fn delete(&self, key: &str) -> Result<(), CacheError> {
+        self.ask(redis::cmd("DEL").arg(self.value_key(key))).await
+    }
+
+    pub(crate) async fn take(&self, key: &str) -> Result<Option<Vec<u8>>, CacheError> {
+        let stored: Option<Vec<u8>> = self.ask(redis::cmd("GETDEL").arg(self.value_key(key))).await?;
+        Ok(stored.and_then(|stored| decode(stored, self.now())))
+    }
+
+    pub(crate) async fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> Result<bool, CacheError> {
+        let now = self.now();
+        let mut script = self.0.claim.key(self.value_key(key));
+        script.arg(now).arg(encode(expiry(now, ttl), value)).arg(millis(garbage_after(ttl)));
+        self.run(&script).await
+    }
+
+    pub(crate) async fn admit(&self, key: &str, limit: u32, window: Duration) -> Result<Window, CacheError> {
+        let span = micros(window).max(1);
+        let mut script = self.0.admit.key(self.key("w", key));
+        script.arg(self.now()).arg(limit).arg(span).arg(millis(garbage_after(window)));
+        let (allowed, used, reset): (bool, usize, i64) = self.run(&script).await?;
+        Ok(Window::new(allowed, limit, used, reset, span))
+    }
+
+    pub(crate) async fn lease(&self, key: &str, owner: &str, ttl: Duration) -> Result<bool, CacheError> {
+        self.lease_action("take", key, owner, ttl).await
+    }
+
+    pub(crate) async fn renew(&self, key: &str, owner: &str, ttl: Duration) -> Result<bool, CacheError> {
+        self.lease_action("renew", key, owner, ttl).await
+    }
+
+    pub(crate) async fn release(&self, key: &str, owner: &str) -> Result<(), CacheError> {
+        self.lease_action("release", key, owner, GARBAGE_SLACK).await.map(drop)
+    }
+
+    pub(crate) async fn publish(&self, channel: &str, message: &[u8]) -> Result<(), CacheError> {
+        self.ask(redis::cmd("PUBLISH").arg(self.key("c", channel)).arg(message)).await
+    }
+
+    pub(crate) async fn subscribe(&self, channel: &str) -> Result<BoxStream<'static, Vec<u8>>, CacheError> {
+        let subscribing = self.0.messages.subscribe(self.0.connection.clone(), self.key("c", channel));
+        within_deadline(subscribing).await
+    }
+
+    async fn lease_action(&self, action: &str, key: &str, owner: &str, ttl: Duration) -> Result<bool, CacheError> {
+        let now = self.now();
+        let mut script = self.0.lease.key(self.key("l", key));
+        script.arg(action).arg(owner).arg(now);
+        script.arg(encode(expiry(now, ttl), owner.as_bytes())).arg(millis(garbage_after(ttl)));
+        self.run(&script).await
+    }
+
+    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, CacheError> {
+        let mut connection = self.0.connection.clone();
+        within_deadline(async { Ok(command.query_async(&mut connection).await?) }).await
+    }
+
+    async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, CacheError> {
+        let mut connection = self.0.connection.clone();
+        within_deadline(async { Ok(script.invoke_async(&mut connection).await?) }).await
+    }
+
+    fn value_key(&self, key: &str) -> String {
+        self.key("v", key)
+    }
+
+    /// Values, windows, leases and channels live apart, under the hub's prefix.
+    fn key(&self, kind: &str, key: &str) -> String {
+        format!("{}{kind}:{key}", self.0.prefix)
+    }
+
+    fn now(&self) -> i64 {
+        now_micros(&self.0.clock)
+    }
+}
+
+async fn within_deadline<T>(work: impl Future<Output = Result<T, CacheError>>) -> Result<T, CacheError> {
+    tokio::time::timeout(DEADLINE, work).await.unwrap_or(Err(CacheError::Timeout))
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

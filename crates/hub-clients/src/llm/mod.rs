@@ -1,0 +1,114 @@
+//! Language models: what the hub asks of a provider and what it gets back.
+//!
+//! [`LlmProvider`] is the whole seam. A call is made with the caller's own request bytes ([`ChatRequest`]), so that fields
+//! nobody here knows survive, and is answered with the provider's own bytes plus the few facts the hub meters by.
+//! An adapter never retries, never falls over and never blocks without a deadline.
+
+mod error;
+mod event;
+mod fault;
+
+pub mod count;
+pub mod openai;
+pub mod sandbox;
+pub mod sse;
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use hub_types::TokenUsage;
+use serde::{Deserialize, Serialize};
+
+pub use crate::wire::openai::{BadRequest, ChatRequest, Edits, MaxTokensField};
+pub use error::{LlmError, MAX_RETRY_AFTER, TransportError, Wait};
+pub use event::{ChatAnswer, ChatEvent, ChatEventKind, ChatStream, WholeAnswer};
+pub use fault::ProviderFault;
+
+/// One upstream that answers chat requests. Kept as `Arc<dyn LlmProvider>` in the registry of `hub-domain`.
+pub trait LlmProvider: Send + Sync + 'static {
+    /// The operator's name for this upstream (`openai`, `sandbox`, …): metrics label and word on receipts.
+    fn name(&self) -> &str;
+
+    /// The usage log's `service`: `openai`, `claude`, `sandbox`, …
+    fn service(&self) -> &str;
+
+    /// The models the upstream offers now.
+    fn models(&self) -> BoxFuture<'_, Result<Vec<ModelInfo>, LlmError>>;
+
+    /// The most the provider can bill for this call, known before it is made: the hub holds credits for it.
+    ///
+    /// `max_output_default` (tokens per choice) stands in when the caller named no limit; the hub then sends the same
+    /// number as [`ChatCall::max_output`]. Input that nobody can size (files, hosted search) counts as
+    /// [`count::WHOLE_WINDOW`]; a caller who knows the model's context window may lower the bound to it.
+    fn bound(&self, call: &ChatRequest, max_output_default: i64) -> TokenBound;
+
+    /// Makes the call once.
+    ///
+    /// A stream is returned when the provider has answered with a stream; an error event may still be its first item, and
+    /// until the first item has been passed on the hub may try elsewhere. Poll a stream to its end (`None`): that is
+    /// what gives its connection back to the pool. Dropping it closes the connection.
+    fn chat(&self, call: ChatCall) -> BoxFuture<'_, Result<ChatAnswer, LlmError>>;
+
+    /// What to do with a running stream when the caller has gone.
+    fn on_hangup(&self) -> OnHangup;
+
+    /// What to charge for a call whose provider reported no usage (it forgot, was cut off, or its caller hung up): the
+    /// prompt by estimate, and the sums of [`ChatEvent::output`] and [`ChatEvent::reasoning`] that were relayed. The
+    /// receipt must say `counted`.
+    fn counted(&self, call: &ChatRequest, output: count::Estimate, reasoning: count::Estimate) -> TokenUsage {
+        call.estimate_usage(output, reasoning)
+    }
+
+    /// Whether the upstream can be reached and takes our credential; for `hub doctor`.
+    fn ping(&self) -> BoxFuture<'_, Result<(), LlmError>> {
+        Box::pin(async { self.models().await.map(drop) })
+    }
+}
+
+/// One call to be made.
+#[derive(Debug, Clone)]
+pub struct ChatCall {
+    /// What the caller sent.
+    pub request: ChatRequest,
+    /// The model's name at this upstream.
+    pub upstream_model: String,
+    /// Most completion tokens per choice, written into the body; the caller's own limit stays when it is smaller.
+    pub max_output: Option<i64>,
+    /// The hub's id of the request; sent along so that both sides' logs can be matched.
+    pub request_id: String,
+}
+
+/// A model as its provider lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelInfo {
+    /// The provider's name of the model.
+    pub id: String,
+    /// When it was made, in seconds since 1970; 0 when the provider does not say.
+    #[serde(default)]
+    pub created: i64,
+    /// Whose it is, in the provider's words.
+    #[serde(default)]
+    pub owned_by: String,
+}
+
+/// An upper bound in tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenBound {
+    /// Prompt tokens, of any class.
+    pub input: i64,
+    /// Completion tokens, visible and hidden, of all choices together.
+    pub output: i64,
+}
+
+/// What becomes of a running stream when its caller hangs up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnHangup {
+    /// Stop at once: the provider bills only what it has produced, and the hub knows how much that is.
+    Cancel,
+    /// Keep reading for at most `limit`, because usage comes only in the last chunk and the provider may bill what it
+    /// has generated whether or not anybody reads it.
+    Drain {
+        /// How long to go on reading.
+        limit: Duration,
+    },
+}

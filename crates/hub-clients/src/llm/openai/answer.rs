@@ -1,0 +1,30 @@
+//! A whole answer: one JSON document, handed on untouched.
+
+use bytes::Bytes;
+
+use super::fault::Reject;
+use crate::llm::{LlmError, WholeAnswer};
+use crate::wire::openai::Completion;
+
+/// Reads the facts out of an answer with status 200; such an answer may still be an error.
+pub(super) fn read(body: Bytes, upstream_id: Option<String>, reject: Reject<'_>) -> Result<WholeAnswer, LlmError> {
+    let completion: Completion<'_> =
+        serde_json::from_slice(&body).map_err(|_| LlmError::Protocol("a JSON answer was expected"))?;
+    if completion.error.is_some_and(|error| error.get() != "null") {
+        return Err(reject.answer(&body));
+    }
+    let usage = completion.usage();
+    let Some(mut choices) = completion.choices else {
+        return Err(LlmError::Protocol("an answer without choices"));
+    };
+    choices.text.truncate(choices.first_text_len);
+    Ok(WholeAnswer {
+        text: choices.text,
+        usage,
+        output: choices.output,
+        reasoning: choices.reasoning,
+        finish: choices.finish,
+        upstream_id,
+        body,
+    })
+}

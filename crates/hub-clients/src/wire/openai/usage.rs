@@ -1,0 +1,111 @@
+//! `usage` of an OpenAI-shaped answer, turned into classes that do not overlap.
+
+use hub_types::TokenUsage;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// More tokens than any call can have; a report above it is nonsense and counts as none.
+const ABSURD: i64 = 1_000_000_000;
+
+#[derive(Deserialize)]
+struct WireUsage {
+    prompt_tokens: Option<i64>,
+    completion_tokens: Option<i64>,
+    total_tokens: Option<i64>,
+    prompt_tokens_details: Option<PromptDetails>,
+    completion_tokens_details: Option<CompletionDetails>,
+    /// How one vendor names its cached tokens.
+    prompt_cache_hit_tokens: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct PromptDetails {
+    cached_tokens: Option<i64>,
+    cache_write_tokens: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct CompletionDetails {
+    reasoning_tokens: Option<i64>,
+}
+
+/// Reads a `usage` object. `None` for null, for a shape we do not know, and for numbers that cannot be true.
+///
+/// `prompt_tokens` includes cached and cache-written tokens and `completion_tokens` includes reasoning (providers.md §1.2).
+/// A server whose `total_tokens` shows that it counts reasoning beside the completion is believed.
+pub(crate) fn read(raw: Option<&RawValue>) -> Option<TokenUsage> {
+    let raw = raw?.get();
+    if raw == "null" {
+        return None;
+    }
+    let usage: WireUsage = serde_json::from_str(raw).ok()?;
+    let (prompt, completion) = match (usage.prompt_tokens, usage.completion_tokens) {
+        (None, None) => return None,
+        (prompt, completion) => (prompt.unwrap_or(0), completion.unwrap_or(0)),
+    };
+    let details = usage.prompt_tokens_details.as_ref();
+    let cached = details.and_then(|d| d.cached_tokens).or(usage.prompt_cache_hit_tokens).unwrap_or(0);
+    let written = details.and_then(|d| d.cache_write_tokens).unwrap_or(0);
+    let reasoning = usage.completion_tokens_details.and_then(|d| d.reasoning_tokens).unwrap_or(0);
+    if [prompt, completion, cached, written, reasoning].iter().any(|n| !(0..=ABSURD).contains(n)) {
+        return None;
+    }
+    let cache_read = cached.min(prompt);
+    let cache_write = written.min(prompt - cache_read);
+    let beside = reasoning > completion || usage.total_tokens == Some(prompt + completion + reasoning);
+    Some(TokenUsage {
+        input: prompt - cache_read - cache_write,
+        cache_read,
+        cache_write,
+        output: if beside { completion } else { completion - reasoning },
+        reasoning,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(text: &str) -> Option<TokenUsage> {
+        read(Some(serde_json::from_str(text).unwrap()))
+    }
+
+    #[test]
+    fn totals_become_classes_that_do_not_overlap() {
+        let usage = read_text(
+            r#"{"prompt_tokens":20,"completion_tokens":12,"total_tokens":32,
+                "prompt_tokens_details":{"cached_tokens":5,"cache_write_tokens":4,"audio_tokens":0},
+                "completion_tokens_details":{"reasoning_tokens":8,"text_tokens":4}}"#,
+        );
+        let expected = TokenUsage { input: 11, cache_read: 5, cache_write: 4, output: 4, reasoning: 8 };
+        assert_eq!(usage, Some(expected));
+        assert_eq!((expected.prompt(), expected.completion(), expected.total()), (20, 12, 32));
+    }
+
+    #[test]
+    fn reasoning_counted_beside_the_completion_is_added_once() {
+        let usage = read_text(
+            r#"{"prompt_tokens":10,"completion_tokens":3,"total_tokens":53,"completion_tokens_details":{"reasoning_tokens":40}}"#,
+        );
+        assert_eq!(usage.map(|u| (u.output, u.reasoning, u.total())), Some((3, 40, 53)));
+    }
+
+    #[test]
+    fn details_are_optional_and_nonsense_is_no_report() {
+        assert_eq!(
+            read_text(r#"{"prompt_tokens":7,"prompt_tokens_details":null,"prompt_cache_hit_tokens":9}"#),
+            Some(TokenUsage { cache_read: 7, ..TokenUsage::default() })
+        );
+        for nonsense in [
+            "null",
+            "{}",
+            "[]",
+            "\"3\"",
+            r#"{"prompt_tokens":-1}"#,
+            r#"{"prompt_tokens":1.5}"#,
+            r#"{"completion_tokens":9000000000000000000}"#,
+        ] {
+            assert_eq!(read_text(nonsense), None, "{nonsense}");
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! `/api/admin`: one file per endpoint.
+
+mod ledger;
+
+use std::sync::Arc;
+
+use hub_domain::Hub;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(crate) fn router() -> OpenApiRouter<Arc<Hub>> {
+    OpenApiRouter::new().routes(routes!(ledger::verify))
+}

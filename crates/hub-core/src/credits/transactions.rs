@@ -1,0 +1,112 @@
+//! `GET /api/credits/transactions`: an account's history, newest first.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use hub_domain::Hub;
+use hub_domain::credits::{self, HistoryQuery, Kind, Transaction};
+use hub_types::{Credits, HoldId, Timestamp, TransactionId, UserId};
+use hub_web::{ApiError, Authenticated, Cursor, Json, PageQuery, Query};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::errors;
+
+/// Which rows.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+pub(crate) struct TransactionsQuery {
+    /// Somebody else's account; needs `credits:read_any`.
+    user_id: Option<UserId>,
+    /// Only this kind: `purchase`, `promo`, `grant`, `usage`, `refund`, `adjustment`, `expiry` or `chargeback`.
+    kind: Option<String>,
+}
+
+/// One row of an account's history.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TransactionView {
+    /// Its id.
+    id: TransactionId,
+    /// Negative for what was taken.
+    amount: Credits,
+    /// `debit` or `credit`.
+    #[serde(rename = "type")]
+    direction: &'static str,
+    /// Why money moved, as a word.
+    kind: String,
+    /// Why, in the words of who moved it.
+    reason: String,
+    /// Balance right after it.
+    balance_after: Credits,
+    /// The receipt that explains it, if it paid for a call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt_id: Option<HoldId>,
+    /// Free data.
+    #[schema(value_type = Object)]
+    metadata: Value,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+}
+
+impl From<Transaction> for TransactionView {
+    fn from(row: Transaction) -> Self {
+        Self {
+            id: row.id,
+            amount: row.amount,
+            direction: if row.amount.is_positive() { "credit" } else { "debit" },
+            kind: row.kind,
+            reason: row.reason,
+            balance_after: row.balance_after,
+            receipt_id: row.hold,
+            metadata: row.metadata,
+            created_at: row.created_at,
+        }
+    }
+}
+
+/// A page of history.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TransactionsView {
+    /// The rows, newest first.
+    transactions: Vec<TransactionView>,
+    /// Rows in all.
+    total: i64,
+    /// True when older rows follow.
+    has_more: bool,
+    /// Where they follow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<Cursor>,
+}
+
+/// The caller's history, or somebody else's.
+#[utoipa::path(get, path = "/api/credits/transactions", tag = "credits", params(PageQuery, TransactionsQuery),
+    responses((status = 200, body = TransactionsView)))]
+pub(crate) async fn transactions(
+    State(hub): State<Arc<Hub>>,
+    Authenticated(caller): Authenticated,
+    page: PageQuery,
+    Query(query): Query<TransactionsQuery>,
+) -> Result<Json<TransactionsView>, ApiError> {
+    let kind = match query.kind.as_deref() {
+        None => None,
+        Some(word) => Some(Kind::from_word(word).ok_or_else(|| ApiError::validation("kind", "is not a kind of transaction"))?),
+    };
+    let asked = HistoryQuery {
+        user: query.user_id,
+        kind,
+        limit: i64::from(page.limit),
+        before_version: page.after::<i64>()?,
+        offset: i64::try_from(page.offset.unwrap_or(0)).unwrap_or(i64::MAX),
+    };
+    let history = credits::history(&hub, &caller, &asked).await.map_err(errors::credits)?;
+    let last = history.rows.last().filter(|_| history.has_more);
+    let next_cursor = last.map(|row| Cursor::encode(&row.version)).transpose()?;
+    let (total, has_more) = (history.total, history.has_more);
+    let transactions = history.rows.into_iter().map(TransactionView::from).collect();
+    Ok(Json(TransactionsView { transactions, total, has_more, next_cursor }))
+}

@@ -1,0 +1,217 @@
+//! What the database says about one credential: a picture that lives in the cache for a moment.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use hub_store::users::User;
+use hub_store::{StoreError, Tx, keys, roles, sessions, users};
+use hub_types::{ApiKeyId, Caller, Credential, Email, Permission, RateTier, SessionId, Timestamp, UserId};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::Hub;
+
+/// How long a picture may be used. With the time to look it up again, a change acts within two seconds at the latest.
+const LIFE: Duration = Duration::from_millis(1500);
+/// The use of a key is noted at most once in this time.
+const TOUCH_EVERY: chrono::Duration = chrono::Duration::minutes(1);
+/// Sessions whose pictures are thrown away when a user changes; as many as a user can have.
+const MOST_SESSIONS: i64 = 1000;
+
+/// What a credential points at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// A session.
+    Session(SessionId),
+    /// A key, by the hash of what was sent.
+    KeyHash(Vec<u8>),
+    /// A key, by its id.
+    Key(ApiKeyId),
+}
+
+impl Door {
+    fn cache_key(&self) -> String {
+        match self {
+            Self::Session(id) => format!("principal:session:{id}"),
+            Self::KeyHash(hash) => format!("principal:key:{}", hex::encode(hash)),
+            Self::Key(id) => format!("principal:key-id:{id}"),
+        }
+    }
+}
+
+/// The picture.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Principal {
+    pub(super) user: UserId,
+    email: Email,
+    name: String,
+    roles: Vec<String>,
+    permissions: Vec<String>,
+    verified: bool,
+    pub(super) auth_version: i64,
+    pub(super) usable: bool,
+    pub(super) until: Option<Timestamp>,
+    credential: Held,
+    models: Vec<String>,
+    networks: Vec<IpNet>,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+enum Held {
+    Session(SessionId),
+    Key(ApiKeyId),
+}
+
+impl Principal {
+    /// True where the key's address list allows this one. An unknown address fits no list.
+    pub(super) fn admits_from(&self, address: Option<IpAddr>) -> bool {
+        let listed = |address: IpAddr| self.networks.iter().any(|network| network.contains(&address.to_canonical()));
+        self.networks.is_empty() || address.is_some_and(listed)
+    }
+
+    pub(super) fn into_caller(self, address: Option<IpAddr>) -> Caller {
+        Caller {
+            user: self.user,
+            email: self.email,
+            name: self.name,
+            tier: RateTier::of(self.roles.iter().map(String::as_str)),
+            roles: self.roles,
+            permissions: self.permissions,
+            verified: self.verified,
+            credential: match self.credential {
+                Held::Session(id) => Credential::Session(id),
+                Held::Key(id) => Credential::ApiKey(id),
+            },
+            models: self.models,
+            address,
+        }
+    }
+}
+
+/// The picture from the cache, else from the database. `None`: there is no such live credential.
+pub(super) async fn find(hub: &Hub, door: &Door) -> Result<Option<Principal>, StoreError> {
+    match hub.cache.get_json(&door.cache_key()).await {
+        Ok(Some(principal)) => return Ok(Some(principal)),
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "the cache is gone, credentials are checked in the database"),
+    }
+    load(hub, door).await
+}
+
+/// The picture from the database, put into the cache.
+pub(super) async fn load(hub: &Hub, door: &Door) -> Result<Option<Principal>, StoreError> {
+    let mut tx = hub.store.read().await?;
+    let found = match door {
+        Door::Session(id) => from_session(&mut tx, *id).await?,
+        Door::KeyHash(hash) => {
+            let key = keys::by_hash(&mut tx, hash).await?;
+            from_key(hub, &mut tx, key).await?
+        }
+        Door::Key(id) => {
+            let key = keys::by_id(&mut tx, *id).await?;
+            from_key(hub, &mut tx, key).await?
+        }
+    };
+    if let Some(principal) = &found {
+        // Best effort: without a cache the next request reads the database again.
+        let _ = hub.cache.put_json(&door.cache_key(), principal, LIFE).await;
+    }
+    Ok(found)
+}
+
+/// Everything a user can come in by, for `forget`.
+pub(crate) async fn doors_of(hub: &Hub, tx: &mut Tx, user: UserId) -> Result<Vec<Door>, StoreError> {
+    let live = sessions::live_of(tx, user, hub.clock.now(), MOST_SESSIONS).await?;
+    let hashes = keys::live_hashes(tx, user).await?;
+    Ok(live.into_iter().map(|session| Door::Session(session.id)).chain(hashes.into_iter().map(Door::KeyHash)).collect())
+}
+
+/// Throws pictures away, after the change was committed. What fails here runs out by itself.
+pub(crate) async fn forget(hub: &Hub, doors: Vec<Door>) {
+    for door in doors {
+        if let Err(error) = hub.cache.delete(&door.cache_key()).await {
+            tracing::warn!(%error, "a cached credential could not be thrown away; it runs out by itself");
+            return;
+        }
+    }
+}
+
+async fn from_session(tx: &mut Tx, id: SessionId) -> Result<Option<Principal>, StoreError> {
+    let Some(session) = sessions::by_id(tx, id).await?.filter(|session| session.revoked_at.is_none()) else {
+        return Ok(None);
+    };
+    let Some(user) = users::by_id(tx, session.user_id).await? else { return Ok(None) };
+    let mut principal = of_user(tx, user, Held::Session(id)).await?;
+    principal.until = Some(session.idle_expires_at.min(session.expires_at));
+    Ok(Some(principal))
+}
+
+async fn from_key(hub: &Hub, tx: &mut Tx, key: Option<keys::ApiKey>) -> Result<Option<Principal>, StoreError> {
+    let Some(key) = key.filter(|key| key.revoked_at.is_none()) else { return Ok(None) };
+    let Some(user) = users::by_id(tx, key.user).await? else { return Ok(None) };
+    let mut principal = of_user(tx, user, Held::Key(key.id)).await?;
+    principal.permissions.retain(|permission| key_may(permission, &key.scopes));
+    principal.until = key.expires_at;
+    principal.models = key.models;
+    let networks: Result<Vec<IpNet>, _> = key.addresses.iter().map(|network| network.parse()).collect();
+    principal.networks = networks.map_err(|_| StoreError::Corrupt("the address list of a key"))?;
+    note_use(hub, key.id, key.last_used_at);
+    Ok(Some(principal))
+}
+
+async fn of_user(tx: &mut Tx, user: User, credential: Held) -> Result<Principal, StoreError> {
+    Ok(Principal {
+        user: user.id,
+        roles: roles::names_of(tx, user.id).await?,
+        permissions: roles::permissions_of(tx, user.id).await?,
+        verified: user.verified,
+        auth_version: user.auth_version,
+        usable: user.is_usable(),
+        until: None,
+        credential,
+        models: Vec::new(),
+        networks: Vec::new(),
+        email: user.email,
+        name: user.name,
+    })
+}
+
+/// A key holds what its owner holds now, narrowed to its scopes; never the power over keys, or a leaked one could renew itself.
+fn key_may(permission: &str, scopes: &[String]) -> bool {
+    let about_keys = permission.split(':').next() == Some(Permission::KeysRead.resource());
+    !about_keys && (scopes.is_empty() || scopes.iter().any(|scope| scope == permission))
+}
+
+/// Runs beside the request, so that a use never waits for a write.
+fn note_use(hub: &Hub, key: ApiKeyId, last: Option<Timestamp>) {
+    let now = hub.clock.now();
+    let not_since = now - TOUCH_EVERY;
+    if last.is_some_and(|last| last >= not_since) {
+        return;
+    }
+    let store = hub.store.clone();
+    hub.tasks.spawn(async move {
+        let noted = async {
+            let mut tx = store.write().await?;
+            keys::touch(&mut tx, key, now, not_since).await?;
+            tx.commit().await
+        };
+        if let Err(error) = noted.await {
+            tracing::warn!(%error, "the use of a key could not be noted");
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::key_may;
+
+    #[test]
+    fn a_key_never_has_power_over_keys() {
+        assert!(key_may("inference:create", &[]));
+        assert!(!key_may("keys:create", &[]));
+        assert!(!key_may("keys:create", &["keys:create".to_owned()]));
+        assert!(!key_may("credits:read", &["inference:create".to_owned()]));
+        assert!(key_may("credits:read", &["credits:read".to_owned()]));
+    }
+}

@@ -1,0 +1,132 @@
+//! The audit trail: who did what to whom. Rows are written in the transaction of the change they tell about, so neither exists
+//! without the other. They never hold a password, token, code or key.
+
+use hub_store::audit::Entry;
+use hub_store::{StoreError, Tx};
+use hub_types::{AuditId, Caller, Credential, Email, UserId};
+use serde_json::{Value, json};
+
+use crate::{Hub, Origin};
+
+/// Longest text of one field, in characters.
+const LONGEST: usize = 300;
+
+/// Something that happened, such as `auth.login` or `key.created`.
+#[derive(Debug, Clone)]
+pub struct Event {
+    action: &'static str,
+    failed: bool,
+    actor: Option<UserId>,
+    actor_email: String,
+    target_kind: &'static str,
+    target_id: String,
+    user: Option<UserId>,
+    details: Value,
+}
+
+impl Event {
+    /// An event that succeeded, by nobody known, about nothing in particular.
+    pub fn new(action: &'static str) -> Self {
+        Self {
+            action,
+            failed: false,
+            actor: None,
+            actor_email: String::new(),
+            target_kind: "",
+            target_id: String::new(),
+            user: None,
+            details: json!({}),
+        }
+    }
+
+    /// Done by this caller. The command line acts for no account.
+    pub fn by(mut self, caller: &Caller) -> Self {
+        self.actor = (caller.credential != Credential::Operator).then_some(caller.user);
+        caller.email.as_str().clone_into(&mut self.actor_email);
+        self
+    }
+
+    /// Done by this user, where there is no caller yet (sign-in, reset).
+    pub fn by_user(mut self, user: UserId, email: &Email) -> Self {
+        self.actor = Some(user);
+        self.tried_as(email)
+    }
+
+    /// Tried under this address by somebody who could not prove it.
+    pub fn tried_as(mut self, email: &Email) -> Self {
+        email.as_str().clone_into(&mut self.actor_email);
+        self
+    }
+
+    /// It did not succeed.
+    pub fn failed(mut self) -> Self {
+        self.failed = true;
+        self
+    }
+
+    /// What it was done to: `user`, `session`, `key`, …
+    pub fn on(mut self, kind: &'static str, id: &str) -> Self {
+        self.target_kind = kind;
+        id.clone_into(&mut self.target_id);
+        self
+    }
+
+    /// Whose account it concerns; that user may read the row.
+    pub fn about(mut self, user: UserId) -> Self {
+        self.user = Some(user);
+        self
+    }
+
+    /// More facts; no secrets.
+    pub fn details(mut self, details: Value) -> Self {
+        self.details = details;
+        self
+    }
+}
+
+/// Appends the event to the trail.
+pub async fn record(hub: &Hub, tx: &mut Tx, origin: &Origin, event: Event) -> Result<(), StoreError> {
+    let entry = Entry {
+        id: AuditId::new(&hub.clock),
+        at: hub.clock.now(),
+        action: event.action.to_owned(),
+        outcome: if event.failed { "failed" } else { "ok" }.to_owned(),
+        actor: event.actor,
+        actor_email: clean(&event.actor_email),
+        target_kind: event.target_kind.to_owned(),
+        target_id: clean(&event.target_id),
+        user: event.user,
+        address: clean(&origin.address),
+        user_agent: clean(&origin.user_agent),
+        request_id: clean(&origin.request_id),
+        details: event.details,
+    };
+    hub_store::audit::insert(tx, &entry).await
+}
+
+/// Cuts a text from outside and writes control characters out as `\u{a}`, so that it cannot forge lines or colours where it
+/// is shown (ASVS 16.4.1).
+pub(crate) fn clean(text: &str) -> String {
+    let mut cleaned = String::with_capacity(text.len().min(LONGEST));
+    for character in text.chars().take(LONGEST) {
+        // Bidirectional overrides reorder what is shown; they are as bad as control characters.
+        if character.is_control() || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+            cleaned.extend(character.escape_unicode());
+        } else {
+            cleaned.push(character);
+        }
+    }
+    cleaned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_breaks_and_colours_are_written_out() {
+        assert_eq!(clean("curl\r\nroot ok\u{1b}[31m"), "curl\\u{d}\\u{a}root ok\\u{1b}[31m");
+        assert_eq!(clean("\u{202e}evil"), "\\u{202e}evil");
+        assert_eq!(clean(&"ä".repeat(400)).chars().count(), 300);
+    }
+}

@@ -1,0 +1,42 @@
+//! Why a rule about credits says no.
+
+use hub_store::StoreError;
+use hub_types::Credits;
+
+use crate::rbac::Denied;
+
+/// The refusals of balance, history, deduct and grant.
+#[derive(Debug, thiserror::Error)]
+pub enum CreditsError {
+    /// The caller lacks the permission.
+    #[error("the caller may not do this")]
+    Denied(#[from] Denied),
+    /// No such account or receipt, or not the caller's.
+    #[error("not found")]
+    NotFound,
+    /// The account cannot pay.
+    #[error("not enough credits")]
+    Insufficient {
+        /// What was asked.
+        needed: Credits,
+        /// What could be spent.
+        spendable: Credits,
+    },
+    /// The account is frozen or closed.
+    #[error("the account is not active")]
+    Frozen,
+    /// A field is out of bounds.
+    #[error("{field}: {message}")]
+    Invalid {
+        /// Which field.
+        field: &'static str,
+        /// What is allowed.
+        message: &'static str,
+    },
+    /// The key was used with another request.
+    #[error("the idempotency key was used with another request")]
+    KeyReused,
+    /// The database failed.
+    #[error("the database failed")]
+    Store(#[from] StoreError),
+}

@@ -1,0 +1,85 @@
+//! Setting credits aside before a call, and renewing the lease while it runs.
+
+use hub_store::holds::{self, NewHold};
+use hub_store::{StoreError, accounts};
+use hub_types::{Credits, HoldId, TokenUsage};
+use serde::{Deserialize, Serialize};
+
+use crate::Hub;
+use crate::pricing::UnitPrices;
+
+/// Everything needed to write the receipt of a call whose process died; stored on the hold.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Checkpoint {
+    /// The route called.
+    pub route: String,
+    /// Model as sent to the provider.
+    pub upstream_model: String,
+    /// The pinned unit prices.
+    pub unit_prices: UnitPrices,
+    /// Tokens known to be consumed so far.
+    pub usage: TokenUsage,
+    /// Attempts made so far.
+    pub attempts: i32,
+}
+
+/// Why nothing could be set aside.
+#[derive(Debug, thiserror::Error)]
+pub enum HoldError {
+    /// The account cannot pay for it.
+    #[error("not enough credits")]
+    Insufficient(Shortfall),
+    /// The account is frozen or closed.
+    #[error("the account is not active")]
+    Frozen,
+    /// The user has no account.
+    #[error("no credit account")]
+    NoAccount,
+    /// The database failed. Paid calls are refused then, never free.
+    #[error("the database failed")]
+    Store(#[from] StoreError),
+}
+
+/// The numbers of a 402.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shortfall {
+    /// What the call may cost at most.
+    pub needed: Credits,
+    /// What could be spent when it was tried.
+    pub spendable: Credits,
+    /// Promised to other running calls; they give back what they do not use.
+    pub held: Credits,
+}
+
+/// Sets the amount aside. The guard is in the statement: two calls can never promise the same credit.
+pub async fn hold(hub: &Hub, hold: &NewHold) -> Result<(), HoldError> {
+    let mut tx = hub.store.write().await?;
+    if holds::open(&mut tx, hold).await? {
+        tx.commit().await?;
+        return Ok(());
+    }
+    // Nothing was changed; the account is read for the words of the refusal.
+    let account = accounts::get(&mut tx, hold.user).await?;
+    tx.rollback().await?;
+    match account {
+        None => Err(HoldError::NoAccount),
+        Some(account) if account.status != "active" => Err(HoldError::Frozen),
+        Some(account) => Err(HoldError::Insufficient(Shortfall {
+            needed: hold.amount,
+            spendable: account.spendable(),
+            held: account.held,
+        })),
+    }
+}
+
+/// Renews the lease and notes what was consumed so far. `false`: the hold is lost, the call must stop.
+pub async fn checkpoint(hub: &Hub, id: HoldId, data: &Checkpoint) -> Result<bool, StoreError> {
+    let accrued = data.unit_prices.cost(&data.usage).map_or(Credits::ZERO, |cost| cost.amount);
+    let until = hub.clock.now() + hub.settings.credits.lease();
+    let json = serde_json::to_value(data).map_err(|_| StoreError::Corrupt("a checkpoint"))?;
+    let mut tx = hub.store.write().await?;
+    let ours = holds::checkpoint(&mut tx, id, &hub.instance, accrued, &json, until).await?;
+    tx.commit().await?;
+    Ok(ours)
+}

@@ -1,0 +1,253 @@
+//! Ending a call: charge, receipt and usage row in one transaction.
+
+use hub_store::holds::{self, End, Hold};
+use hub_store::ledger::{Kind, Posting};
+use hub_store::receipts::{self, Receipt};
+use hub_store::usage::{self, UsageRow};
+use hub_store::{StoreError, Tx};
+use hub_types::{Credits, HoldId, Timestamp, TokenUsage, TransactionId, UsageId, UsageSource};
+use serde_json::{Value, json};
+
+use crate::Hub;
+use crate::pricing::UnitPrices;
+
+/// How a call ended, for receipt and usage row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The provider finished.
+    Completed,
+    /// The caller hung up.
+    Cancelled,
+    /// The provider failed.
+    Failed,
+    /// The process died; the sweeper settled.
+    Expired,
+}
+
+impl Outcome {
+    /// The word stored and shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// What a finished call consumed.
+#[derive(Debug, Clone)]
+pub struct Charge {
+    /// Its hold.
+    pub hold: HoldId,
+    /// The route called.
+    pub route: String,
+    /// Model as sent to the provider.
+    pub upstream_model: String,
+    /// The provider's own id of the call.
+    pub upstream_id: Option<String>,
+    /// The pinned unit prices.
+    pub units: UnitPrices,
+    /// Tokens by class.
+    pub usage: TokenUsage,
+    /// Who counted them.
+    pub source: UsageSource,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Attempts: `[{provider, outcome, milliseconds}]`.
+    pub attempts: Value,
+    /// Number of attempts.
+    pub attempt_count: i32,
+    /// From request to end.
+    pub latency_ms: i64,
+    /// From request to the first byte of the answer.
+    pub first_token_ms: Option<i64>,
+}
+
+/// A charge that happened.
+#[derive(Debug, Clone, Copy)]
+pub struct Settled {
+    /// The receipt.
+    pub receipt: HoldId,
+    /// What was charged.
+    pub amount: Credits,
+    /// Balance right after it; `None` when nothing was charged.
+    pub balance: Option<Credits>,
+}
+
+/// Charges a call and gives the rest of its hold back. Repeated calls change nothing. A hold the sweeper took meanwhile is
+/// settled late: only what is still owed, out of what is spendable.
+pub async fn settle(hub: &Hub, charge: &Charge) -> Result<Settled, StoreError> {
+    let mut tx = hub.store.write().await?;
+    let Some(hold) = holds::get(&mut tx, charge.hold).await? else {
+        return Err(StoreError::Corrupt("a settle without a hold"));
+    };
+    let now = hub.clock.now();
+    let owed = Owed::of(charge, &hold);
+    let settled = match hold.status.as_str() {
+        "held" => settle_open(hub, &mut tx, &hold, charge, owed, End::Settled, now).await?,
+        "expired" => settle_late(hub, &mut tx, &hold, charge, owed, now).await?,
+        _ => Some(Settled { receipt: hold.id, amount: hold.settled.unwrap_or_default(), balance: None }),
+    };
+    let Some(settled) = settled else {
+        // Somebody resolved the hold between the read and the guarded statement. One more look tells how.
+        tx.rollback().await?;
+        let mut tx = hub.store.read().await?;
+        let hold = holds::get(&mut tx, charge.hold).await?.ok_or(StoreError::Corrupt("a settle without a hold"))?;
+        return Ok(Settled { receipt: hold.id, amount: hold.settled.unwrap_or_default(), balance: None });
+    };
+    tx.commit().await?;
+    Ok(settled)
+}
+
+/// Gives a whole hold back: the call cost nothing. Leaves a usage row, and a receipt of nothing. Repeated calls change nothing.
+pub async fn void(hub: &Hub, charge: &Charge) -> Result<(), StoreError> {
+    let nothing = Charge { usage: TokenUsage::default(), source: UsageSource::None, ..charge.clone() };
+    let mut tx = hub.store.write().await?;
+    let Some(hold) = holds::get(&mut tx, charge.hold).await? else { return Ok(()) };
+    if hold.status == "held" {
+        let now = hub.clock.now();
+        if settle_open(hub, &mut tx, &hold, &nothing, Owed::NOTHING, End::Voided, now).await?.is_some() {
+            tx.commit().await?;
+        }
+    }
+    Ok(())
+}
+
+/// What a call owes: its cost, capped by the hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Owed {
+    exact_pico: i64,
+    amount: Credits,
+    uncollected: Credits,
+}
+
+impl Owed {
+    pub(super) const NOTHING: Self = Self { exact_pico: 0, amount: Credits::ZERO, uncollected: Credits::ZERO };
+
+    pub(super) fn of(charge: &Charge, hold: &Hold) -> Self {
+        // A cost out of range can only come from absurd usage numbers of a provider: charge the hold, the bound that was agreed.
+        let (exact_pico, cost) =
+            charge.units.cost(&charge.usage).map_or((i64::MAX, hold.amount), |cost| (cost.exact_pico, cost.amount));
+        let amount = cost.min(hold.amount);
+        Self { exact_pico, amount, uncollected: cost.checked_sub(amount).unwrap_or_default() }
+    }
+}
+
+/// Resolves an open hold. `None`: it was not open any more, roll back.
+pub(super) async fn settle_open(
+    hub: &Hub,
+    tx: &mut Tx,
+    hold: &Hold,
+    charge: &Charge,
+    owed: Owed,
+    end: End,
+    now: Timestamp,
+) -> Result<Option<Settled>, StoreError> {
+    let mut settled = Settled { receipt: hold.id, amount: owed.amount, balance: None };
+    let mut transaction = None;
+    if owed.amount.is_positive() {
+        let posting = posting(hub, hold, "settle", owed.amount, now);
+        let Some(row) = holds::settle(tx, hold.id, end, &posting).await? else { return Ok(None) };
+        settled.balance = Some(row.balance_after);
+        transaction = Some(row.id);
+    } else if !holds::release(tx, hold.id, hold.user, end, now).await? {
+        return Ok(None);
+    }
+    write_down(tx, hold, charge, owed, transaction, now).await?;
+    Ok(Some(settled))
+}
+
+async fn settle_late(
+    hub: &Hub,
+    tx: &mut Tx,
+    hold: &Hold,
+    charge: &Charge,
+    owed: Owed,
+    now: Timestamp,
+) -> Result<Option<Settled>, StoreError> {
+    let already = hold.settled.unwrap_or_default();
+    let missing = owed.amount.checked_sub(already).unwrap_or_default();
+    if !missing.is_positive() {
+        return Ok(Some(Settled { receipt: hold.id, amount: already, balance: None }));
+    }
+    let posting = posting(hub, hold, "settle-late", missing, now);
+    let Some(row) = holds::settle_late(tx, hold.id, &posting).await? else { return Ok(None) };
+    write_down(tx, hold, charge, owed, Some(row.id), now).await?;
+    Ok(Some(Settled { receipt: hold.id, amount: owed.amount, balance: Some(row.balance_after) }))
+}
+
+fn posting(hub: &Hub, hold: &Hold, verb: &str, amount: Credits, now: Timestamp) -> Posting {
+    Posting {
+        id: TransactionId::new(&hub.clock),
+        user: hold.user,
+        kind: Kind::Usage,
+        amount: -amount,
+        key: format!("{verb}:{}", hold.id),
+        request_hash: None,
+        hold: Some(hold.id),
+        actor: None,
+        reason: format!("{}:{}", hold.kind, hold.model).chars().take(200).collect(),
+        metadata: json!({ "receiptId": hold.id, "requestId": hold.request_id, "model": hold.model }),
+        at: now,
+    }
+}
+
+async fn write_down(
+    tx: &mut Tx,
+    hold: &Hold,
+    charge: &Charge,
+    owed: Owed,
+    transaction: Option<TransactionId>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let unit_prices = serde_json::to_value(&charge.units).map_err(|_| StoreError::Corrupt("unit prices"))?;
+    let receipt = Receipt {
+        id: hold.id,
+        user: hold.user,
+        transaction,
+        api_key: hold.api_key,
+        request_id: hold.request_id.clone(),
+        route: charge.route.clone(),
+        service: hold.service.clone(),
+        provider: hold.provider.clone(),
+        model: hold.model.clone(),
+        upstream_model: charge.upstream_model.clone(),
+        upstream_id: charge.upstream_id.clone(),
+        price: hold.price,
+        unit_prices,
+        usage: charge.usage,
+        usage_source: charge.source.as_str().to_owned(),
+        exact_pico: owed.exact_pico,
+        amount: owed.amount,
+        uncollected: owed.uncollected,
+        held: hold.amount,
+        outcome: charge.outcome.as_str().to_owned(),
+        attempts: charge.attempts.clone(),
+        created_at: now,
+    };
+    receipts::put(tx, &receipt).await?;
+    let row = UsageRow {
+        id: UsageId(hold.id.0),
+        at: hold.created_at,
+        user: hold.user,
+        api_key: hold.api_key,
+        request_id: hold.request_id.clone(),
+        hold: Some(hold.id),
+        kind: hold.kind.clone(),
+        route: charge.route.clone(),
+        service: hold.service.clone(),
+        provider: hold.provider.clone(),
+        model: hold.model.clone(),
+        usage: charge.usage,
+        usage_source: charge.source.as_str().to_owned(),
+        credits: owed.amount,
+        status: charge.outcome.as_str().to_owned(),
+        attempts: charge.attempt_count,
+        latency_ms: charge.latency_ms,
+        first_token_ms: charge.first_token_ms,
+        metadata: json!({}),
+    };
+    usage::put(tx, &row).await
+}

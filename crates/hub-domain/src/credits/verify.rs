@@ -1,0 +1,126 @@
+//! `hub ledger verify`: every invariant of the money, checked on one unchanging picture of the database, culprits named.
+
+use hub_store::receipts::{self, Receipt};
+use hub_store::verify::{self as questions, AccountFault, CallFault};
+use hub_store::{Store, StoreError, Tx, holds};
+use hub_types::{Clock, HoldId};
+use serde::Serialize;
+
+use crate::pricing::{PriceBook, UnitPrices};
+
+/// Receipts read at a time.
+const PAGE: i64 = 1000;
+/// Culprits named per check.
+const NAMED: usize = 100;
+
+/// What the check found.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// True when every check holds.
+    pub clean: bool,
+    /// Accounts looked at.
+    pub accounts: i64,
+    /// Ledger rows looked at.
+    pub transactions: i64,
+    /// Receipts computed again.
+    pub receipts: i64,
+    /// Holds that are open now; running calls have them.
+    pub open_holds: i64,
+    /// The checks.
+    pub checks: Vec<Check>,
+}
+
+/// One invariant.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Check {
+    /// What must hold, in words.
+    pub name: &'static str,
+    /// Those for whom it does not: at most 100.
+    pub faults: Vec<String>,
+}
+
+/// Checks everything. Reads only; may run beside a working hub.
+pub async fn verify(store: &Store, book: &PriceBook, clock: &Clock) -> Result<Report, StoreError> {
+    let mut tx = store.snapshot().await?;
+    let (accounts, transactions) = questions::size(&mut tx).await?;
+    let mut checks = vec![
+        of_accounts("every balance is the sum of its rows", questions::balances(&mut tx).await?),
+        of_accounts("every version is the gapless count of its rows", questions::versions(&mut tx).await?),
+        of_accounts("every held amount is the sum of the open holds", questions::held(&mut tx).await?),
+        of_accounts(
+            "every running balance is the sum of the rows up to it",
+            questions::running_balances(&mut tx).await?,
+        ),
+        of_accounts("no active account has spent or promised more than it has", questions::overdrawn(&mut tx).await?),
+        of_calls("every hold charged what the ledger took for it", questions::resolved_holds(&mut tx).await?),
+        of_calls("every settled hold has a receipt", questions::holds_without_receipt(&mut tx).await?),
+        of_calls("every receipt's amount is on the ledger", questions::receipts(&mut tx).await?),
+        of_calls("every usage row agrees with its receipt", questions::usage(&mut tx).await?),
+    ];
+    let (receipts, recomputed) = recompute(&mut tx, book).await?;
+    checks.push(recomputed);
+    let late = holds::count_due(&mut tx, clock.now() - chrono::Duration::minutes(5)).await?;
+    let late = if late == 0 {
+        Vec::new()
+    } else {
+        vec![format!("{late} holds are open five minutes after their lease ended: is a worker running?")]
+    };
+    checks.push(Check { name: "no hold outlives its lease", faults: late });
+    let open_holds = holds::count_open(&mut tx).await?;
+    let clean = checks.iter().all(|check| check.faults.is_empty());
+    Ok(Report { clean, accounts, transactions, receipts, open_holds, checks })
+}
+
+fn of_accounts(name: &'static str, faults: Vec<AccountFault>) -> Check {
+    let words =
+        |fault: AccountFault| format!("user {}: stored {}, computed {}", fault.user, fault.stored, fault.computed);
+    Check { name, faults: faults.into_iter().map(words).collect() }
+}
+
+fn of_calls(name: &'static str, faults: Vec<CallFault>) -> Check {
+    let words =
+        |fault: CallFault| format!("receipt {}: stored {}, computed {}", fault.hold, fault.stored, fault.computed);
+    Check { name, faults: faults.into_iter().map(words).collect() }
+}
+
+/// Computes every receipt again from its usage, its stored prices, and the price book.
+async fn recompute(tx: &mut Tx, book: &PriceBook) -> Result<(i64, Check), StoreError> {
+    let mut check = Check { name: "every receipt computes again from the price book", faults: Vec::new() };
+    let (mut last, mut count) = (HoldId(uuid::Uuid::nil()), 0);
+    loop {
+        let page = receipts::after(tx, last, PAGE).await?;
+        let Some(newest) = page.last() else { return Ok((count, check)) };
+        last = newest.id;
+        count += i64::try_from(page.len()).unwrap_or(0);
+        let room = NAMED.saturating_sub(check.faults.len());
+        check.faults.extend(page.iter().filter_map(|receipt| difference(receipt, book)).take(room));
+    }
+}
+
+/// What is wrong with a receipt, in words.
+fn difference(receipt: &Receipt, book: &PriceBook) -> Option<String> {
+    let stored: UnitPrices = match serde_json::from_value(receipt.unit_prices.clone()) {
+        Ok(units) => units,
+        Err(_) => return Some(format!("receipt {}: unreadable prices", receipt.id)),
+    };
+    match book.by_id(receipt.price) {
+        None => return Some(format!("receipt {}: price version {} is not in the book", receipt.id, receipt.price)),
+        Some(price) if price.units != stored => {
+            return Some(format!("receipt {}: prices differ from version {}", receipt.id, receipt.price));
+        }
+        Some(_) => {}
+    }
+    // A voided call keeps the prices but owes nothing, whatever a call itself would cost.
+    if receipt.usage_source == "none" {
+        return (receipt.amount.micro() != 0 || receipt.exact_pico != 0)
+            .then(|| format!("receipt {}: charged for nothing", receipt.id));
+    }
+    // A cost out of range was charged at the hold, see `settle`.
+    let (exact_pico, cost) =
+        stored.cost(&receipt.usage).map_or((i64::MAX, receipt.held), |cost| (cost.exact_pico, cost.amount));
+    let amount = cost.min(receipt.held);
+    let same = exact_pico == receipt.exact_pico && amount == receipt.amount;
+    (!same).then(|| format!("receipt {}: stored {}, computed {amount}", receipt.id, receipt.amount))
+}

@@ -1,0 +1,73 @@
+//! Accounts: registration, proof of a mailbox, passwords, sign-in.
+//!
+//! Invariants: an account exists only after its mailbox was proven (or an operator vouched for it), so nobody can register somebody
+//! else's address beforehand; no answer tells whether an address is known; no secret is stored that could be used as it stands.
+
+mod hasher;
+mod login;
+pub(crate) mod mails;
+mod operator;
+mod password;
+mod policy;
+mod register;
+mod resend;
+mod reset;
+mod throttle;
+mod verify_email;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::Duration;
+use hub_types::random_bytes;
+use serde::Deserialize;
+
+pub use hasher::{Algorithm, HashSettings, Hasher, HasherError, Verdict};
+pub use login::{Login, LoginError, login};
+pub use operator::{AdminCreated, OperatorError, admin_create_user, admin_reset_password, find_by_email, has_admin};
+pub use password::{Password, PasswordError};
+pub use policy::Weakness;
+pub use register::{Register, RegisterError, register};
+pub use resend::resend_verification;
+pub use reset::{ResetError, forgot_password, reset_password};
+pub use verify_email::{MailboxProof, VerifyError, verify_email};
+
+/// How long a mailed code works (ASVS 6.5.5).
+const CODE_LIFE: Duration = Duration::minutes(10);
+/// How long the link of a registration works and the registration can be mailed again.
+const REGISTRATION_LIFE: Duration = Duration::hours(24);
+/// How long the link of a reset works.
+const RESET_LIFE: Duration = Duration::minutes(30);
+/// Attempts per code.
+const CODE_TRIES: i32 = 5;
+/// Digits per code.
+const CODE_DIGITS: usize = 6;
+
+/// `[identity]` in `hub.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Where people reach this hub; links in mails begin with it. Never taken from a request. No slash at the end.
+    pub public_url: String,
+    /// What mails call this hub.
+    pub product: String,
+    /// Whether strangers may register.
+    pub registration: bool,
+    /// How passwords are hashed.
+    pub passwords: HashSettings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            public_url: "http://127.0.0.1:3000".to_owned(),
+            product: "Smart AI Hub".to_owned(),
+            registration: true,
+            passwords: HashSettings::default(),
+        }
+    }
+}
+
+/// The secret of a mailed link: 256 random bits.
+fn link_secret() -> String {
+    URL_SAFE_NO_PAD.encode(random_bytes::<32>())
+}

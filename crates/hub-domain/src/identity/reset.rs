@@ -1,0 +1,109 @@
+//! A forgotten password: one mailed link, thirty minutes, one use. All devices are signed out; API keys are left to their owner.
+
+use hub_store::users::{self, User};
+use hub_store::verifications::{self, NewVerification, Purpose};
+use hub_store::{StoreError, Tx, sessions};
+use hub_types::{Email, UserId, VerificationId};
+use serde_json::json;
+
+use super::{HasherError, Password, PasswordError, RESET_LIFE, Weakness, link_secret, mails, policy};
+use crate::access::{self, Door};
+use crate::audit::{self, Event};
+use crate::sessions::sha256;
+use crate::{Hub, Origin};
+
+/// Mails per account and hour; what exceeds it is silently not sent.
+const PER_HOUR: i64 = 3;
+
+/// Why there is no new password.
+#[derive(Debug, thiserror::Error)]
+pub enum ResetError {
+    /// Wrong, used, replaced by a newer one, or expired. Deliberately one case.
+    #[error("the link is not valid")]
+    Invalid,
+    /// The text cannot be a password.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The password is not good enough; the link still works.
+    #[error("the password is too weak")]
+    Weak(Vec<Weakness>),
+    /// The password was not hashed.
+    #[error(transparent)]
+    Hasher(#[from] HasherError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Mails a link, where there is an account that may have one. The answer never tells which.
+pub async fn forgot_password(hub: &Hub, origin: &Origin, email: &Email) -> Result<(), StoreError> {
+    let now = hub.clock.now();
+    let mut tx = hub.store.write().await?;
+    let Some(user) = users::by_email(&mut tx, email).await?.filter(|user| user.is_usable() && user.verified) else {
+        return Ok(());
+    };
+    let hour_ago = now - chrono::Duration::hours(1);
+    if verifications::count_since(&mut tx, email, Purpose::ResetPassword, hour_ago).await? >= PER_HOUR {
+        return Ok(());
+    }
+    let secret = link_secret();
+    verifications::supersede(&mut tx, email, Purpose::ResetPassword, now).await?;
+    let new = NewVerification {
+        id: VerificationId::new(&hub.clock),
+        purpose: Purpose::ResetPassword,
+        email,
+        user: Some(user.id),
+        secret_hash: &sha256(secret.as_bytes()),
+        code_hash: None,
+        payload: &json!({}),
+        at: now,
+        expires_at: now + RESET_LIFE,
+    };
+    verifications::insert(&mut tx, &new).await?;
+    mails::password_reset(hub, &mut tx, email, &secret).await?;
+    let event = Event::new("auth.password_reset_requested").tried_as(email).on("user", &user.id.to_string());
+    audit::record(hub, &mut tx, origin, event.about(user.id)).await?;
+    tx.commit().await
+}
+
+/// Sets a new password for whoever has the mailed link.
+pub async fn reset_password(hub: &Hub, origin: &Origin, token: &str, password: &str) -> Result<(), ResetError> {
+    let hash = sha256(token.as_bytes());
+    let password = Password::parse(password)?;
+    // A look first: a worthless link must not cost a hash, and a weak password must not cost the link.
+    let email = {
+        let mut tx = hub.store.read().await?;
+        let found = verifications::peek(&mut tx, Purpose::ResetPassword, &hash, hub.clock.now()).await?;
+        found.ok_or(ResetError::Invalid)?.email
+    };
+    let weak = policy::weaknesses(&password, &email);
+    if !weak.is_empty() {
+        return Err(ResetError::Weak(weak));
+    }
+    let password_hash = hub.passwords.hash(&password).await?;
+    let mut tx = hub.store.write().await?;
+    let consumed = verifications::consume(&mut tx, Purpose::ResetPassword, &hash, hub.clock.now()).await?;
+    let user = consumed.and_then(|consumed| consumed.user).ok_or(ResetError::Invalid)?;
+    let user = users::by_id(&mut tx, user).await?.filter(User::is_usable).ok_or(ResetError::Invalid)?;
+    let ended = replace_password(hub, &mut tx, user.id, &password_hash).await?;
+    let event = Event::new("auth.password_reset").by_user(user.id, &user.email).on("user", &user.id.to_string());
+    audit::record(hub, &mut tx, origin, event.about(user.id)).await?;
+    mails::password_changed(hub, &mut tx, &user.email).await?;
+    tx.commit().await?;
+    access::forget(hub, ended).await;
+    Ok(())
+}
+
+/// Stores a new password, ends all sessions and voids everything that was mailed and is still open.
+pub(super) async fn replace_password(
+    hub: &Hub,
+    tx: &mut Tx,
+    user: UserId,
+    hash: &str,
+) -> Result<Vec<Door>, StoreError> {
+    let now = hub.clock.now();
+    users::set_password(tx, user, hash, now).await?;
+    verifications::void_of(tx, user, now).await?;
+    let ended = sessions::revoke_all(tx, user, None, "password_changed", now).await?;
+    Ok(ended.into_iter().map(Door::Session).collect())
+}

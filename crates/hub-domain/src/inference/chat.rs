@@ -1,0 +1,52 @@
+//! The way in: checks that need no money, then the tracked task that owns the call.
+
+use std::sync::Arc;
+
+use hub_clients::llm::ChatRequest;
+use hub_types::{Caller, Permission};
+use tokio::sync::oneshot;
+use tracing::Instrument as _;
+
+use super::call::Call;
+use super::{ChatReply, InferenceError};
+use crate::{Hub, rbac};
+
+/// Which provider the caller asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Choice {
+    /// Any that serves the model.
+    Auto,
+    /// Only providers of this service: `openai`, `claude`, `sandbox`, or an own server's.
+    Service(String),
+}
+
+/// A chat call as an edge hands it in.
+#[derive(Debug)]
+pub struct ChatInput {
+    /// What the caller sent, in OpenAI's chat shape.
+    pub request: ChatRequest,
+    /// Which provider.
+    pub choice: Choice,
+    /// The route called, for receipt and usage row.
+    pub route: &'static str,
+    /// `chat` or `completion`, for receipt and usage row.
+    pub kind: &'static str,
+    /// The request's id.
+    pub request_id: String,
+}
+
+/// Makes a chat call and pays for it.
+pub async fn chat(hub: &Arc<Hub>, caller: &Caller, input: ChatInput) -> Result<ChatReply, InferenceError> {
+    rbac::require(caller, Permission::InferenceCreate)?;
+    let model = input.request.model();
+    let allowed = caller.models.is_empty() || caller.models.iter().any(|name| name == model);
+    let candidates = hub.providers.candidates(&hub.prices, model, &input.choice, hub.clock.now());
+    if !allowed || candidates.is_empty() {
+        return Err(InferenceError::ModelNotFound { model: model.to_owned() });
+    }
+    let (head, answer) = oneshot::channel();
+    let call = Call::new(Arc::clone(hub), caller, input, candidates);
+    // The task owns the hold: should this future be dropped because the caller hung up, the call is still metered and settled.
+    hub.tasks.spawn(call.run(head).in_current_span());
+    answer.await.unwrap_or(Err(InferenceError::Lost))
+}

@@ -1,0 +1,73 @@
+//! Why a model call was refused or failed.
+
+use std::time::Duration;
+
+use hub_clients::llm::{LlmError, ProviderFault};
+use hub_store::StoreError;
+use serde::Serialize;
+
+use crate::credits::HoldError;
+use crate::rbac::Denied;
+
+/// The refusals and failures of a call. What is owed for a failed call is settled before this is returned.
+#[derive(Debug, thiserror::Error)]
+pub enum InferenceError {
+    /// The caller lacks the permission.
+    #[error("the caller may not call models")]
+    Denied(#[from] Denied),
+    /// No configured provider serves the model, it has no price, or the key may not use it.
+    #[error("the model {model:?} is not available")]
+    ModelNotFound {
+        /// The model as asked for.
+        model: String,
+    },
+    /// The worst case of the call cannot be computed or is absurd.
+    #[error("the call is too large to be priced")]
+    TooLarge,
+    /// Nothing could be set aside.
+    #[error("no credits could be set aside")]
+    Hold(#[from] HoldError),
+    /// The provider refused the request itself; its words are meant for the caller.
+    #[error("the provider refused the request ({status})")]
+    Refused {
+        /// The provider's status.
+        status: u16,
+        /// The provider's words.
+        fault: ProviderFault,
+    },
+    /// Every candidate failed before the first byte.
+    #[error("all providers failed")]
+    AllFailed {
+        /// What was tried, in order.
+        attempts: Vec<Attempt>,
+        /// When it may be worth trying again.
+        retry_after: Option<Duration>,
+        /// The last failure.
+        #[source]
+        last: LlmError,
+    },
+    /// The provider failed in the middle of a stream.
+    #[error("the provider failed in mid-stream")]
+    Broken(#[source] LlmError),
+    /// The hold of the call was lost to the sweeper; the call was stopped.
+    #[error("the hold of the call was lost")]
+    LeaseLost,
+    /// The database failed.
+    #[error("the database failed")]
+    Store(#[from] StoreError),
+    /// The call's task ended without an answer; a defect.
+    #[error("the call ended without an answer")]
+    Lost,
+}
+
+/// One attempt, as receipts and errors show it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// The provider's name.
+    pub provider: String,
+    /// `ok`, or a word for the failure.
+    pub outcome: &'static str,
+    /// How long it took, in milliseconds.
+    pub milliseconds: i64,
+}

@@ -1,0 +1,160 @@
+//! Relaying a stream: every event goes to the caller as it came and past the meter; the end mark is held back until the call is
+//! paid for, so that what the caller reads afterwards is true.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use hub_clients::llm::{ChatEvent, ChatEventKind, ChatStream, LlmError, OnHangup};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+
+use super::call::{Call, Lease, millis};
+use super::meter::Meter;
+use super::registry::Candidate;
+use super::{Bill, Frame, InferenceError};
+use crate::credits::Outcome;
+
+type Events = BoxStream<'static, Result<ChatEvent, LlmError>>;
+
+/// How a stream ended.
+enum End {
+    /// The provider's end mark.
+    Done(Bytes),
+    /// The caller is gone, and the provider was stopped or has run out of time.
+    HungUp,
+    /// The provider failed.
+    Broken(LlmError),
+    /// The sweeper took the hold.
+    LeaseLost,
+}
+
+/// The caller's side of the channel; `None` once the caller is gone.
+struct Audience {
+    frames: Option<mpsc::Sender<Frame>>,
+    wants_usage: bool,
+    patience: Duration,
+}
+
+impl Audience {
+    /// Passes an event on. A caller who does not take it in time is gone.
+    async fn tell(&mut self, event: ChatEvent) {
+        let hidden = event.kind == ChatEventKind::UsageOnly && !self.wants_usage;
+        let Some(frames) = self.frames.as_ref().filter(|_| !hidden) else { return };
+        let frame = Frame::Event { raw: event.raw, text: event.text };
+        if !matches!(timeout(self.patience, frames.send(frame)).await, Ok(Ok(()))) {
+            self.frames = None;
+        }
+    }
+
+    async fn gone(&self) {
+        match &self.frames {
+            Some(frames) => frames.closed().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Relays until the end and settles.
+pub(super) async fn relay(
+    call: Call,
+    candidate: &Candidate,
+    stream: ChatStream,
+    first: ChatEvent,
+    mut lease: Lease,
+    frames: mpsc::Sender<Frame>,
+) {
+    let first_token_ms = Some(millis(call.started.elapsed()));
+    let mut audience = Audience {
+        frames: Some(frames),
+        wants_usage: call.input.request.wants_usage(),
+        patience: call.hub.settings.inference.slow_reader(),
+    };
+    let mut meter = Meter::default();
+    let ChatStream { upstream_id, mut events } = stream;
+    let end = pump(&call, candidate, &mut events, first, &mut lease, &mut audience, &mut meter).await;
+    let (outcome, rest) = match &end {
+        End::Done(_) => (Outcome::Completed, Some(events)),
+        // A stream that did not end well is closed before the settle: the provider should stop working at once.
+        End::HungUp => (Outcome::Cancelled, None),
+        End::Broken(_) | End::LeaseLost => (Outcome::Failed, None),
+    };
+    let bill = match call.settle(candidate, &lease.admitted, &meter, outcome, upstream_id, first_token_ms).await {
+        Ok(bill) => Some(bill),
+        Err(error) => {
+            tracing::error!(hold = %lease.admitted.hold, %error, "a settle failed; the lease will run out");
+            None
+        }
+    };
+    if let (Some(frames), Some(last)) = (audience.frames, last_frame(end, bill)) {
+        // Whether the last frame arrives changes nothing: the call is paid for.
+        drop(timeout(audience.patience, frames.send(last)).await);
+    }
+    if let Some(mut events) = rest {
+        // Read to its very end, the provider's connection goes back to the pool; it has nothing more to say.
+        drop(timeout(Duration::from_secs(1), events.next()).await);
+    }
+}
+
+fn last_frame(end: End, bill: Option<Bill>) -> Option<Frame> {
+    match (end, bill) {
+        (End::Done(raw), Some(bill)) => Some(Frame::Done { raw, bill }),
+        (End::Done(_), None) => Some(Frame::Failed { error: InferenceError::Lost, bill: None }),
+        (End::Broken(error), bill) => Some(Frame::Failed { error: InferenceError::Broken(error), bill }),
+        (End::LeaseLost, bill) => Some(Frame::Failed { error: InferenceError::LeaseLost, bill }),
+        (End::HungUp, _) => None,
+    }
+}
+
+async fn pump(
+    call: &Call,
+    candidate: &Candidate,
+    events: &mut Events,
+    first: ChatEvent,
+    lease: &mut Lease,
+    audience: &mut Audience,
+    meter: &mut Meter,
+) -> End {
+    let mut next = Some(Ok(first));
+    let mut deadline: Option<Instant> = None;
+    loop {
+        match next.take() {
+            Some(Ok(event)) if event.kind == ChatEventKind::Done => return End::Done(event.raw),
+            Some(Ok(event)) => {
+                meter.see(&event);
+                audience.tell(event).await;
+            }
+            Some(Err(error)) => return End::Broken(error),
+            None => {}
+        }
+        if audience.frames.is_none() && deadline.is_none() {
+            match candidate.provider.on_hangup() {
+                OnHangup::Cancel => return End::HungUp,
+                OnHangup::Drain { limit } => deadline = Some(Instant::now() + limit),
+            }
+        }
+        tokio::select! {
+            biased;
+            () = audience.gone() => audience.frames = None,
+            () = wait_until(deadline) => return End::HungUp,
+            () = lease.due() => {
+                (lease.admitted.checkpoint.usage, _) = meter.usage(&*candidate.provider, &call.input.request);
+                if !lease.renew().await {
+                    return End::LeaseLost;
+                }
+            }
+            event = events.next() => {
+                // The adapter promises an end mark or an error; a stream that just stops has broken off.
+                next = Some(event.unwrap_or(Err(LlmError::Truncated(None))));
+            }
+        }
+    }
+}
+
+async fn wait_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

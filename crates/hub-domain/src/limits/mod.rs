@@ -1,0 +1,68 @@
+//! Requests per minute by role (spec, API Gateway): exact across processes, because the window is counted in the shared cache.
+//!
+//! A caller is limited as a person: all sessions and keys of a user share one window. Who presents nothing, or something that does
+//! not verify, is limited by address. While the shared cache is gone each process counts for itself.
+
+use std::time::Duration;
+
+use hub_cache::Window;
+use hub_types::{Caller, RateTier};
+use serde::Deserialize;
+
+use crate::Hub;
+
+const WINDOW: Duration = Duration::from_mins(1);
+
+/// `[limits]` in `hub.toml`: requests per minute. 0 lifts a limit.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Without a valid credential, by address; and for users with only the guest role.
+    pub guest_per_minute: u32,
+    /// Members.
+    pub user_per_minute: u32,
+    /// Managers.
+    pub manager_per_minute: u32,
+    /// Administrators; 0 by the spec: no limit on ordinary calls.
+    pub admin_per_minute: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { guest_per_minute: 10, user_per_minute: 60, manager_per_minute: 120, admin_per_minute: 0 }
+    }
+}
+
+impl Settings {
+    const fn of(&self, tier: RateTier) -> u32 {
+        match tier {
+            RateTier::Guest => self.guest_per_minute,
+            RateTier::User => self.user_per_minute,
+            RateTier::Manager => self.manager_per_minute,
+            RateTier::Admin => self.admin_per_minute,
+        }
+    }
+}
+
+/// Counts one request of a verified caller. `None`: no limit applies.
+pub async fn count_caller(hub: &Hub, caller: &Caller) -> Option<Window> {
+    count(hub, &format!("limit:user:{}", caller.user), hub.settings.limits.of(caller.tier)).await
+}
+
+/// Counts one request of somebody unknown. `subject` is the address as the edge groups it (IPv6 by /64).
+pub async fn count_address(hub: &Hub, subject: &str) -> Option<Window> {
+    count(hub, &format!("limit:address:{subject}"), hub.settings.limits.guest_per_minute).await
+}
+
+async fn count(hub: &Hub, key: &str, limit: u32) -> Option<Window> {
+    if limit == 0 {
+        return None;
+    }
+    match hub.cache.admit(key, limit, WINDOW).await {
+        Ok(window) => Some(window),
+        Err(error) => {
+            tracing::warn!(%error, "the cache is gone, limits are counted per process");
+            hub.local.admit(key, limit, WINDOW).await.ok()
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The price book: every version in memory, looked up by service, model and time; refreshed from the database by the worker.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use hub_store::prices::{self, PriceRow};
+use hub_store::{Store, StoreError};
+use hub_types::{Clock, PriceId, Timestamp};
+use serde::Deserialize;
+
+use super::cost::UnitPrices;
+use super::seed::table;
+
+/// Prices an operator writes into the settings, for models the seed does not know. `[[pricing.models]]` in `hub.toml`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// One entry per model.
+    pub models: Vec<ModelPrice>,
+}
+
+/// The price of one model as an operator writes it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelPrice {
+    /// Service word of the provider that serves it: `openai`, `claude`, or the name given to an own server.
+    pub service: String,
+    /// Model id.
+    pub model: String,
+    /// Credits per million prompt tokens.
+    pub input: hub_types::Credits,
+    /// Credits per million completion tokens.
+    pub output: hub_types::Credits,
+    /// Credits per call, whatever its length.
+    #[serde(default)]
+    pub request: hub_types::Credits,
+    /// Credits per million prompt tokens read from a cache; the input price when not given.
+    pub cache_read: Option<hub_types::Credits>,
+    /// Credits per million prompt tokens written to a cache; the input price when not given.
+    pub cache_write: Option<hub_types::Credits>,
+    /// Largest answer in tokens.
+    #[serde(default = "default_max_output")]
+    pub max_output_tokens: i64,
+    /// Largest prompt in tokens, if known.
+    pub context_tokens: Option<i64>,
+}
+
+const fn default_max_output() -> i64 {
+    4096
+}
+
+/// One version of one model's price, as rules use it.
+#[derive(Debug, Clone)]
+pub struct Price {
+    /// The version; holds and receipts pin it.
+    pub id: PriceId,
+    /// Service word.
+    pub service: String,
+    /// Model id.
+    pub model: String,
+    /// The unit prices.
+    pub units: UnitPrices,
+    /// Largest prompt in tokens, if known.
+    pub context_tokens: Option<i64>,
+    /// Largest answer in tokens.
+    pub max_output_tokens: i64,
+    /// In force from here on.
+    pub valid_from: Timestamp,
+}
+
+type Versions = BTreeMap<(String, String), Vec<Arc<Price>>>;
+
+/// The book in memory. Cheap to clone; all clones see a refresh.
+#[derive(Debug, Clone, Default)]
+pub struct PriceBook {
+    versions: Arc<RwLock<Arc<Versions>>>,
+}
+
+impl PriceBook {
+    /// The price of this service's model at `at`; `None` is "unknown", which callers must refuse.
+    pub fn current(&self, service: &str, model: &str, at: Timestamp) -> Option<Arc<Price>> {
+        let versions = self.snapshot();
+        let of_model = versions.get(&(service.to_owned(), model.to_owned()))?;
+        of_model.iter().rev().find(|price| price.valid_from <= at).cloned()
+    }
+
+    /// The version with this id, whenever it was in force.
+    pub fn by_id(&self, id: PriceId) -> Option<Arc<Price>> {
+        self.snapshot().values().flatten().find(|price| price.id == id).cloned()
+    }
+
+    /// The prices in force at `at`, ordered by service and model.
+    pub fn all_current(&self, at: Timestamp) -> Vec<Arc<Price>> {
+        let newest = |versions: &Vec<Arc<Price>>| versions.iter().rev().find(|price| price.valid_from <= at).cloned();
+        self.snapshot().values().filter_map(newest).collect()
+    }
+
+    fn snapshot(&self) -> Arc<Versions> {
+        Arc::clone(&self.versions.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn replace(&self, versions: Versions) {
+        *self.versions.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(versions);
+    }
+}
+
+/// Reads the book anew from the database.
+pub async fn load(store: &Store, book: &PriceBook) -> Result<(), StoreError> {
+    let mut tx = store.read().await?;
+    let rows = prices::all(&mut tx).await?;
+    let mut versions = Versions::new();
+    for row in rows {
+        let units = serde_json::from_value(row.unit_prices).map_err(|_| StoreError::Corrupt("unit prices"))?;
+        let price = Price {
+            id: row.id,
+            service: row.provider.clone(),
+            model: row.model.clone(),
+            units,
+            context_tokens: row.context_tokens,
+            max_output_tokens: row.max_output_tokens,
+            valid_from: row.valid_from,
+        };
+        versions.entry((row.provider, row.model)).or_default().push(Arc::new(price));
+    }
+    book.replace(versions);
+    Ok(())
+}
+
+/// Writes the seeded prices of models that have none, and a new version for each model whose price in the settings differs
+/// from the one in force; then loads the book. Several processes may do this at once.
+pub async fn seed(store: &Store, book: &PriceBook, settings: &Settings, clock: &Clock) -> Result<(), StoreError> {
+    load(store, book).await?;
+    let now = clock.now();
+    let unknown = table().into_iter().filter(|row| book.current(row.provider, row.model, now).is_none());
+    let mut rows: Vec<PriceRow> = Vec::new();
+    for row in unknown {
+        rows.push(PriceRow {
+            id: PriceId::new(clock),
+            provider: row.provider.to_owned(),
+            model: row.model.to_owned(),
+            unit_prices: to_json(&row.prices)?,
+            context_tokens: Some(row.context),
+            max_output_tokens: row.max_output,
+            // The same start everywhere, so that two processes that seed at once write one row.
+            valid_from: Timestamp::UNIX_EPOCH,
+            source: row.source.to_owned(),
+        });
+    }
+    for model in &settings.models {
+        let units = from_settings(model);
+        let in_force = book.current(&model.service, &model.model, now);
+        if in_force.is_some_and(|price| price.units == units && price.max_output_tokens == model.max_output_tokens) {
+            continue;
+        }
+        rows.push(PriceRow {
+            id: PriceId::new(clock),
+            provider: model.service.clone(),
+            model: model.model.clone(),
+            unit_prices: to_json(&units)?,
+            context_tokens: model.context_tokens,
+            max_output_tokens: model.max_output_tokens,
+            valid_from: now,
+            source: "settings".to_owned(),
+        });
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut tx = store.write().await?;
+    for row in &rows {
+        prices::insert(&mut tx, row, None, now).await?;
+    }
+    tx.commit().await?;
+    load(store, book).await
+}
+
+fn from_settings(model: &ModelPrice) -> UnitPrices {
+    UnitPrices {
+        input: model.input.micro(),
+        cache_read: model.cache_read.unwrap_or(model.input).micro(),
+        cache_write: model.cache_write.unwrap_or(model.input).micro(),
+        output: model.output.micro(),
+        reasoning: model.output.micro(),
+        request: model.request.micro(),
+        long_context: None,
+    }
+}
+
+fn to_json(units: &UnitPrices) -> Result<serde_json::Value, StoreError> {
+    serde_json::to_value(units).map_err(|_| StoreError::Corrupt("unit prices"))
+}

@@ -1,0 +1,134 @@
+//! The prices a new hub starts with: providers.md §8, rates of October and November 2026, standard tier. Estimates to start from;
+//! an operator's later version of a row wins, and the seed never touches a model that has a price.
+
+use hub_types::Credits;
+
+use super::CREDITS_PER_USD;
+use super::cost::{LongContext, UnitPrices};
+
+/// One seeded model.
+pub(super) struct Seed {
+    pub(super) provider: &'static str,
+    pub(super) model: &'static str,
+    pub(super) context: i64,
+    pub(super) max_output: i64,
+    pub(super) prices: UnitPrices,
+    pub(super) source: &'static str,
+}
+
+/// Dollars per million tokens, as they stand in the table.
+struct Usd {
+    input: f64,
+    read: f64,
+    write: f64,
+    output: f64,
+}
+
+/// OpenAI's rule for prompts above 272 000 tokens: the whole call, prompt doubled, completion half as much again.
+const OPENAI_LONG: Option<LongContext> =
+    Some(LongContext { above: 272_000, input_permille: 2000, output_permille: 1500 });
+const OCT: &str = "genai-prices 0.2.3 and litellm 1.109.1, October 2026";
+const NOV: &str = "provider gateways, 18 November 2026";
+const LITELLM: &str = "litellm 1.109.1, November 2026";
+const SANDBOX: &str = "the hub's own sandbox, priced like a small model";
+
+pub(super) fn table() -> Vec<Seed> {
+    let openai = |model, input, read, write, output, source| {
+        seed("openai", model, (1_050_000, 128_000), &Usd { input, read, write, output }, OPENAI_LONG, source)
+    };
+    let plain = |model, limits, input, read, output| {
+        seed("openai", model, limits, &Usd { input, read, write: input, output }, None, LITELLM)
+    };
+    let claude = |model, limits, input, read, write, output| {
+        seed("claude", model, limits, &Usd { input, read, write, output }, None, OCT)
+    };
+    let haiku_long = Some(LongContext { above: 100_000, input_permille: 5000, output_permille: 5000 });
+    vec![
+        openai("gpt-6.2-astra", 8.00, 0.40, 10.00, 40.00, NOV),
+        openai("gpt-6.2-sol", 2.00, 0.10, 2.50, 10.00, NOV),
+        openai("gpt-6.1-sol", 2.00, 0.10, 2.50, 10.00, OCT),
+        openai("gpt-6.1-terra", 1.00, 0.05, 1.25, 5.00, OCT),
+        openai("gpt-6-luna", 0.10, 0.01, 0.125, 0.50, OCT),
+        openai("gpt-6-astra", 10.00, 1.00, 12.50, 50.00, OCT),
+        openai("gpt-5.6-sol", 4.00, 0.40, 5.00, 20.00, LITELLM),
+        openai("gpt-5.6-terra", 2.00, 0.20, 2.50, 12.00, LITELLM),
+        openai("gpt-5.6-luna", 0.20, 0.02, 0.25, 1.20, LITELLM),
+        openai("gpt-5.5", 5.00, 0.50, 5.00, 30.00, LITELLM),
+        openai("gpt-5.4", 2.50, 0.25, 2.50, 15.00, LITELLM),
+        plain("gpt-5.4-mini", (272_000, 128_000), 0.75, 0.075, 4.50),
+        plain("gpt-4o-mini", (128_000, 16_384), 0.15, 0.075, 0.60),
+        claude("claude-fable-5-2", (1_000_000, 128_000), 8.00, 0.20, 16.00, 40.00),
+        claude("claude-opus-5-5", (1_000_000, 128_000), 4.00, 0.20, 8.00, 20.00),
+        claude("claude-sonnet-5-5", (1_000_000, 128_000), 2.00, 0.10, 4.00, 10.00),
+        seed(
+            "claude",
+            "claude-haiku-5-5",
+            (1_000_000, 128_000),
+            &Usd { input: 0.10, read: 0.01, write: 0.20, output: 0.50 },
+            haiku_long,
+            OCT,
+        ),
+        claude("claude-haiku-4-5", (200_000, 64_000), 1.00, 0.10, 2.00, 5.00),
+        claude("claude-sonnet-4-6", (1_000_000, 128_000), 3.00, 0.30, 6.00, 15.00),
+        seed(
+            "sandbox",
+            "sandbox",
+            (128_000, 16_384),
+            &Usd { input: 0.15, read: 0.15, write: 0.15, output: 0.60 },
+            None,
+            SANDBOX,
+        ),
+    ]
+}
+
+fn seed(
+    provider: &'static str,
+    model: &'static str,
+    limits: (i64, i64),
+    usd: &Usd,
+    long_context: Option<LongContext>,
+    source: &'static str,
+) -> Seed {
+    Seed {
+        provider,
+        model,
+        context: limits.0,
+        max_output: limits.1,
+        prices: UnitPrices {
+            input: micro(usd.input),
+            cache_read: micro(usd.read),
+            cache_write: micro(usd.write),
+            output: micro(usd.output),
+            reasoning: micro(usd.output),
+            request: 0,
+            long_context,
+        },
+        source,
+    }
+}
+
+/// Dollars to micro-credits. The table's numbers have at most three digits after the point, so this is exact.
+fn micro(usd: f64) -> i64 {
+    let dollars = format!("{usd}").parse::<Credits>().map_or(0, Credits::micro);
+    dollars * CREDITS_PER_USD
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dollars_become_micro_credits_exactly() {
+        assert_eq!(micro(2.00), 200_000_000);
+        assert_eq!(micro(0.125), 12_500_000);
+        assert_eq!(micro(0.01), 1_000_000);
+    }
+
+    #[test]
+    fn every_seeded_model_has_a_price_and_limits() {
+        for row in table() {
+            assert!(row.prices.input > 0 && row.prices.output > 0, "{}", row.model);
+            assert!(row.max_output > 0 && row.context >= row.max_output, "{}", row.model);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The order of the layers, in one place.
+//!
+//! From outside: last resort for panics → client address → request id → trace → security headers → CORS → envelope →
+//! panics → refusal of malformed requests → body timeout → body limit → handler timeout → flood limit → door → table.
+//! Security headers and CORS stand outside the envelope, so that errors carry them too and a browser can read a 413; the
+//! limits stand inside it, so that their refusals are rendered.
+
+use std::time::Duration;
+
+use axum::Router;
+use hub_types::Clock;
+use hub_web::{BodyLimits, BodyTimeout, TrustedProxies};
+use url::Url;
+use utoipa::openapi::OpenApi;
+
+use crate::cors::with_cors;
+use crate::door::with_door;
+use crate::flood::with_flood_limit;
+use crate::security_headers::with_security_headers;
+use crate::{DoorCheck, Operations, Route, Upstream, operations, pages, route};
+
+/// Everything a front door is made of.
+pub struct GatewayParts {
+    /// The hub's clock.
+    pub clock: Clock,
+    /// How the world reaches this hub; https switches HSTS on.
+    pub public_url: Url,
+    /// Whose `X-Forwarded-*` and `X-Request-Id` are believed.
+    pub trusted_proxies: TrustedProxies,
+    /// Web sites that may call from a browser, as origins. Default none.
+    pub cors_origins: Vec<String>,
+    /// Requests per minute and address; 0 is off. Default 30 000.
+    pub requests_per_minute: u32,
+    /// Sizes of request bodies.
+    pub body_limits: BodyLimits,
+    /// Speed of request bodies.
+    pub body_timeout: BodyTimeout,
+    /// Time to the first byte of an answer. Default 60 s.
+    pub handler_timeout: Duration,
+    /// Prefixes that wait for a provider and keep time themselves. Default `/v1`, `/api/mcp`, `/api/ws`, `/mcp`.
+    pub unhurried: &'static [&'static str],
+    /// Refuses forged and expired tokens early. Default none.
+    pub door_check: Option<DoorCheck>,
+    /// Who answers what. A route with prefix `/` replaces the start page.
+    pub routes: Vec<Route>,
+    /// Served at `/api/openapi.json` and read by `/docs`.
+    pub document: OpenApi,
+    /// Health and metrics.
+    pub operations: Operations,
+}
+
+impl GatewayParts {
+    /// Parts with every default and an empty table.
+    pub fn new(public_url: Url, document: OpenApi, operations: Operations) -> Self {
+        Self {
+            clock: operations.clock.clone(),
+            public_url,
+            trusted_proxies: TrustedProxies::default(),
+            cors_origins: Vec::new(),
+            requests_per_minute: 30_000,
+            body_limits: BodyLimits::default(),
+            body_timeout: BodyTimeout::default(),
+            handler_timeout: Duration::from_secs(60),
+            unhurried: &["/v1", "/api/mcp", "/api/ws", "/mcp"],
+            door_check: None,
+            routes: Vec::new(),
+            document,
+            operations,
+        }
+    }
+}
+
+/// Composes the front door.
+pub fn front_door(parts: GatewayParts) -> Router {
+    let https = parts.public_url.scheme() == "https";
+    let mut routes = parts.routes;
+    let local = |prefix, router: &Router| Route { prefix, upstream: Upstream::Local(router.clone()) };
+    if !routes.iter().any(|route| route.prefix == "/") {
+        routes.push(local("/", &pages::start(&parts.public_url)));
+    }
+    let operations = operations::routes(parts.operations);
+    routes.extend(["/health", "/metrics"].map(|prefix| local(prefix, &operations)));
+    let docs = pages::docs(&parts.document);
+    routes.extend(["/docs", "/api/openapi.json"].map(|prefix| local(prefix, &docs)));
+
+    let router = route::table(routes);
+    let router = with_door(router, parts.door_check);
+    let router = with_flood_limit(router, &parts.clock, parts.requests_per_minute);
+    let router = hub_web::with_handler_timeout(router, parts.handler_timeout, parts.unhurried);
+    let router = hub_web::with_body_limit(router, parts.body_limits);
+    let router = hub_web::with_body_timeout(router, parts.body_timeout);
+    let router = hub_web::with_hygiene(router);
+    let router = hub_web::with_panics_caught(router);
+    let router = hub_web::with_envelope(router, &parts.clock);
+    let router = with_cors(router, &parts.cors_origins);
+    let router = with_security_headers(router, https);
+    let router = hub_web::with_trace(router);
+    let router = hub_web::with_request_id(router, &parts.clock, &parts.trusted_proxies);
+    let router = hub_web::with_client_address(router, &parts.trusted_proxies);
+    hub_web::with_last_resort(router)
+}

@@ -1,0 +1,66 @@
+//! The few pages the gateway serves itself: the start page, the API document and a page to read and try it.
+//!
+//! Everything is embedded, plain and from this origin: no inline script, no inline style, nothing fetched from elsewhere.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::get;
+use bytes::Bytes;
+use http::HeaderValue;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use url::Url;
+use utoipa::openapi::OpenApi;
+
+const START_PAGE: &str = include_str!("start.html");
+const DOCS_PAGE: &str = include_str!("docs.html");
+const DOCS_SCRIPT: &str = include_str!("docs.js");
+const STYLE: &str = include_str!("style.css");
+const ICON: &str = include_str!("icon.svg");
+
+const HTML: &str = "text/html; charset=utf-8";
+
+/// `/api/openapi.json` and `/docs…`. A document that cannot be written is left empty and reported once at the start.
+pub(crate) fn docs(document: &OpenApi) -> Router {
+    let json = document.to_json().unwrap_or_else(|error| {
+        tracing::error!(%error, "the API document cannot be written");
+        String::from("{}")
+    });
+    Router::new()
+        .route("/api/openapi.json", get(async |State(json): State<Bytes>| file("application/json", json)))
+        .with_state(Bytes::from(json))
+        .route("/docs", get(async || text(HTML, DOCS_PAGE)))
+        .route("/docs/", get(async || text(HTML, DOCS_PAGE)))
+        .route("/docs/docs.js", get(async || text("text/javascript; charset=utf-8", DOCS_SCRIPT)))
+        .route("/docs/style.css", get(async || text("text/css; charset=utf-8", STYLE)))
+}
+
+/// `/` and the icon, where no web UI is served.
+pub(crate) fn start(public_url: &Url) -> Router {
+    let address = escape(public_url.as_str().trim_end_matches('/'));
+    let page: Arc<str> = START_PAGE.replace("{{address}}", &address).into();
+    Router::new()
+        .route("/", get(async |State(page): State<Arc<str>>| file(HTML, Bytes::copy_from_slice(page.as_bytes()))))
+        .with_state(page)
+        .route("/favicon.ico", get(async || text("image/svg+xml", ICON)))
+}
+
+fn text(content_type: &'static str, body: &'static str) -> Response {
+    file(content_type, Bytes::from_static(body.as_bytes()))
+}
+
+/// Pages change with the binary, so a cache must ask before it uses its copy for long.
+fn file(content_type: &'static str, body: Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
+    response
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+}

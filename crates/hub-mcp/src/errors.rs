@@ -1,0 +1,76 @@
+//! What the refusals and failures of a model call look like to a caller.
+
+use std::time::Duration;
+
+use hub_domain::credits::HoldError;
+use hub_domain::inference::InferenceError;
+use hub_domain::inference::{BadRequest, ProviderFault};
+use hub_types::ErrorCode;
+use hub_web::ApiError;
+use serde_json::json;
+
+/// When a caller may try again while the database is away.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// A request that is not a chat request.
+pub(crate) fn bad_request(error: BadRequest) -> ApiError {
+    ApiError::validation(error.param.unwrap_or_else(|| "body".to_owned()), error.message)
+}
+
+/// A call that was refused or failed.
+pub(crate) fn inference(error: InferenceError) -> ApiError {
+    match error {
+        InferenceError::Denied(denied) => ApiError::new(ErrorCode::Forbidden).source(denied),
+        InferenceError::ModelNotFound { model } => ApiError::new(ErrorCode::ModelNotFound)
+            .message(format!("The model {model:?} does not exist or you may not use it"))
+            .field("model", "is not available"),
+        InferenceError::TooLarge => ApiError::new(ErrorCode::Validation).message("The call is too large to be priced"),
+        InferenceError::Hold(error) => hold(error),
+        InferenceError::Refused { status, fault } => refused(status, &fault),
+        InferenceError::AllFailed { ref attempts, retry_after, .. } => {
+            let details = json!({ "attempts": attempts });
+            let answer = ApiError::new(ErrorCode::AllProvidersFailed).details(details);
+            let answer = match retry_after {
+                Some(wait) => answer.retry_after(wait),
+                None => answer,
+            };
+            answer.source(error)
+        }
+        InferenceError::Broken(_) => {
+            ApiError::new(ErrorCode::ProviderError).message("The provider's answer broke off").source(error)
+        }
+        InferenceError::LeaseLost => ApiError::new(ErrorCode::Unavailable).retry_after(RETRY).source(error),
+        InferenceError::Store(error) if error.is_unavailable() => {
+            ApiError::new(ErrorCode::Unavailable).retry_after(RETRY).source(error)
+        }
+        InferenceError::Store(_) | InferenceError::Lost => ApiError::internal(error),
+    }
+}
+
+fn hold(error: HoldError) -> ApiError {
+    match error {
+        HoldError::Insufficient(short) => ApiError::new(ErrorCode::InsufficientCredits)
+            .message(format!("This call may cost up to {} credits, {} are available", short.needed, short.spendable))
+            .details(json!({ "needed": short.needed, "available": short.spendable, "held": short.held })),
+        HoldError::Frozen => ErrorCode::AccountFrozen.into(),
+        HoldError::NoAccount => ApiError::not_found("Credit account"),
+        HoldError::Store(error) if error.is_unavailable() => {
+            ApiError::new(ErrorCode::Unavailable).retry_after(RETRY).source(error)
+        }
+        HoldError::Store(error) => ApiError::internal(error),
+    }
+}
+
+/// The provider's own words reach the caller where the request was at fault.
+fn refused(status: u16, fault: &ProviderFault) -> ApiError {
+    let code = match status {
+        403 => ErrorCode::ProviderError,
+        413 => ErrorCode::PayloadTooLarge,
+        _ => ErrorCode::Validation,
+    };
+    let answer = ApiError::new(code).message(fault.message().to_owned());
+    match fault.param() {
+        Some(param) => answer.field(param.to_owned(), fault.code().unwrap_or("was refused by the provider").to_owned()),
+        None => answer.details(json!({ "provider": fault.to_json() })),
+    }
+}

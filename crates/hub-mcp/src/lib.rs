@@ -1,0 +1,29 @@
+//! Edge: model calls over HTTP, SSE and WebSocket, in OpenAI's words and in the spec's own protocol.
+//!
+//! Every billable route hands its request to `hub_domain::inference`, which prices, holds, meters and settles; this room only
+//! translates between a wire and that call.
+
+mod errors;
+mod openai;
+mod protocol;
+mod websocket;
+
+use std::sync::Arc;
+
+use axum::Router;
+use hub_domain::Hub;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+/// Routes that need no credential in a header: the socket may be opened first and then shows a ticket as its first frame.
+pub const PUBLIC: &[(&str, &str)] = &[("GET", "/api/ws")];
+
+/// All routes of this edge, with their part of the OpenAPI document.
+pub fn router(hub: Arc<Hub>) -> (Router, OpenApi) {
+    OpenApiRouter::new()
+        .merge(openai::router())
+        .merge(protocol::router())
+        .merge(websocket::router())
+        .with_state(hub)
+        .split_for_parts()
+}

@@ -1,0 +1,17 @@
+//! `/v1`: OpenAI's wire. One file per endpoint.
+
+mod chat_completions;
+mod models;
+
+use std::sync::Arc;
+
+use hub_domain::Hub;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(crate) fn router() -> OpenApiRouter<Arc<Hub>> {
+    OpenApiRouter::new()
+        .routes(routes!(chat_completions::chat_completions))
+        .routes(routes!(models::list))
+        .routes(routes!(models::one))
+}

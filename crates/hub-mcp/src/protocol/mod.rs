@@ -1,0 +1,19 @@
+//! The spec's own protocol (MCP Server): the same requests and answers over HTTP, SSE and WebSocket.
+
+mod chat;
+pub(crate) mod frames;
+mod request;
+mod response;
+
+use std::sync::Arc;
+
+use hub_domain::Hub;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(crate) use request::McpRequest;
+pub(crate) use response::{McpCompletion, McpFrame};
+
+pub(crate) fn router() -> OpenApiRouter<Arc<Hub>> {
+    OpenApiRouter::new().routes(routes!(chat::chat))
+}

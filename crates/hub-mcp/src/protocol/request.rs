@@ -1,0 +1,120 @@
+//! What a client asks in the spec's protocol.
+
+use hub_domain::inference::{ChatInput, ChatRequest, Choice};
+use hub_web::ApiError;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::errors;
+
+/// Longest id a client may give a request, in bytes.
+const MAX_ID: usize = 128;
+
+/// A request: the spec's `MCPRequest`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct McpRequest {
+    /// The client's own name for the request; every answer carries it. 1 to 128 bytes.
+    pub(crate) id: String,
+    /// What is asked.
+    #[serde(rename = "type")]
+    kind: Kind,
+    /// Who is to answer.
+    #[serde(default)]
+    provider: Provider,
+    /// The model.
+    model: String,
+    /// For `chat`: the conversation so far.
+    messages: Option<Vec<Message>>,
+    /// For `completion`: the text to go on from.
+    prompt: Option<String>,
+    /// Whether the answer comes in pieces.
+    #[serde(default)]
+    pub(crate) stream: bool,
+    /// Longest answer in tokens.
+    max_tokens: Option<i64>,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    /// Go on from a text.
+    Completion,
+    /// Answer a conversation.
+    Chat,
+    /// Turn texts into vectors; not on this hub yet.
+    Embedding,
+}
+
+/// Who is to answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Provider {
+    /// A provider of OpenAI's models.
+    Openai,
+    /// A provider of Anthropic's models.
+    Claude,
+    /// Whoever serves the model.
+    #[default]
+    Auto,
+}
+
+/// One message of a conversation.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Message {
+    /// `system`, `user` or `assistant`.
+    role: Role,
+    /// Its text.
+    content: String,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Role {
+    System,
+    User,
+    Assistant,
+}
+
+impl Role {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
+}
+
+impl McpRequest {
+    /// The call this request asks for.
+    pub(crate) fn into_input(self, route: &'static str, request_id: String) -> Result<ChatInput, ApiError> {
+        if self.id.is_empty() || self.id.len() > MAX_ID {
+            return Err(ApiError::validation("id", format!("must have 1 to {MAX_ID} bytes")));
+        }
+        let messages: Vec<(&str, &str)> = match (self.kind, &self.messages, &self.prompt) {
+            (Kind::Chat, Some(messages), None) => {
+                messages.iter().map(|m| (m.role.as_str(), m.content.as_str())).collect()
+            }
+            (Kind::Chat, ..) => return Err(ApiError::validation("messages", "a chat needs messages and no prompt")),
+            (Kind::Completion, None, Some(prompt)) => vec![("user", prompt.as_str())],
+            (Kind::Completion, ..) => {
+                return Err(ApiError::validation("prompt", "a completion needs a prompt and no messages"));
+            }
+            (Kind::Embedding, ..) => {
+                return Err(ApiError::validation("type", "embeddings are not available on this hub"));
+            }
+        };
+        let request = ChatRequest::from_messages(&self.model, &messages, self.max_tokens, self.stream)
+            .map_err(errors::bad_request)?;
+        let choice = match self.provider {
+            Provider::Auto => Choice::Auto,
+            Provider::Openai => Choice::Service("openai".to_owned()),
+            Provider::Claude => Choice::Service("claude".to_owned()),
+        };
+        let kind = if self.kind == Kind::Chat { "chat" } else { "completion" };
+        Ok(ChatInput { request, choice, route, kind, request_id })
+    }
+}

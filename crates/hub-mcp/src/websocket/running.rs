@@ -1,0 +1,76 @@
+//! The requests that run on one socket, by the client's own ids.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hub_types::ErrorCode;
+use hub_web::ApiError;
+use tokio_util::sync::CancellationToken;
+
+/// Requests that may run at once on one socket.
+const MAX_RUNNING: usize = 16;
+
+/// A shared, bounded set of running requests.
+#[derive(Clone, Default)]
+pub(super) struct Running(Arc<Mutex<HashMap<String, CancellationToken>>>);
+
+impl Running {
+    /// Takes a place; the token is cancelled when the request must stop.
+    pub(super) fn enter(&self, id: &str) -> Result<CancellationToken, ApiError> {
+        let mut running = self.lock();
+        if running.len() >= MAX_RUNNING {
+            return Err(ApiError::new(ErrorCode::RateLimitExceeded).message("Too many requests at once on this socket"));
+        }
+        if running.contains_key(id) {
+            return Err(ApiError::new(ErrorCode::Conflict).message("A request with this id is running"));
+        }
+        let cancel = CancellationToken::new();
+        running.insert(id.to_owned(), cancel.clone());
+        Ok(cancel)
+    }
+
+    /// Gives the place of a finished request back.
+    pub(super) fn leave(&self, id: &str) {
+        self.lock().remove(id);
+    }
+
+    /// Stops one request, if it runs.
+    pub(super) fn cancel(&self, id: &str) {
+        if let Some(cancel) = self.lock().get(id) {
+            cancel.cancel();
+        }
+    }
+
+    /// Stops all.
+    pub(super) fn cancel_all(&self) {
+        self.lock().values().for_each(CancellationToken::cancel);
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, CancellationToken>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_bounded_and_ids_unique_while_they_run() {
+        let running = Running::default();
+        let first = running.enter("0").unwrap();
+        assert_eq!(running.enter("0").unwrap_err().code, ErrorCode::Conflict);
+        for n in 1..MAX_RUNNING {
+            running.enter(&n.to_string()).unwrap();
+        }
+        assert_eq!(running.enter("more").unwrap_err().code, ErrorCode::RateLimitExceeded);
+        running.cancel("0");
+        assert!(first.is_cancelled());
+        running.leave("0");
+        assert!(running.enter("0").is_ok());
+    }
+}

@@ -1,0 +1,267 @@
+//! One open socket: reads requests, runs each as a call of its own, writes their frames as they come.
+//!
+//! Bounded everywhere: requests at once, frames waiting, message size, time without a sign of life. A request whose socket closes or
+//! that is cancelled hangs up on its call, which is settled for what was produced.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
+use futures::stream::{SplitSink, SplitStream};
+use futures::{SinkExt as _, StreamExt as _};
+use hub_domain::access::{self, AccessError};
+use hub_domain::inference::{self, ChatReply};
+use hub_domain::{Hub, limits};
+use hub_types::{Caller, ErrorCode};
+use hub_web::{ApiError, Json, RequestId};
+use serde::Deserialize;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::running::Running;
+
+use crate::errors;
+use crate::protocol::{McpCompletion, McpFrame, McpRequest, frames};
+
+/// Frames waiting to be written; a reader that is slower is felt by the calls behind them.
+const WAITING: usize = 64;
+/// How long a socket without a credential may take to show its ticket.
+const AUTH: Duration = Duration::from_secs(10);
+/// Pause between pings.
+const PING: Duration = Duration::from_secs(20);
+/// Without any frame from the other side for so long, the socket is dead.
+const SILENCE: Duration = Duration::from_mins(1);
+/// How long one write may take.
+const WRITE: Duration = Duration::from_secs(30);
+/// While calls run, the credential is asked about this often, so that a revoked one ends them.
+const RECHECK: Duration = Duration::from_millis(1500);
+
+/// What a client may send besides requests.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
+enum Control {
+    /// Shows a ticket.
+    Auth { ticket: String },
+    /// Stops a request.
+    Cancel { id: String },
+}
+
+/// Where frames go: a channel to the task that writes.
+#[derive(Clone)]
+struct Out(mpsc::Sender<Message>);
+
+impl Out {
+    /// `false`: the socket is gone, or does not take frames in time.
+    async fn frame(&self, frame: &McpFrame) -> bool {
+        self.json(serde_json::to_string(frame).unwrap_or_default()).await
+    }
+
+    async fn json(&self, text: String) -> bool {
+        matches!(timeout(WRITE, self.0.send(Message::Text(text.into()))).await, Ok(Ok(())))
+    }
+}
+
+/// Serves one socket until either side closes it or the hub stops.
+pub(super) async fn run(
+    hub: Arc<Hub>,
+    socket: WebSocket,
+    caller: Option<Caller>,
+    address: IpAddr,
+    request_id: RequestId,
+) {
+    let (sink, mut stream) = socket.split();
+    let (sender, receiver) = mpsc::channel(WAITING);
+    let out = Out(sender);
+    let writer = hub.tasks.spawn(write(sink, receiver));
+    let caller = match caller {
+        Some(caller) => Some(caller),
+        None => authenticate(&hub, &mut stream, &out, address, &request_id).await,
+    };
+    let running = Running::default();
+    if let Some(caller) = caller {
+        let goodbye = serve(&hub, &mut stream, &out, &Arc::new(caller), &request_id, &running).await;
+        drop(timeout(WRITE, out.0.send(Message::Close(Some(goodbye)))).await);
+    }
+    running.cancel_all();
+    drop(out);
+    drop(timeout(WRITE, writer).await);
+}
+
+/// Writes frames and pings until the channel closes.
+async fn write(mut sink: SplitSink<WebSocket, Message>, mut frames: mpsc::Receiver<Message>) {
+    let mut pings = tokio::time::interval_at(Instant::now() + PING, PING);
+    loop {
+        let message = tokio::select! {
+            message = frames.recv() => match message {
+                Some(message) => message,
+                None => break,
+            },
+            _ = pings.tick() => Message::Ping(bytes::Bytes::new()),
+        };
+        let last = matches!(message, Message::Close(_));
+        let written = timeout(WRITE, sink.send(message)).await;
+        if last || !matches!(written, Ok(Ok(()))) {
+            break;
+        }
+    }
+    drop(timeout(WRITE, sink.close()).await);
+}
+
+/// Waits for the ticket of a socket that was opened without a credential.
+async fn authenticate(
+    hub: &Hub,
+    stream: &mut SplitStream<WebSocket>,
+    out: &Out,
+    address: IpAddr,
+    request_id: &RequestId,
+) -> Option<Caller> {
+    let first = timeout(AUTH, stream.next()).await;
+    let caller = match first {
+        Ok(Some(Ok(Message::Text(text)))) => match serde_json::from_str(&text) {
+            Ok(Control::Auth { ticket }) => access::redeem_ticket(hub, &ticket, Some(address)).await.ok(),
+            _ => None,
+        },
+        _ => None,
+    };
+    if caller.is_none() {
+        let refusal = frames::refusal(hub, None, request_id, &ApiError::unauthenticated());
+        out.frame(&refusal).await;
+        let goodbye = CloseFrame { code: close_code::POLICY, reason: "authentication failed".into() };
+        drop(out.0.send(Message::Close(Some(goodbye))).await);
+    } else {
+        out.json(serde_json::json!({ "type": "ready" }).to_string()).await;
+    }
+    caller
+}
+
+async fn serve(
+    hub: &Arc<Hub>,
+    stream: &mut SplitStream<WebSocket>,
+    out: &Out,
+    caller: &Arc<Caller>,
+    request_id: &RequestId,
+    running: &Running,
+) -> CloseFrame {
+    let close = |code, reason: &'static str| CloseFrame { code, reason: reason.into() };
+    let mut recheck = tokio::time::interval_at(Instant::now() + RECHECK, RECHECK);
+    recheck.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut heard = Instant::now();
+    loop {
+        let message = tokio::select! {
+            biased;
+            () = hub.tasks.stop().cancelled() => return close(close_code::RESTART, "the hub is stopping"),
+            _ = recheck.tick() => {
+                // Idle sockets are not asked about: whoever lost the right to call is told at the next request.
+                if running.is_busy() && matches!(access::recheck(hub, caller).await, Err(AccessError::Invalid)) {
+                    return close(close_code::POLICY, "the credential is no longer valid");
+                }
+                continue;
+            }
+            message = timeout_at(heard + SILENCE, stream.next()) => message,
+        };
+        heard = Instant::now();
+        match message {
+            Err(_) => return close(close_code::AWAY, "no sign of life"),
+            Ok(None | Some(Ok(Message::Close(_)))) => return close(close_code::NORMAL, ""),
+            Ok(Some(Err(_))) => return close(close_code::PROTOCOL, "not readable"),
+            Ok(Some(Ok(Message::Text(text)))) => {
+                if let Err((id, error)) = receive(hub, out, caller, running, &text).await
+                    && !out.frame(&frames::refusal(hub, id, request_id, &error)).await
+                {
+                    return close(close_code::AWAY, "too slow");
+                }
+            }
+            Ok(Some(Ok(Message::Binary(_)))) => return close(close_code::UNSUPPORTED, "text only"),
+            Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => {}
+        }
+    }
+}
+
+/// Handles one message. An error names the request it is about, as far as that could be read.
+async fn receive(
+    hub: &Arc<Hub>,
+    out: &Out,
+    caller: &Arc<Caller>,
+    running: &Running,
+    text: &str,
+) -> Result<(), (Option<String>, ApiError)> {
+    let about = peek(text);
+    let fail = |error: ApiError| (about.id.clone(), error);
+    if about.kind.as_deref() == Some("cancel") {
+        let Json(Control::Cancel { id }) = Json::from_bytes(text.as_bytes()).map_err(fail)? else { return Ok(()) };
+        running.cancel(&id);
+        return Ok(());
+    }
+    let Json(request) = Json::<McpRequest>::from_bytes(text.as_bytes()).map_err(fail)?;
+    let caller = access::recheck(hub, caller).await.map_err(|error| fail(unverified(error)))?;
+    if let Some(window) = limits::count_caller(hub, &caller).await.filter(|window| !window.allowed) {
+        return Err(fail(ApiError::new(ErrorCode::RateLimitExceeded).retry_after(window.reset)));
+    }
+    let cancel = running.enter(&request.id).map_err(fail)?;
+    let task = call(Arc::clone(hub), out.clone(), caller, request, cancel, running.clone());
+    hub.tasks.spawn(task);
+    Ok(())
+}
+
+async fn call(
+    hub: Arc<Hub>,
+    out: Out,
+    caller: Caller,
+    request: McpRequest,
+    cancel: CancellationToken,
+    running: Running,
+) {
+    let id = request.id.clone();
+    let request_id = RequestId::new(hub_types::HoldId::new(&hub.clock).to_string());
+    tokio::select! {
+        () = cancel.cancelled() => {}
+        () = answer(&hub, &out, &caller, request, &request_id) => {}
+    }
+    running.leave(&id);
+}
+
+async fn answer(hub: &Arc<Hub>, out: &Out, caller: &Caller, request: McpRequest, request_id: &RequestId) {
+    let id = request.id.clone();
+    let reply = match request.into_input("/api/ws", request_id.as_str().to_owned()) {
+        Ok(input) => inference::chat(hub, caller, input).await.map_err(errors::inference),
+        Err(error) => Err(error),
+    };
+    match reply {
+        Err(error) => {
+            out.frame(&frames::refusal(hub, Some(id), request_id, &error)).await;
+        }
+        Ok(ChatReply::Whole(whole)) => {
+            let completion = McpCompletion::new(id, *whole);
+            out.json(serde_json::to_string(&completion).unwrap_or_default()).await;
+        }
+        Ok(ChatReply::Stream(_, mut received)) => {
+            while let Some(frame) = received.recv().await {
+                let Some(frame) = frames::translate(hub, &id, request_id, frame) else { continue };
+                if !out.frame(&frame).await {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn unverified(error: AccessError) -> ApiError {
+    match error {
+        AccessError::Invalid => ApiError::unauthenticated(),
+        AccessError::Store(error) => ApiError::new(ErrorCode::Unavailable).source(error),
+    }
+}
+
+/// What can be read of a message before it is known to be well-formed.
+#[derive(Debug, Default, Deserialize)]
+struct Peek {
+    id: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+fn peek(text: &str) -> Peek {
+    serde_json::from_str(text).unwrap_or_default()
+}

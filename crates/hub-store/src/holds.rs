@@ -1,0 +1,268 @@
+//! Holds: money set aside for one call. `held → settled | voided | expired`, each transition by one guarded statement.
+
+use hub_types::{ApiKeyId, Credits, HoldId, PriceId, Timestamp, UserId};
+use serde_json::Value;
+use sqlx::FromRow;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use crate::ledger::{self, Posting, Transaction};
+use crate::{Result, Tx, accounts};
+
+statements! {
+    INSERT = "INSERT INTO credit_holds (id, user_id, api_key_id, request_id, kind, amount, accrued, price_id, service, provider, model,
+                status, owner, checkpoint, lease_until, created_at)
+              VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9, $10, 'held', $11, $12, $13, $14)";
+    GET = "SELECT id, user_id, api_key_id, request_id, kind, amount, accrued, settled_amount, price_id, service, provider, model, status,
+             owner, checkpoint, lease_until, created_at
+           FROM credit_holds WHERE id = $1";
+    RESOLVE = "UPDATE credit_holds SET status = $2, settled_amount = $3, resolved_at = $4
+               WHERE id = $1 AND status = 'held' AND amount >= $3 RETURNING amount";
+    EXTEND = "UPDATE credit_holds SET status = 'settled', settled_amount = settled_amount + $2 WHERE id = $1 AND status = 'expired'";
+    CHECKPOINT = "UPDATE credit_holds SET accrued = CASE WHEN $3 > accrued THEN $3 ELSE accrued END, checkpoint = $4, lease_until = $5
+                  WHERE id = $1 AND status = 'held' AND owner = $2";
+    ROUTE = "UPDATE credit_holds SET provider = $3, service = $4 WHERE id = $1 AND owner = $2 AND status = 'held'";
+    // Several sweepers may run: each takes rows the others have not locked. SQLite has one writer, so nothing to skip.
+    DUE = postgres: "SELECT id, user_id, api_key_id, request_id, kind, amount, accrued, settled_amount, price_id, service, provider, model, status,
+             owner, checkpoint, lease_until, created_at
+           FROM credit_holds WHERE status = 'held' AND lease_until < $1 ORDER BY lease_until LIMIT $2 FOR UPDATE SKIP LOCKED",
+          lite: "SELECT id, user_id, api_key_id, request_id, kind, amount, accrued, settled_amount, price_id, service, provider, model, status,
+             owner, checkpoint, lease_until, created_at
+           FROM credit_holds WHERE status = 'held' AND lease_until < $1 ORDER BY lease_until LIMIT $2";
+    OPEN_COUNT = "SELECT COUNT(*) FROM credit_holds WHERE status = 'held'";
+    OLDEST_DUE = "SELECT COUNT(*) FROM credit_holds WHERE status = 'held' AND lease_until < $1";
+}
+
+/// A hold to be opened.
+#[derive(Debug, Clone)]
+pub struct NewHold {
+    /// Its id; the receipt will have the same.
+    pub id: HoldId,
+    /// Whose account.
+    pub user: UserId,
+    /// The key used, if any.
+    pub api_key: Option<ApiKeyId>,
+    /// The request.
+    pub request_id: String,
+    /// `chat`, `completion`, `embedding`, …
+    pub kind: &'static str,
+    /// Upper bound of the cost; above zero.
+    pub amount: Credits,
+    /// The pinned price.
+    pub price: PriceId,
+    /// The spec's service word: `openai`, `claude`, `sandbox`.
+    pub service: String,
+    /// The provider first chosen.
+    pub provider: String,
+    /// The model as asked for.
+    pub model: String,
+    /// The process that owns the call.
+    pub owner: String,
+    /// What the sweeper needs to write a receipt, should the process die.
+    pub checkpoint: Value,
+    /// Until when the owner has to renew.
+    pub lease_until: Timestamp,
+    /// Now.
+    pub at: Timestamp,
+}
+
+/// A hold as stored.
+#[derive(Debug, Clone)]
+pub struct Hold {
+    /// Its id.
+    pub id: HoldId,
+    /// Whose.
+    pub user: UserId,
+    /// The key used.
+    pub api_key: Option<ApiKeyId>,
+    /// The request.
+    pub request_id: String,
+    /// What kind of call.
+    pub kind: String,
+    /// Upper bound.
+    pub amount: Credits,
+    /// Cost at the last checkpoint.
+    pub accrued: Credits,
+    /// What was charged in the end.
+    pub settled: Option<Credits>,
+    /// The pinned price.
+    pub price: PriceId,
+    /// Service word.
+    pub service: String,
+    /// Provider.
+    pub provider: String,
+    /// Model.
+    pub model: String,
+    /// `held`, `settled`, `voided` or `expired`.
+    pub status: String,
+    /// Owning process.
+    pub owner: String,
+    /// The last checkpoint's data.
+    pub checkpoint: Value,
+    /// Lease.
+    pub lease_until: Timestamp,
+    /// When it was opened.
+    pub created_at: Timestamp,
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: Uuid,
+    user_id: Uuid,
+    api_key_id: Option<Uuid>,
+    request_id: String,
+    kind: String,
+    amount: i64,
+    accrued: i64,
+    settled_amount: Option<i64>,
+    price_id: Uuid,
+    service: String,
+    provider: String,
+    model: String,
+    status: String,
+    owner: String,
+    checkpoint: Json<Value>,
+    lease_until: Timestamp,
+    created_at: Timestamp,
+}
+
+impl From<Row> for Hold {
+    fn from(row: Row) -> Self {
+        Self {
+            id: HoldId(row.id),
+            user: UserId(row.user_id),
+            api_key: row.api_key_id.map(ApiKeyId),
+            request_id: row.request_id,
+            kind: row.kind,
+            amount: Credits::from_micro(row.amount),
+            accrued: Credits::from_micro(row.accrued),
+            settled: row.settled_amount.map(Credits::from_micro),
+            price: PriceId(row.price_id),
+            service: row.service,
+            provider: row.provider,
+            model: row.model,
+            status: row.status,
+            owner: row.owner,
+            checkpoint: row.checkpoint.0,
+            lease_until: row.lease_until,
+            created_at: row.created_at,
+        }
+    }
+}
+
+/// How a hold ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Its owner charged what the call cost.
+    Settled,
+    /// Its owner found that the call cost nothing.
+    Voided,
+    /// Its owner died or lost the lease; the sweeper charged the last checkpoint, which may be nothing.
+    Expired,
+}
+
+impl End {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Settled => "settled",
+            Self::Voided => "voided",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// Sets the amount aside. `false` when the account does not allow it; nothing was changed then.
+pub async fn open(tx: &mut Tx, hold: &NewHold) -> Result<bool> {
+    if !accounts::reserve(tx, hold.user, hold.amount, hold.at).await? {
+        return Ok(false);
+    }
+    run!(
+        tx,
+        execute,
+        INSERT,
+        hold.id.0,
+        hold.user.0,
+        hold.api_key.map(|key| key.0),
+        &hold.request_id,
+        hold.kind,
+        hold.amount.micro(),
+        hold.price.0,
+        &hold.service,
+        &hold.provider,
+        &hold.model,
+        &hold.owner,
+        Json(&hold.checkpoint),
+        hold.lease_until,
+        hold.at,
+    )?;
+    Ok(true)
+}
+
+/// Charges the posting's amount against the hold and gives the rest back. `None` when the hold is not open any more, or smaller than
+/// the charge; nothing was changed then.
+pub async fn settle(tx: &mut Tx, id: HoldId, end: End, posting: &Posting) -> Result<Option<Transaction>> {
+    let actual = -posting.amount;
+    let held: Option<i64> = run!(tx, scalar, RESOLVE, id.0, end.as_str(), actual.micro(), posting.at)?;
+    let Some(held) = held else { return Ok(None) };
+    let after = accounts::capture(tx, posting.user, Credits::from_micro(held), actual, posting.at).await?;
+    ledger::insert(tx, posting, after).await.map(Some)
+}
+
+/// Gives the whole hold back. `false` when it was not open any more.
+pub async fn release(tx: &mut Tx, id: HoldId, user: UserId, end: End, at: Timestamp) -> Result<bool> {
+    let held: Option<i64> = run!(tx, scalar, RESOLVE, id.0, end.as_str(), 0_i64, at)?;
+    let Some(held) = held else { return Ok(false) };
+    accounts::release(tx, user, Credits::from_micro(held), at).await?;
+    Ok(true)
+}
+
+/// Charges more for a call whose hold the sweeper has already resolved, out of what is spendable now (credits.md §2.6, late settle).
+/// `None` when the hold is not expired, or the account does not allow it; the caller rolls back then.
+pub async fn settle_late(tx: &mut Tx, id: HoldId, posting: &Posting) -> Result<Option<Transaction>> {
+    if run!(tx, execute, EXTEND, id.0, (-posting.amount).micro())? != 1 {
+        return Ok(None);
+    }
+    ledger::post(tx, posting).await
+}
+
+/// Renews the lease and notes what the call has cost so far. `false`: the hold is no longer this owner's, stop the call.
+pub async fn checkpoint(
+    tx: &mut Tx,
+    id: HoldId,
+    owner: &str,
+    accrued: Credits,
+    data: &Value,
+    lease_until: Timestamp,
+) -> Result<bool> {
+    Ok(run!(tx, execute, CHECKPOINT, id.0, owner, accrued.micro(), Json(data), lease_until)? == 1)
+}
+
+/// Notes which provider serves the call in the end.
+pub async fn route(tx: &mut Tx, id: HoldId, owner: &str, provider: &str, service: &str) -> Result<()> {
+    run!(tx, execute, ROUTE, id.0, owner, provider, service)?;
+    Ok(())
+}
+
+/// The hold, if there is one.
+pub async fn get(tx: &mut Tx, id: HoldId) -> Result<Option<Hold>> {
+    let row: Option<Row> = run!(tx, row, GET, id.0)?;
+    Ok(row.map(Hold::from))
+}
+
+/// Open holds whose lease ended before `before`, locked for this transaction.
+pub async fn due(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<Vec<Hold>> {
+    let rows: Vec<Row> = run!(tx, rows, DUE, before, limit)?;
+    Ok(rows.into_iter().map(Hold::from).collect())
+}
+
+/// How many holds are open.
+pub async fn count_open(tx: &mut Tx) -> Result<i64> {
+    let count: Option<i64> = run!(tx, scalar, OPEN_COUNT)?;
+    Ok(count.unwrap_or(0))
+}
+
+/// How many open holds have outlived their lease.
+pub async fn count_due(tx: &mut Tx, before: Timestamp) -> Result<i64> {
+    let count: Option<i64> = run!(tx, scalar, OLDEST_DUE, before)?;
+    Ok(count.unwrap_or(0))
+}

@@ -1,0 +1,253 @@
+//! The ledger: append-only signed rows with running balance and gapless version. The database refuses to change or delete one.
+
+use hub_types::{Credits, HoldId, Timestamp, TransactionId, UserId};
+use serde_json::Value;
+use sqlx::FromRow;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use crate::accounts::{self, After};
+use crate::{Result, Tx};
+
+statements! {
+    INSERT = "INSERT INTO credit_transactions (id, user_id, kind, amount, balance_after, account_version, idem_key, idem_hash,
+                hold_id, reverses, actor_id, reason, metadata, created_at)
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+    BY_KEY = "SELECT id, user_id, kind, amount, balance_after, account_version, idem_hash, hold_id, actor_id, reason, metadata, created_at
+              FROM credit_transactions WHERE user_id = $1 AND idem_key = $2";
+    // Newest first. The version is gapless per account, so it is cursor and order in one; '' stands for any kind.
+    LIST = "SELECT id, user_id, kind, amount, balance_after, account_version, idem_hash, hold_id, actor_id, reason, metadata, created_at
+            FROM credit_transactions
+            WHERE user_id = $1 AND account_version < $2 AND ($3 = '' OR kind = $3)
+            ORDER BY account_version DESC LIMIT $4 OFFSET $5";
+    COUNT = "SELECT COUNT(*) FROM credit_transactions WHERE user_id = $1 AND ($2 = '' OR kind = $2)";
+}
+
+/// Why money moved. Each kind names its counter-account, so that the double-entry view balances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Paid for; against `payments`.
+    Purchase,
+    /// A promo code; against `promotions`.
+    Promo,
+    /// Given by an administrator or at sign-up; against `promotions`.
+    Grant,
+    /// A charge; against `revenue`.
+    Usage,
+    /// A charge given back; against `refunds`.
+    Refund,
+    /// A correction by an administrator; against `adjustments`.
+    Adjustment,
+    /// A grant that ran out; against `expiry`.
+    Expiry,
+    /// Payment taken back; against `payments`.
+    Chargeback,
+}
+
+impl Kind {
+    const ALL: [Self; 8] = [
+        Self::Purchase,
+        Self::Promo,
+        Self::Grant,
+        Self::Usage,
+        Self::Refund,
+        Self::Adjustment,
+        Self::Expiry,
+        Self::Chargeback,
+    ];
+
+    /// The kind of that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
+    /// The word in the database and API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Purchase => "purchase",
+            Self::Promo => "promo",
+            Self::Grant => "grant",
+            Self::Usage => "usage",
+            Self::Refund => "refund",
+            Self::Adjustment => "adjustment",
+            Self::Expiry => "expiry",
+            Self::Chargeback => "chargeback",
+        }
+    }
+}
+
+/// A movement to be posted.
+#[derive(Debug, Clone)]
+pub struct Posting {
+    /// Id of the new row.
+    pub id: TransactionId,
+    /// Whose account.
+    pub user: UserId,
+    /// Why.
+    pub kind: Kind,
+    /// Signed: negative takes from the account. Never zero.
+    pub amount: Credits,
+    /// Unique per account; the same key never posts twice.
+    pub key: String,
+    /// SHA-256 of the request, to tell a repetition from another request under the same key.
+    pub request_hash: Option<Vec<u8>>,
+    /// The hold this settles.
+    pub hold: Option<HoldId>,
+    /// Who did it, if not the owner.
+    pub actor: Option<UserId>,
+    /// Words for the history, at most 200 characters.
+    pub reason: String,
+    /// Free data for the history, at most 16 KiB.
+    pub metadata: Value,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A ledger row as stored.
+#[derive(Debug, Clone)]
+pub struct Transaction {
+    /// Its id.
+    pub id: TransactionId,
+    /// Whose.
+    pub user: UserId,
+    /// One of `Kind`'s words.
+    pub kind: String,
+    /// Signed amount.
+    pub amount: Credits,
+    /// Balance right after it.
+    pub balance_after: Credits,
+    /// 1, 2, 3, … without gaps per account.
+    pub version: i64,
+    /// SHA-256 of the request that caused it, if it carried a key.
+    pub request_hash: Option<Vec<u8>>,
+    /// The hold it settled.
+    pub hold: Option<HoldId>,
+    /// Who did it, if not the owner.
+    pub actor: Option<UserId>,
+    /// Words.
+    pub reason: String,
+    /// Data.
+    pub metadata: Value,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: Uuid,
+    user_id: Uuid,
+    kind: String,
+    amount: i64,
+    balance_after: i64,
+    account_version: i64,
+    idem_hash: Option<Vec<u8>>,
+    hold_id: Option<Uuid>,
+    actor_id: Option<Uuid>,
+    reason: String,
+    metadata: Json<Value>,
+    created_at: Timestamp,
+}
+
+impl From<Row> for Transaction {
+    fn from(row: Row) -> Self {
+        Self {
+            id: TransactionId(row.id),
+            user: UserId(row.user_id),
+            kind: row.kind,
+            amount: Credits::from_micro(row.amount),
+            balance_after: Credits::from_micro(row.balance_after),
+            version: row.account_version,
+            request_hash: row.idem_hash,
+            hold: row.hold_id.map(HoldId),
+            actor: row.actor_id.map(UserId),
+            reason: row.reason,
+            metadata: row.metadata.0,
+            created_at: row.created_at,
+        }
+    }
+}
+
+/// Which rows of an account, newest first.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// Whose.
+    pub user: UserId,
+    /// Only rows with a smaller version; `None` starts at the newest.
+    pub before_version: Option<i64>,
+    /// Only this kind.
+    pub kind: Option<Kind>,
+    /// Rows at most.
+    pub limit: i64,
+    /// Rows to skip (the spec's paging; cursors are cheaper).
+    pub offset: i64,
+}
+
+/// Moves the balance and writes the row. `None` when the account does not allow it: missing, frozen, closed or, for a debit, too
+/// little to spend. Nothing was changed then.
+///
+/// # Errors
+/// `Duplicate` when the key was posted before: the transaction is spoilt and must be rolled back, then `by_key` tells
+/// the earlier row.
+pub async fn post(tx: &mut Tx, posting: &Posting) -> Result<Option<Transaction>> {
+    let Some(after) = accounts::move_balance(tx, posting.user, posting.amount, posting.at).await? else {
+        return Ok(None);
+    };
+    insert(tx, posting, after).await.map(Some)
+}
+
+/// Writes the row of a movement whose balance change was made by `accounts`.
+pub(crate) async fn insert(tx: &mut Tx, posting: &Posting, after: After) -> Result<Transaction> {
+    run!(
+        tx,
+        execute,
+        INSERT,
+        posting.id.0,
+        posting.user.0,
+        posting.kind.as_str(),
+        posting.amount.micro(),
+        after.balance,
+        after.version,
+        &posting.key,
+        posting.request_hash.as_deref(),
+        posting.hold.map(|hold| hold.0),
+        None::<Uuid>,
+        posting.actor.map(|actor| actor.0),
+        &posting.reason,
+        Json(&posting.metadata),
+        posting.at,
+    )?;
+    Ok(Transaction {
+        id: posting.id,
+        user: posting.user,
+        kind: posting.kind.as_str().to_owned(),
+        amount: posting.amount,
+        balance_after: Credits::from_micro(after.balance),
+        version: after.version,
+        request_hash: posting.request_hash.clone(),
+        hold: posting.hold,
+        actor: posting.actor,
+        reason: posting.reason.clone(),
+        metadata: posting.metadata.clone(),
+        created_at: posting.at,
+    })
+}
+
+/// The row posted under this key, if any.
+pub async fn by_key(tx: &mut Tx, user: UserId, key: &str) -> Result<Option<Transaction>> {
+    let row: Option<Row> = run!(tx, row, BY_KEY, user.0, key)?;
+    Ok(row.map(Transaction::from))
+}
+
+/// One page of an account's history, newest first.
+pub async fn list(tx: &mut Tx, page: &Page) -> Result<Vec<Transaction>> {
+    let before = page.before_version.unwrap_or(i64::MAX);
+    let kind = page.kind.map_or("", Kind::as_str);
+    let rows: Vec<Row> = run!(tx, rows, LIST, page.user.0, before, kind, page.limit, page.offset)?;
+    Ok(rows.into_iter().map(Transaction::from).collect())
+}
+
+/// How many rows an account has.
+pub async fn count(tx: &mut Tx, user: UserId, kind: Option<Kind>) -> Result<i64> {
+    let count: Option<i64> = run!(tx, scalar, COUNT, user.0, kind.map_or("", Kind::as_str))?;
+    Ok(count.unwrap_or(0))
+}

@@ -1,0 +1,60 @@
+//! Every SQL statement of the hub, on SQLite and on PostgreSQL. Nobody else may say "sqlx".
+//!
+//! Functions take `&mut Tx`, so that whatever a rule does composes into one transaction. The room stores what it is given:
+//! ids, times and defaults come from the rules. Guards are inside statements (`… WHERE balance >= $n`), never in
+//! code between two of them. The rules for portable SQL stand in `docs/sql.md`.
+
+#[macro_use]
+mod statement;
+
+pub mod accounts;
+pub mod audit;
+mod engine;
+mod error;
+pub mod holds;
+pub mod jobs;
+pub mod keys;
+pub mod ledger;
+mod partitions;
+pub mod prices;
+pub mod receipts;
+pub mod roles;
+pub mod sessions;
+mod tx;
+pub mod usage;
+pub mod users;
+pub mod verifications;
+pub mod verify;
+
+pub use engine::{Engine, MigrationState, Store, StoreOptions};
+pub use error::StoreError;
+pub use statement::Statement;
+pub use tx::Tx;
+
+/// What every function of this room returns.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Every fixed statement of the room, for the test that prepares them all on both engines.
+pub fn statements() -> Vec<&'static Statement> {
+    [
+        accounts::STATEMENTS,
+        audit::STATEMENTS,
+        engine::STATEMENTS,
+        holds::STATEMENTS,
+        jobs::STATEMENTS,
+        keys::STATEMENTS,
+        ledger::STATEMENTS,
+        prices::STATEMENTS,
+        receipts::STATEMENTS,
+        roles::STATEMENTS,
+        sessions::STATEMENTS,
+        usage::STATEMENTS,
+        users::STATEMENTS,
+        verifications::STATEMENTS,
+        verify::STATEMENTS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+    .collect()
+}

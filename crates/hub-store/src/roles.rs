@@ -1,0 +1,121 @@
+//! Roles, permissions and who holds them. Never decides whether a grant is allowed: that is `hub_domain::rbac`.
+
+use hub_types::{Clock, Permission, PermissionId, RoleId, SystemRole, Timestamp, UserId};
+use sqlx::FromRow;
+
+use crate::{Result, Tx};
+
+statements! {
+    SEED_PERMISSION = "INSERT INTO permissions (id, name, resource, action, description) VALUES ($1, $2, $3, $4, $5)
+                       ON CONFLICT DO NOTHING";
+    SEED_ROLE = "INSERT INTO roles (id, name, description, is_system, rank, created_at, updated_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT (name) DO NOTHING";
+    GRANT = "INSERT INTO role_permissions (role_id, permission_id, granted_at)
+             SELECT r.id, p.id, $3 FROM roles r CROSS JOIN permissions p WHERE r.name = $1 AND p.name = $2
+             ON CONFLICT DO NOTHING";
+    GRANT_ALL = "INSERT INTO role_permissions (role_id, permission_id, granted_at)
+                 SELECT r.id, p.id, $2 FROM roles r CROSS JOIN permissions p WHERE r.name = $1
+                 ON CONFLICT DO NOTHING";
+    BY_NAME = "SELECT id, name, description, is_system, rank FROM roles WHERE name = $1";
+    PERMISSIONS_OF_ROLE = "SELECT p.name FROM role_permissions g JOIN permissions p ON p.id = g.permission_id
+                           WHERE g.role_id = $1 ORDER BY p.name";
+    // Serialises removals, so that two of them cannot each take the last holder but one. SQLite has one writer anyway.
+    LOCK = postgres: "SELECT id FROM roles WHERE id = $1 FOR UPDATE", lite: "SELECT id FROM roles WHERE id = $1";
+    LIST = "SELECT id, name, description, is_system, rank FROM roles ORDER BY rank, name LIMIT 500";
+    ROLES_OF = "SELECT r.name FROM user_roles u JOIN roles r ON r.id = u.role_id WHERE u.user_id = $1 ORDER BY r.rank DESC, r.name";
+    PERMISSIONS_OF = "SELECT DISTINCT p.name FROM user_roles u
+                        JOIN role_permissions g ON g.role_id = u.role_id JOIN permissions p ON p.id = g.permission_id
+                      WHERE u.user_id = $1 ORDER BY p.name";
+    ASSIGN = "INSERT INTO user_roles (user_id, role_id, assigned_at, assigned_by) VALUES ($1, $2, $3, $4)
+              ON CONFLICT (user_id, role_id) DO NOTHING";
+    UNASSIGN = "DELETE FROM user_roles WHERE user_id = $1 AND role_id = $2";
+    HOLDERS = "SELECT COUNT(*) FROM user_roles u JOIN users a ON a.id = u.user_id
+               WHERE u.role_id = $1 AND a.status = 'active' AND a.deleted_at IS NULL";
+}
+
+/// A role as stored.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Role {
+    /// Its id.
+    #[sqlx(try_from = "uuid::Uuid")]
+    pub id: RoleId,
+    /// Its name, unique.
+    pub name: String,
+    /// One line for lists.
+    pub description: String,
+    /// True for the four that every hub has.
+    pub is_system: bool,
+    /// Place in the hierarchy; higher is mightier.
+    pub rank: i32,
+}
+
+/// Makes the permissions and system roles that this program knows and the database lacks. Safe to repeat, also from several
+/// processes at once. Admins always get every permission; another system role gets its own only when the role is first
+/// made, so that an operator's later changes stay.
+pub async fn seed(tx: &mut Tx, clock: &Clock) -> Result<()> {
+    let now = clock.now();
+    for permission in Permission::ALL {
+        let id = PermissionId::new(clock);
+        let (name, resource, action) = (permission.name(), permission.resource(), permission.action());
+        run!(tx, execute, SEED_PERMISSION, id.0, name, resource, action, permission.description())?;
+    }
+    for role in SystemRole::ALL {
+        let id = RoleId::new(clock);
+        let made = run!(tx, execute, SEED_ROLE, id.0, role.name(), role.description(), true, role.rank(), now)? == 1;
+        if role == SystemRole::Admin {
+            run!(tx, execute, GRANT_ALL, role.name(), now)?;
+        } else if made {
+            for permission in role.permissions() {
+                run!(tx, execute, GRANT, role.name(), permission.name(), now)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The role of that name.
+pub async fn by_name(tx: &mut Tx, name: &str) -> Result<Option<Role>> {
+    Ok(run!(tx, row, BY_NAME, name)?)
+}
+
+/// Names of everything one role permits, sorted.
+pub async fn permissions_of_role(tx: &mut Tx, role: RoleId) -> Result<Vec<String>> {
+    Ok(run!(tx, scalars, PERMISSIONS_OF_ROLE, role.0)?)
+}
+
+/// Makes other changes to who holds the role wait for this transaction.
+pub async fn lock(tx: &mut Tx, role: RoleId) -> Result<bool> {
+    let found: Option<uuid::Uuid> = run!(tx, scalar, LOCK, role.0)?;
+    Ok(found.is_some())
+}
+
+/// The roles of the hub, lowest rank first; 500 at most.
+pub async fn list(tx: &mut Tx) -> Result<Vec<Role>> {
+    Ok(run!(tx, rows, LIST)?)
+}
+
+/// Names of a user's roles, mightiest first.
+pub async fn names_of(tx: &mut Tx, user: UserId) -> Result<Vec<String>> {
+    Ok(run!(tx, scalars, ROLES_OF, user.0)?)
+}
+
+/// Names of everything a user's roles permit, sorted, each once.
+pub async fn permissions_of(tx: &mut Tx, user: UserId) -> Result<Vec<String>> {
+    Ok(run!(tx, scalars, PERMISSIONS_OF, user.0)?)
+}
+
+/// Gives a role; `false` when the user has it already.
+pub async fn assign(tx: &mut Tx, user: UserId, role: RoleId, by: Option<UserId>, now: Timestamp) -> Result<bool> {
+    Ok(run!(tx, execute, ASSIGN, user.0, role.0, now, by.map(|id| id.0))? == 1)
+}
+
+/// Takes a role away; `false` when the user does not have it.
+pub async fn unassign(tx: &mut Tx, user: UserId, role: RoleId) -> Result<bool> {
+    Ok(run!(tx, execute, UNASSIGN, user.0, role.0)? == 1)
+}
+
+/// How many usable accounts hold the role.
+pub async fn count_holders(tx: &mut Tx, role: RoleId) -> Result<i64> {
+    let count: Option<i64> = run!(tx, scalar, HOLDERS, role.0)?;
+    Ok(count.unwrap_or(0))
+}

@@ -1,0 +1,102 @@
+//! The usage log: one row per call, charged or not.
+
+use hub_types::{ApiKeyId, Credits, HoldId, Timestamp, TokenUsage, UsageId, UserId};
+use serde_json::Value;
+use sqlx::types::Json;
+
+use crate::{Result, Tx};
+
+statements! {
+    PUT = "INSERT INTO usage_logs (id, created_at, user_id, api_key_id, request_id, hold_id, kind, route, service, provider, model,
+                input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_source, credits, status, attempts,
+                latency_ms, first_token_ms, metadata)
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+              ON CONFLICT (created_at, id) DO UPDATE SET input_tokens = excluded.input_tokens, cache_read_tokens = excluded.cache_read_tokens,
+                cache_write_tokens = excluded.cache_write_tokens, output_tokens = excluded.output_tokens,
+                reasoning_tokens = excluded.reasoning_tokens, usage_source = excluded.usage_source, credits = excluded.credits,
+                status = excluded.status, latency_ms = excluded.latency_ms";
+    TOTALS = "SELECT COUNT(*), CAST(COALESCE(SUM(credits), 0) AS BIGINT) FROM usage_logs WHERE user_id = $1";
+}
+
+/// One call.
+#[derive(Debug, Clone)]
+pub struct UsageRow {
+    /// Its id: that of the hold where there is one.
+    pub id: UsageId,
+    /// When the call began.
+    pub at: Timestamp,
+    /// Who called.
+    pub user: UserId,
+    /// With which key.
+    pub api_key: Option<ApiKeyId>,
+    /// The request.
+    pub request_id: String,
+    /// The hold that paid for it.
+    pub hold: Option<HoldId>,
+    /// `chat`, `completion`, `embedding`, …
+    pub kind: String,
+    /// The route called.
+    pub route: String,
+    /// Service word.
+    pub service: String,
+    /// Provider that answered.
+    pub provider: String,
+    /// Model as asked for.
+    pub model: String,
+    /// Tokens by class.
+    pub usage: TokenUsage,
+    /// Who counted.
+    pub usage_source: String,
+    /// What was charged.
+    pub credits: Credits,
+    /// `completed`, `cancelled`, `failed`, `expired`.
+    pub status: String,
+    /// Calls made to providers.
+    pub attempts: i32,
+    /// From request to end, in milliseconds.
+    pub latency_ms: i64,
+    /// From request to the first byte of the answer, in milliseconds.
+    pub first_token_ms: Option<i64>,
+    /// Anything else.
+    pub metadata: Value,
+}
+
+/// Writes the row of a call. Its id and time are those of the hold, so a late settle replaces what the sweeper wrote.
+pub async fn put(tx: &mut Tx, row: &UsageRow) -> Result<()> {
+    run!(
+        tx,
+        execute,
+        PUT,
+        row.id.0,
+        row.at,
+        row.user.0,
+        row.api_key.map(|key| key.0),
+        &row.request_id,
+        row.hold.map(|hold| hold.0),
+        &row.kind,
+        &row.route,
+        &row.service,
+        &row.provider,
+        &row.model,
+        row.usage.input,
+        row.usage.cache_read,
+        row.usage.cache_write,
+        row.usage.output,
+        row.usage.reasoning,
+        &row.usage_source,
+        row.credits.micro(),
+        &row.status,
+        row.attempts,
+        row.latency_ms,
+        row.first_token_ms,
+        Json(&row.metadata),
+    )?;
+    Ok(())
+}
+
+/// Number of calls and sum of credits of one user.
+pub async fn totals(tx: &mut Tx, user: UserId) -> Result<(i64, Credits)> {
+    let row: Option<(i64, i64)> = run!(tx, row, TOTALS, user.0)?;
+    let (calls, credits) = row.unwrap_or((0, 0));
+    Ok((calls, Credits::from_micro(credits)))
+}

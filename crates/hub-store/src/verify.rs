@@ -1,0 +1,121 @@
+//! The questions of `hub ledger verify`. Each returns the accounts (or receipts) that break an invariant of credits.md §2.9; an
+//! honest hub returns none. Run them inside one `Store::snapshot`.
+
+use hub_types::{Credits, HoldId, UserId};
+use uuid::Uuid;
+
+use crate::{Result, Tx};
+
+statements! {
+    ACCOUNTS = "SELECT COUNT(*) FROM credit_accounts";
+    ROWS = "SELECT COUNT(*) FROM credit_transactions";
+    BALANCE = "SELECT a.user_id, a.balance, CAST(COALESCE(t.total, 0) AS BIGINT) FROM credit_accounts a
+               LEFT JOIN (SELECT user_id, SUM(amount) AS total FROM credit_transactions GROUP BY user_id) t ON t.user_id = a.user_id
+               WHERE a.balance <> COALESCE(t.total, 0) LIMIT $1";
+    VERSION = "SELECT a.user_id, a.version, CAST(COALESCE(t.rows, 0) AS BIGINT) FROM credit_accounts a
+               LEFT JOIN (SELECT user_id, COUNT(*) AS rows, MAX(account_version) AS last FROM credit_transactions GROUP BY user_id) t
+                 ON t.user_id = a.user_id
+               WHERE a.version <> COALESCE(t.rows, 0) OR a.version <> COALESCE(t.last, 0) LIMIT $1";
+    HELD = "SELECT a.user_id, a.held, CAST(COALESCE(h.total, 0) AS BIGINT) FROM credit_accounts a
+            LEFT JOIN (SELECT user_id, SUM(amount) AS total FROM credit_holds WHERE status = 'held' GROUP BY user_id) h ON h.user_id = a.user_id
+            WHERE a.held <> COALESCE(h.total, 0) LIMIT $1";
+    RUNNING = "SELECT user_id, balance_after, CAST(prefix AS BIGINT) FROM (
+                 SELECT user_id, balance_after, SUM(amount) OVER (PARTITION BY user_id ORDER BY account_version) AS prefix
+                 FROM credit_transactions) x
+               WHERE balance_after <> prefix LIMIT $1";
+    OVERDRAWN = "SELECT user_id, balance, overdraft_limit FROM credit_accounts
+                 WHERE status = 'active' AND balance + overdraft_limit - held < 0 LIMIT $1";
+    // What a resolved hold says it charged is what its ledger rows took.
+    RESOLVED = "SELECT h.id, COALESCE(h.settled_amount, 0), CAST(COALESCE(-t.amount, 0) AS BIGINT) FROM credit_holds h
+                LEFT JOIN (SELECT hold_id, SUM(amount) AS amount FROM credit_transactions WHERE hold_id IS NOT NULL GROUP BY hold_id) t
+                  ON t.hold_id = h.id
+                WHERE COALESCE(h.settled_amount, 0) <> COALESCE(-t.amount, 0) LIMIT $1";
+    RECEIPTS = "SELECT r.id, r.amount, CAST(COALESCE(-t.amount, 0) AS BIGINT) FROM receipts r
+                LEFT JOIN (SELECT hold_id, SUM(amount) AS amount FROM credit_transactions WHERE hold_id IS NOT NULL GROUP BY hold_id) t
+                  ON t.hold_id = r.id
+                WHERE r.amount <> COALESCE(-t.amount, 0) LIMIT $1";
+    USAGE = "SELECT u.hold_id, u.credits, r.amount FROM usage_logs u JOIN receipts r ON r.id = u.hold_id WHERE u.credits <> r.amount LIMIT $1";
+    NO_RECEIPT = "SELECT h.id, COALESCE(h.settled_amount, 0), h.amount FROM credit_holds h LEFT JOIN receipts r ON r.id = h.id
+                  WHERE h.status = 'settled' AND r.id IS NULL LIMIT $1";
+}
+
+/// Culprits named at most per question; the first ones are enough to find the cause.
+const NAMED: i64 = 100;
+
+/// An account whose two numbers should be equal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountFault {
+    /// Whose.
+    pub user: UserId,
+    /// What the account (or row) says, in micro-credits or, for versions, a count.
+    pub stored: i64,
+    /// What the rows add up to.
+    pub computed: i64,
+}
+
+/// A call whose two amounts should be equal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallFault {
+    /// Which hold (and receipt).
+    pub hold: HoldId,
+    /// One side.
+    pub stored: Credits,
+    /// The other side.
+    pub computed: Credits,
+}
+
+/// Accounts and ledger rows looked at.
+pub async fn size(tx: &mut Tx) -> Result<(i64, i64)> {
+    let accounts: Option<i64> = run!(tx, scalar, ACCOUNTS)?;
+    let rows: Option<i64> = run!(tx, scalar, ROWS)?;
+    Ok((accounts.unwrap_or(0), rows.unwrap_or(0)))
+}
+
+macro_rules! account_question {
+    ($($(#[$doc:meta])* $name:ident $statement:ident;)+) => {$(
+        $(#[$doc])*
+        pub async fn $name(tx: &mut Tx) -> Result<Vec<AccountFault>> {
+            let rows: Vec<(Uuid, i64, i64)> = run!(tx, rows, $statement, NAMED)?;
+            Ok(rows.into_iter().map(|(user, stored, computed)| AccountFault { user: UserId(user), stored, computed }).collect())
+        }
+    )+};
+}
+
+account_question! {
+    /// Accounts whose balance is not the sum of their rows.
+    balances BALANCE;
+    /// Accounts whose version is not the count of their rows, or whose rows have a gap.
+    versions VERSION;
+    /// Accounts whose held amount is not the sum of their open holds.
+    held HELD;
+    /// Rows whose running balance is not the sum of the rows up to them.
+    running_balances RUNNING;
+    /// Active accounts that have spent or promised more than they have.
+    overdrawn OVERDRAWN;
+}
+
+macro_rules! call_question {
+    ($($(#[$doc:meta])* $name:ident $statement:ident;)+) => {$(
+        $(#[$doc])*
+        pub async fn $name(tx: &mut Tx) -> Result<Vec<CallFault>> {
+            let rows: Vec<(Uuid, i64, i64)> = run!(tx, rows, $statement, NAMED)?;
+            let fault = |(hold, stored, computed)| CallFault {
+                hold: HoldId(hold),
+                stored: Credits::from_micro(stored),
+                computed: Credits::from_micro(computed),
+            };
+            Ok(rows.into_iter().map(fault).collect())
+        }
+    )+};
+}
+
+call_question! {
+    /// Holds whose charge is not what the ledger took for them.
+    resolved_holds RESOLVED;
+    /// Settled holds without a receipt.
+    holds_without_receipt NO_RECEIPT;
+    /// Receipts whose amount is not on the ledger.
+    receipts RECEIPTS;
+    /// Usage rows that say something else than their receipt.
+    usage USAGE;
+}

@@ -1,0 +1,12 @@
+//! Contract tests of the store: the same cases on SQLite and on PostgreSQL.
+
+#![cfg(test)]
+
+#[macro_use]
+mod support;
+
+mod identity;
+mod jobs;
+mod money;
+mod schema;
+mod statements;

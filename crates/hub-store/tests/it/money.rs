@@ -1,0 +1,241 @@
+//! Accounts, ledger, holds: guards under races, transitions, and rows that cannot be changed.
+
+use chrono::Duration;
+use hub_store::holds::{self, End, NewHold};
+use hub_store::ledger::{self, Kind, Page, Posting};
+use hub_store::users::{self, NewUser};
+use hub_store::{Store, StoreError, accounts, verify};
+use hub_types::{Credits, HoldId, PriceId, TransactionId, UserId};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::support::{clock, now};
+
+async fn account(store: &Store, credits: i32) -> UserId {
+    let user = UserId::new(&clock());
+    let email = format!("{user}@example.com").parse().unwrap();
+    let mut tx = store.write().await.unwrap();
+    let new = NewUser { id: user, email: &email, name: "Ada", password_hash: None, verified: true, at: now() };
+    assert!(users::insert(&mut tx, &new).await.unwrap());
+    accounts::open(&mut tx, user, now()).await.unwrap();
+    if credits > 0 {
+        ledger::post(&mut tx, &posting(user, Kind::Grant, credits, "start")).await.unwrap().unwrap();
+    }
+    tx.commit().await.unwrap();
+    user
+}
+
+fn posting(user: UserId, kind: Kind, credits: i32, key: &str) -> Posting {
+    Posting {
+        id: TransactionId::new(&clock()),
+        user,
+        kind,
+        amount: Credits::whole(credits),
+        key: key.to_owned(),
+        request_hash: None,
+        hold: None,
+        actor: None,
+        reason: "test".to_owned(),
+        metadata: json!({}),
+        at: now(),
+    }
+}
+
+fn new_hold(user: UserId, credits: i32) -> NewHold {
+    NewHold {
+        id: HoldId::new(&clock()),
+        user,
+        api_key: None,
+        request_id: "request".to_owned(),
+        kind: "chat",
+        amount: Credits::whole(credits),
+        price: PriceId::new(&clock()),
+        service: "sandbox".to_owned(),
+        provider: "sandbox".to_owned(),
+        model: "sandbox".to_owned(),
+        owner: "one".to_owned(),
+        checkpoint: json!({}),
+        lease_until: now() + Duration::seconds(60),
+        at: now(),
+    }
+}
+
+async fn hold(store: &Store, hold: &NewHold) -> bool {
+    let mut tx = store.write().await.unwrap();
+    let opened = holds::open(&mut tx, hold).await.unwrap();
+    tx.commit().await.unwrap();
+    opened
+}
+
+async fn settle(store: &Store, hold: &NewHold, credits: i32) -> bool {
+    let posting =
+        Posting { hold: Some(hold.id), ..posting(hold.user, Kind::Usage, -credits, &format!("settle:{}", hold.id)) };
+    let mut tx = store.write().await.unwrap();
+    let settled = holds::settle(&mut tx, hold.id, End::Settled, &posting).await.unwrap().is_some();
+    tx.commit().await.unwrap();
+    settled
+}
+
+async fn release(store: &Store, hold: &NewHold) -> bool {
+    let mut tx = store.write().await.unwrap();
+    let released = holds::release(&mut tx, hold.id, hold.user, End::Voided, now()).await.unwrap();
+    tx.commit().await.unwrap();
+    released
+}
+
+/// Balance and held, in whole credits.
+async fn standing(store: &Store, user: UserId) -> (i64, i64) {
+    let mut tx = store.read().await.unwrap();
+    let account = accounts::get(&mut tx, user).await.unwrap().unwrap();
+    (account.balance.micro() / 1_000_000, account.held.micro() / 1_000_000)
+}
+
+async fn assert_sound(store: &Store) {
+    let mut tx = store.snapshot().await.unwrap();
+    assert_eq!(verify::balances(&mut tx).await.unwrap(), []);
+    assert_eq!(verify::versions(&mut tx).await.unwrap(), []);
+    assert_eq!(verify::held(&mut tx).await.unwrap(), []);
+    assert_eq!(verify::running_balances(&mut tx).await.unwrap(), []);
+    assert_eq!(verify::overdrawn(&mut tx).await.unwrap(), []);
+    assert_eq!(verify::resolved_holds(&mut tx).await.unwrap(), []);
+}
+
+both! {
+    async fn parallel_debits_take_exactly_what_is_there(store: Store) {
+        let user = account(&store, 50).await;
+        let mut tasks = JoinSet::new();
+        for n in 0..80 {
+            let store = store.clone();
+            tasks.spawn(async move {
+                let mut tx = store.write().await.unwrap();
+                let posted = ledger::post(&mut tx, &posting(user, Kind::Usage, -2, &format!("debit:{n}"))).await.unwrap();
+                tx.commit().await.unwrap();
+                posted.is_some()
+            });
+        }
+        let taken = tasks.join_all().await.into_iter().filter(|taken| *taken).count();
+        assert_eq!((taken, standing(&store, user).await), (25, (0, 0)));
+        assert_sound(&store).await;
+    }
+
+    async fn parallel_holds_promise_nothing_twice(store: Store) {
+        let user = account(&store, 50).await;
+        let mut tasks = JoinSet::new();
+        for _ in 0..40 {
+            let store = store.clone();
+            tasks.spawn(async move { hold(&store, &new_hold(user, 4)).await });
+        }
+        let held = tasks.join_all().await.into_iter().filter(|held| *held).count();
+        assert_eq!((held, standing(&store, user).await), (12, (50, 48)));
+        assert_sound(&store).await;
+    }
+
+    async fn a_hold_is_resolved_once_whoever_asks(store: Store) {
+        let user = account(&store, 50).await;
+        let new = new_hold(user, 30);
+        assert!(hold(&store, &new).await);
+        let mut tasks = JoinSet::new();
+        for n in 0..20 {
+            let (store, new) = (store.clone(), new.clone());
+            tasks.spawn(async move { if n % 2 == 0 { settle(&store, &new, 10).await } else { release(&store, &new).await } });
+        }
+        let winners = tasks.join_all().await.into_iter().filter(|won| *won).count();
+        assert_eq!(winners, 1);
+        let (balance, held) = standing(&store, user).await;
+        assert!(held == 0 && (balance == 40 || balance == 50), "{balance} {held}");
+        assert_sound(&store).await;
+    }
+
+    async fn a_settle_gives_the_rest_back_and_never_takes_more_than_was_held(store: Store) {
+        let user = account(&store, 100).await;
+        let new = new_hold(user, 80);
+        assert!(hold(&store, &new).await);
+        assert!(!hold(&store, &new_hold(user, 30)).await, "held credits were promised again");
+        assert!(!settle(&store, &new, 81).await);
+        assert_eq!(standing(&store, user).await, (100, 80));
+        assert!(settle(&store, &new, 5).await);
+        assert!(!settle(&store, &new, 5).await);
+        assert_eq!(standing(&store, user).await, (95, 0));
+        assert_sound(&store).await;
+    }
+
+    async fn a_key_posts_once_even_in_parallel(store: Store) {
+        let user = account(&store, 100).await;
+        let mut tasks = JoinSet::new();
+        for _ in 0..20 {
+            let store = store.clone();
+            tasks.spawn(async move {
+                let mut tx = store.write().await.unwrap();
+                match ledger::post(&mut tx, &posting(user, Kind::Usage, -7, "same")).await {
+                    Ok(Some(_)) => { tx.commit().await.unwrap(); true }
+                    Ok(None) => panic!("there was enough"),
+                    Err(StoreError::Duplicate(_)) => { tx.rollback().await.unwrap(); false }
+                    Err(error) => panic!("{error:?}"),
+                }
+            });
+        }
+        let posted = tasks.join_all().await.into_iter().filter(|posted| *posted).count();
+        assert_eq!((posted, standing(&store, user).await), (1, (93, 0)));
+        assert_sound(&store).await;
+    }
+
+    async fn ledger_rows_can_be_neither_changed_nor_deleted(store: Store) {
+        account(&store, 10).await;
+        for text in ["UPDATE credit_transactions SET amount = 1", "DELETE FROM credit_transactions"] {
+            let refused = match &store {
+                Store::Postgres(pool) => sqlx::query(text).execute(pool).await.map(drop),
+                Store::Sqlite { writer, .. } => sqlx::query(text).execute(writer).await.map(drop),
+            };
+            assert!(refused.is_err_and(|error| error.to_string().contains("append-only")), "{text}");
+        }
+        assert_sound(&store).await;
+    }
+
+    async fn only_holds_past_their_lease_are_due_and_a_checkpoint_renews_it(store: Store) {
+        let user = account(&store, 100).await;
+        let (renewed, dead) = (new_hold(user, 10), new_hold(user, 10));
+        assert!(hold(&store, &renewed).await && hold(&store, &dead).await);
+        let later = now() + Duration::seconds(90);
+        let mut tx = store.write().await.unwrap();
+        let until = later + Duration::seconds(60);
+        assert!(holds::checkpoint(&mut tx, renewed.id, "one", Credits::whole(3), &json!({}), until).await.unwrap());
+        assert!(!holds::checkpoint(&mut tx, dead.id, "another", Credits::whole(3), &json!({}), until).await.unwrap());
+        tx.commit().await.unwrap();
+        let mut tx = store.write().await.unwrap();
+        let due = holds::due(&mut tx, later, 50).await.unwrap();
+        assert_eq!(due.iter().map(|hold| hold.id).collect::<Vec<_>>(), [dead.id]);
+    }
+
+    async fn an_expired_hold_can_be_settled_late_for_what_is_missing(store: Store) {
+        let user = account(&store, 100).await;
+        let new = new_hold(user, 50);
+        assert!(hold(&store, &new).await);
+        let row = |credits: i32, key: &str| Posting { hold: Some(new.id), ..posting(user, Kind::Usage, credits, key) };
+        let mut tx = store.write().await.unwrap();
+        assert!(holds::settle(&mut tx, new.id, End::Expired, &row(-20, "sweep")).await.unwrap().is_some());
+        assert!(holds::settle_late(&mut tx, new.id, &row(-15, "late")).await.unwrap().is_some());
+        assert!(holds::settle_late(&mut tx, new.id, &row(-15, "later")).await.unwrap().is_none());
+        tx.commit().await.unwrap();
+        assert_eq!(standing(&store, user).await, (65, 0));
+        assert_sound(&store).await;
+    }
+
+    async fn history_pages_newest_first_without_gaps(store: Store) {
+        let user = account(&store, 100).await;
+        let mut tx = store.write().await.unwrap();
+        for n in 0..25 {
+            ledger::post(&mut tx, &posting(user, Kind::Usage, -1, &format!("row:{n}"))).await.unwrap().unwrap();
+        }
+        let (mut seen, mut before) = (Vec::new(), None);
+        loop {
+            let page = Page { user, before_version: before, kind: None, limit: 10, offset: 0 };
+            let rows = ledger::list(&mut tx, &page).await.unwrap();
+            let Some(last) = rows.last() else { break };
+            before = Some(last.version);
+            seen.extend(rows.iter().map(|row| row.version));
+        }
+        assert_eq!(seen, (1..=26).rev().collect::<Vec<_>>());
+        assert_eq!(ledger::count(&mut tx, user, Some(Kind::Grant)).await.unwrap(), 1);
+        tx.commit().await.unwrap();
+    }
+}

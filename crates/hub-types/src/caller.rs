@@ -1,0 +1,64 @@
+//! Who is calling, after the credential was verified against the database.
+
+use std::net::IpAddr;
+
+use crate::{ApiKeyId, Email, Permission, RateTier, SessionId, UserId};
+
+/// What proved the caller's identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credential {
+    /// An access token of this signed-in session.
+    Session(SessionId),
+    /// An API key.
+    ApiKey(ApiKeyId),
+    /// The command line of the machine the hub runs on.
+    Operator,
+}
+
+/// A verified caller. The subject of every rule comes from here, never from a body, a query or a header.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The account.
+    pub user: UserId,
+    /// Its address.
+    pub email: Email,
+    /// Display name, may be empty.
+    pub name: String,
+    /// Names of all roles.
+    pub roles: Vec<String>,
+    /// Names of all permissions in force: those of the roles, narrowed to the key's scopes where a key is used.
+    pub permissions: Vec<String>,
+    /// True when the address was proven.
+    pub verified: bool,
+    /// What was presented.
+    pub credential: Credential,
+    /// Models this credential may use; empty means all.
+    pub models: Vec<String>,
+    /// Which request limit applies.
+    pub tier: RateTier,
+    /// Where the request came from, as far as trusted proxies tell; `None` on the command line.
+    pub address: Option<IpAddr>,
+}
+
+impl Caller {
+    /// True when the caller may do this. Rules ask; routes do not.
+    pub fn may(&self, permission: Permission) -> bool {
+        self.permissions.iter().any(|held| held == permission.name())
+    }
+
+    /// The key in use, if any.
+    pub fn api_key(&self) -> Option<ApiKeyId> {
+        match self.credential {
+            Credential::ApiKey(id) => Some(id),
+            Credential::Session(_) | Credential::Operator => None,
+        }
+    }
+
+    /// The session in use, if any.
+    pub fn session(&self) -> Option<SessionId> {
+        match self.credential {
+            Credential::Session(id) => Some(id),
+            Credential::ApiKey(_) | Credential::Operator => None,
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The three forms an error takes on the wire: ours, OpenAI's, Anthropic's.
+//!
+//! The path decides, not the handler: a program that talks to `/v1` with an official SDK must be able to read every
+//! error, also those made by the front door. Both foreign forms carry our `code`, `timestamp` and request id as well.
+
+use http::HeaderMap;
+use hub_types::{ErrorCode, Timestamp};
+use serde_json::{Map, Value, json};
+
+use crate::{ApiError, error_body, path_is_under};
+
+/// Which wire the caller speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorShape {
+    /// `{"error":{"code","message","details"?,"timestamp","requestId"}}`
+    Hub,
+    /// `{"error":{"message","type","param","code",…}}`, everything under `/v1` that is not Anthropic's.
+    OpenAi,
+    /// `{"type":"error","error":{"type","message",…},"request_id"}`, `/v1/messages…` or a request with
+    /// `anthropic-version`.
+    Anthropic,
+}
+
+impl ErrorShape {
+    /// The shape for a request.
+    pub fn of(path: &str, headers: &HeaderMap) -> Self {
+        if !path_is_under(path, "/v1") {
+            Self::Hub
+        } else if path_is_under(path, "/v1/messages") || headers.contains_key("anthropic-version") {
+            Self::Anthropic
+        } else {
+            Self::OpenAi
+        }
+    }
+
+    /// The whole body of an error response.
+    pub fn render(self, error: &ApiError, request_id: &str, now: Timestamp) -> Value {
+        let mut inner = error_body(error, request_id, now);
+        match self {
+            Self::Hub => json!({ "error": inner }),
+            Self::OpenAi => {
+                if let Value::Object(fields) = &mut inner {
+                    explain_in_message(error, fields);
+                    fields.insert("type".into(), openai_type(error.code).into());
+                    fields.insert("param".into(), first_field(error).map_or(Value::Null, Into::into));
+                }
+                json!({ "error": inner })
+            }
+            Self::Anthropic => {
+                if let Value::Object(fields) = &mut inner {
+                    explain_in_message(error, fields);
+                    fields.insert("type".into(), anthropic_type(error.code).into());
+                }
+                json!({ "type": "error", "error": inner, "request_id": request_id })
+            }
+        }
+    }
+}
+
+/// SDKs show only the message, so a bad field must be named in it.
+fn explain_in_message(error: &ApiError, fields: &mut Map<String, Value>) {
+    if error.message != error.code.message() {
+        return;
+    }
+    let Some(Value::Array(list)) = &error.details else { return };
+    let lines: Vec<String> = list
+        .iter()
+        .filter_map(|entry| Some(format!("{}: {}", entry.get("field")?.as_str()?, entry.get("message")?.as_str()?)))
+        .collect();
+    if !lines.is_empty() {
+        fields.insert("message".into(), lines.join("; ").into());
+    }
+}
+
+fn first_field(error: &ApiError) -> Option<&str> {
+    error.details.as_ref()?.get(0)?.get("field")?.as_str()
+}
+
+/// OpenAI's word for the kind of error (API reference, "Error codes").
+fn openai_type(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::Authentication => "authentication_error",
+        ErrorCode::InsufficientCredits => "insufficient_quota",
+        ErrorCode::Forbidden | ErrorCode::AccountFrozen => "permission_error",
+        ErrorCode::RateLimitExceeded => "rate_limit_error",
+        other if other.status() >= 500 => "server_error",
+        _ => "invalid_request_error",
+    }
+}
+
+/// Anthropic's word for the kind of error (API reference, "Errors").
+fn anthropic_type(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::Authentication => "authentication_error",
+        ErrorCode::InsufficientCredits => "billing_error",
+        ErrorCode::Forbidden | ErrorCode::AccountFrozen => "permission_error",
+        ErrorCode::NotFound | ErrorCode::ModelNotFound => "not_found_error",
+        ErrorCode::Conflict | ErrorCode::IdempotencyConflict => "conflict_error",
+        ErrorCode::PayloadTooLarge => "request_too_large",
+        ErrorCode::RateLimitExceeded => "rate_limit_error",
+        ErrorCode::Unavailable => "overloaded_error",
+        ErrorCode::GatewayTimeout => "timeout_error",
+        other if other.status() >= 500 => "api_error",
+        _ => "invalid_request_error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hub_types::Clock;
+
+    fn error() -> ApiError {
+        ApiError::validation("messages[0].role", "must be one of user, assistant").source("secret cause")
+    }
+
+    fn now() -> Timestamp {
+        Clock::fixed_at("2026-11-23T10:00:00Z").now()
+    }
+
+    #[test]
+    fn the_hub_shape() {
+        insta::assert_json_snapshot!(ErrorShape::Hub.render(&error(), "req-1", now()));
+    }
+
+    #[test]
+    fn the_openai_shape() {
+        insta::assert_json_snapshot!(ErrorShape::OpenAi.render(&error(), "req-1", now()));
+    }
+
+    #[test]
+    fn the_anthropic_shape() {
+        insta::assert_json_snapshot!(ErrorShape::Anthropic.render(&error(), "req-1", now()));
+    }
+
+    #[test]
+    fn the_words_of_both_wires_for_every_code() {
+        let table: Vec<String> = ErrorCode::ALL
+            .iter()
+            .map(|code| format!("{} {code} {} {}", code.status(), openai_type(*code), anthropic_type(*code)))
+            .collect();
+        insta::assert_snapshot!(table.join("\n"));
+    }
+
+    #[test]
+    fn the_path_decides_and_lookalikes_do_not() {
+        let plain = HeaderMap::new();
+        let mut anthropic = HeaderMap::new();
+        anthropic.insert("anthropic-version", http::HeaderValue::from_static("2023-06-01"));
+        assert_eq!(ErrorShape::of("/v1/chat/completions", &plain), ErrorShape::OpenAi);
+        assert_eq!(ErrorShape::of("/v1/messages/count_tokens", &plain), ErrorShape::Anthropic);
+        assert_eq!(ErrorShape::of("/v1/models", &anthropic), ErrorShape::Anthropic);
+        assert_eq!(ErrorShape::of("/v1beta", &plain), ErrorShape::Hub);
+        assert_eq!(ErrorShape::of("/api/mcp/chat", &anthropic), ErrorShape::Hub);
+    }
+}

@@ -1,0 +1,226 @@
+//! One connection: hyper speaks HTTP on the watched socket, the router answers, the clock is kept.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::extract::ConnectInfo;
+use bytes::Bytes;
+use http::{Request, Response, Version};
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulConnection;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+
+use super::watch::Watch;
+use super::{Place, ServeOptions, Socket};
+
+/// HTTP/2 requests of one connection that are served at once.
+const MAX_STREAMS: u32 = 200;
+
+/// What all connections of a listener share.
+pub(super) struct Server {
+    app: Router,
+    options: ServeOptions,
+    builder: Builder<Tracked>,
+    stop: CancellationToken,
+    kill: CancellationToken,
+}
+
+impl Server {
+    pub(super) fn new(
+        app: Router,
+        options: ServeOptions,
+        tasks: TaskTracker,
+        stop: CancellationToken,
+        kill: CancellationToken,
+    ) -> Self {
+        let mut builder = Builder::new(Tracked(tasks));
+        // hyper's own header timer also runs while a connection rests; the watch keeps the two limits apart.
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(None)
+            .max_buf_size(options.max_header_bytes.max(8192));
+        // Hyper parses into the stack for its default of 100 and into the heap for any other number.
+        if options.max_headers != 100 {
+            builder.http1().max_headers(options.max_headers);
+        }
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(u32::try_from(options.max_header_bytes).unwrap_or(u32::MAX))
+            .keep_alive_interval(options.idle_timeout)
+            .keep_alive_timeout(options.header_timeout);
+        Self { app, options, builder, stop, kill }
+    }
+
+    /// Serves one connection to its end.
+    pub(super) async fn run(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, place: Place) {
+        // Without it the last small piece of a stream waits for the client's delayed acknowledgement (40 ms).
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "connection is already gone");
+            return;
+        }
+        let watch = Arc::new(Watch::new(self.options.header_timeout, self.options.idle_timeout));
+        let socket = Socket::new(stream, Arc::clone(&watch), &self.options, place);
+        let answering = service_fn(|request| answer(self.app.clone(), Arc::clone(&watch), peer, request));
+        let connection = pin!(self.builder.serve_connection_with_upgrades(TokioIo::new(socket), answering));
+        tokio::select! {
+            () = self.drive(connection, &watch) => {}
+            () = self.kill.cancelled() => {}
+        }
+    }
+
+    /// Polls the connection and closes it when the watch says so, or begins to when the hub stops.
+    async fn drive<C>(&self, mut connection: Pin<&mut C>, watch: &Watch)
+    where
+        C: GracefulConnection,
+        C::Error: std::fmt::Display,
+    {
+        let mut timer = pin!(sleep_until(Instant::now() + self.options.header_timeout));
+        let mut stopping = pin!(self.stop.cancelled());
+        let mut closing = false;
+        std::future::poll_fn(|cx| {
+            if !closing && stopping.as_mut().poll(cx).is_ready() {
+                closing = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            if let Poll::Ready(outcome) = connection.as_mut().poll(cx) {
+                if let Err(error) = outcome {
+                    tracing::debug!(%error, "connection ended with an error");
+                }
+                return Poll::Ready(());
+            }
+            // The timer is moved back only when a nearer deadline appeared; a later one is met when it fires.
+            if let Some(deadline) = watch.deadline().filter(|deadline| *deadline < timer.deadline()) {
+                timer.as_mut().reset(deadline);
+            }
+            while timer.as_mut().poll(cx).is_ready() {
+                let now = Instant::now();
+                match watch.deadline() {
+                    Some(deadline) if deadline > now => timer.as_mut().reset(deadline),
+                    Some(_) if closing || !watch.is_resting() => return Poll::Ready(()),
+                    Some(_) => {
+                        // Resting: say goodbye (HTTP/2 has a frame for it) and give that a moment.
+                        closing = true;
+                        connection.as_mut().graceful_shutdown();
+                        timer.as_mut().reset(now + self.options.header_timeout);
+                        cx.waker().wake_by_ref();
+                    }
+                    None => timer.as_mut().reset(now + self.options.idle_timeout),
+                }
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+async fn answer(
+    mut app: Router,
+    watch: Arc<Watch>,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Result<Response<Answering>, Infallible> {
+    let http2 = request.version() == Version::HTTP_2;
+    let has_body = !request.body().is_end_stream();
+    watch.request_began(http2, has_body);
+    let serving = Serving(Arc::clone(&watch));
+    let mut request =
+        request.map(|inner| if has_body && !http2 { Body::new(Arriving { inner, watch }) } else { Body::new(inner) });
+    request.extensions_mut().insert(ConnectInfo(peer));
+    let response = app.call(request).await?;
+    Ok(response.map(|inner| Answering { inner, _serving: serving }))
+}
+
+/// Says that the request is over when it is dropped, on every way out.
+struct Serving(Arc<Watch>);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.request_ended();
+    }
+}
+
+/// A response body that keeps the request counted as being served.
+struct Answering {
+    inner: Body,
+    _serving: Serving,
+}
+
+impl HttpBody for Answering {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.inner).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// A request body that tells the watch when all of it was read.
+struct Arriving {
+    inner: Incoming,
+    watch: Arc<Watch>,
+}
+
+impl HttpBody for Arriving {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        if matches!(polled, Poll::Ready(None)) || self.inner.is_end_stream() {
+            self.watch.body_read();
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// Runs hyper's HTTP/2 streams as tracked tasks.
+#[derive(Clone)]
+struct Tracked(TaskTracker);
+
+impl<F> hyper::rt::Executor<F> for Tracked
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, future: F) {
+        self.0.spawn(future);
+    }
+}

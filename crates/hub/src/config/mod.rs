@@ -1,0 +1,196 @@
+//! The settings: one struct of sections, read from defaults ← a file ← the environment ← arguments.
+//!
+//! A wrong or unknown setting stops the start with its full name, where it came from and what is allowed. This module reads and
+//! checks; it opens nothing and makes nothing.
+
+mod check;
+mod environment;
+mod error;
+mod layers;
+mod print;
+pub mod sections;
+pub mod shape;
+
+use std::path::{Path, PathBuf};
+
+use hub_domain::{credits, identity, inference, limits, pricing, sessions};
+use serde::Deserialize;
+use toml::{Table, Value};
+
+pub use environment::Environment;
+pub use error::{ConfigError, Problem, Source};
+pub use print::Shown;
+
+use layers::Layers;
+use sections::{Cache, Database, Log, Mail, Ops, Provider, Sandbox, Security, Server, Upstreams};
+use shape::Shape;
+
+/// The documented settings; every default stands in it, and a test keeps that true.
+pub const EXAMPLE: &str = include_str!("../../../../hub.example.toml");
+/// Where OpenAI's own API is.
+const OPENAI_URL: &str = "https://api.openai.com/v1";
+
+/// Everything an operator can set.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The public listener.
+    pub server: Server,
+    /// Metrics and detailed health.
+    pub ops: Ops,
+    /// Where the other processes are.
+    pub upstreams: Upstreams,
+    /// The database.
+    pub database: Database,
+    /// The cache.
+    pub cache: Cache,
+    /// Secrets of the hub itself.
+    pub security: Security,
+    /// Mail.
+    pub mail: Mail,
+    /// Logs.
+    pub log: Log,
+    /// The model providers, best first.
+    pub providers: Vec<Provider>,
+    /// The provider inside the hub.
+    pub sandbox: Sandbox,
+    /// Registration, passwords.
+    pub identity: identity::Settings,
+    /// Tokens and session lifetimes.
+    pub sessions: sessions::Settings,
+    /// Requests per minute by role.
+    pub limits: limits::Settings,
+    /// Starting credits, leases.
+    pub credits: credits::Settings,
+    /// Model calls.
+    pub inference: inference::Settings,
+    /// Prices of the operator's own models.
+    pub pricing: pricing::Settings,
+}
+
+impl Settings {
+    /// The sections the rules work with.
+    pub fn domain(&self) -> hub_domain::Settings {
+        hub_domain::Settings {
+            identity: self.identity.clone(),
+            sessions: self.sessions.clone(),
+            limits: self.limits.clone(),
+            credits: self.credits.clone(),
+            inference: self.inference.clone(),
+            pricing: self.pricing.clone(),
+        }
+    }
+
+    /// True when everything is in the data directory: no PostgreSQL.
+    pub const fn is_embedded(&self) -> bool {
+        self.database.url.is_none()
+    }
+
+    /// Whether the sandbox is offered.
+    pub fn offers_sandbox(&self) -> bool {
+        self.sandbox.enabled.unwrap_or_else(|| self.is_embedded())
+    }
+}
+
+/// Where settings are looked for.
+#[derive(Debug, Clone)]
+pub struct Lookup<'a> {
+    /// `--config FILE`; it must exist.
+    pub file: Option<&'a Path>,
+    /// The data directory: its `hub.toml` is read when there is one, else `hub.toml` in the working directory.
+    pub data_dir: &'a Path,
+    /// `--listen`.
+    pub listen: Option<&'a str>,
+}
+
+/// Settings that passed every check, and where each came from.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// The file that was read, if any.
+    pub file: Option<PathBuf>,
+    /// What the operator should know, though it stops nothing.
+    pub warnings: Vec<String>,
+    layers: Layers,
+}
+
+impl Loaded {
+    /// Who set this setting, by full name.
+    pub fn source(&self, setting: &str) -> Source {
+        self.layers.source(setting)
+    }
+
+    /// True when somebody set it.
+    pub fn is_set(&self, setting: &str) -> bool {
+        self.source(setting) != Source::Default
+    }
+}
+
+/// Reads and checks the settings. All problems are told at once.
+pub fn load(lookup: &Lookup<'_>, environment: &Environment) -> Result<Loaded, ConfigError> {
+    let shape = Shape::of::<Settings>();
+    let mut layers = Layers::default();
+    let file = lookup.file.map(Path::to_owned).or_else(|| {
+        let usual = [lookup.data_dir.join("hub.toml"), PathBuf::from("hub.toml")];
+        usual.into_iter().find(|path| path.exists())
+    });
+    if let Some(path) = &file {
+        layers.file(&shape, path);
+    }
+    layers.environment(&shape, environment);
+    let warnings = provider_variables(&mut layers, environment);
+    if let Some(listen) = lookup.listen {
+        layers.assign("server.listen".to_owned(), Value::String(listen.to_owned()), Source::Argument("--listen"));
+    }
+    let mut settings = read(&shape, &mut layers);
+    if !layers.assigned().any(|(name, ..)| name == "identity.public_url") {
+        settings.identity.public_url = format!("http://{}", settings.server.listen);
+    }
+    check::values(&settings, &mut layers);
+    if layers.problems.is_empty() {
+        Ok(Loaded { settings, file, warnings, layers })
+    } else {
+        Err(ConfigError { problems: std::mem::take(&mut layers.problems) })
+    }
+}
+
+/// The type's own reading of what was set. What it refuses is noted and left out, so that the next problem is found too.
+fn read(shape: &Shape, layers: &mut Layers) -> Settings {
+    loop {
+        let error = match serde_path_to_error::deserialize::<_, Settings>(Value::Table(layers.merged())) {
+            Ok(settings) => return settings,
+            Err(error) => error,
+        };
+        let setting = error.path().to_string();
+        let source = layers.source(&setting);
+        let message = if print::is_secret(&setting) {
+            format!("must be {}", shape.get(&setting).map_or_else(|| "text".to_owned(), Shape::words))
+        } else {
+            error.inner().message().trim().to_owned()
+        };
+        let known = layers.forget(&setting);
+        layers.problems.push(Problem { setting, source, message });
+        if !known {
+            return Settings::default();
+        }
+    }
+}
+
+/// The variables that official SDKs read.
+fn provider_variables(layers: &mut Layers, environment: &Environment) -> Vec<String> {
+    let (key, url) = (environment.get("OPENAI_API_KEY"), environment.get("OPENAI_BASE_URL"));
+    if key.is_some() || url.is_some() {
+        let mut entry = Table::new();
+        entry.insert("name".to_owned(), "openai".into());
+        for (name, value) in [("base_url", url), ("api_key", key)] {
+            if let Some(value) = value {
+                entry.insert(name.to_owned(), value.into());
+            }
+        }
+        let name = if key.is_some() { "OPENAI_API_KEY" } else { "OPENAI_BASE_URL" };
+        layers.provider("openai", entry, ("base_url", OPENAI_URL), &Source::Variable(name.to_owned()));
+    }
+    let unused = ["ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"].into_iter().filter(|name| environment.get(name).is_some());
+    unused.map(|name| format!("{name} is set, but this version has no adapter for Anthropic and does not use it")).collect()
+}

@@ -1,0 +1,15 @@
+//! The sections of `hub.toml` that belong to the process. The sections of the rules live in `hub-domain`, with the rules.
+//!
+//! Each section is one struct; every key has a default, and `hub.example.toml` documents it. Values are checked in `check`.
+
+mod providers;
+mod security;
+mod server;
+mod shared;
+mod surroundings;
+
+pub use providers::{Provider, ProviderKind, Sandbox, TokensField, WhenHungUp};
+pub use security::Security;
+pub use server::{Ops, Server, Upstreams};
+pub use shared::{Cache, Database};
+pub use surroundings::{Log, LogFormat, Mail};

@@ -1,0 +1,109 @@
+//! The model providers, best first, and the sandbox.
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use url::Url;
+
+/// One entry of `[[providers]]` in `hub.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// The operator's name for it: on receipts and metrics. Unique; a-z, 0-9, `-`, `_`, at most 40 characters.
+    pub name: String,
+    /// The protocol it speaks.
+    #[serde(default)]
+    pub kind: ProviderKind,
+    /// The word under which its models have prices; the name when not given.
+    pub service: Option<String>,
+    /// Everything before `/chat/completions`.
+    pub base_url: Url,
+    /// Its credential; some local servers need none.
+    pub api_key: Option<SecretString>,
+    /// The name under which it takes the limit of completion tokens.
+    #[serde(default)]
+    pub max_tokens_field: TokensField,
+    /// Seconds to connect; 1 to 60.
+    #[serde(default = "connect_seconds")]
+    pub connect_seconds: u64,
+    /// Seconds to the first byte of an answer; 1 to 900.
+    #[serde(default = "minute")]
+    pub first_byte_seconds: u64,
+    /// Seconds between two pieces of an answer; 1 to 900.
+    #[serde(default = "minute")]
+    pub idle_seconds: u64,
+    /// Seconds for a whole answer that is not a stream; 1 to 3600.
+    #[serde(default = "whole_seconds")]
+    pub whole_seconds: u64,
+    /// Seconds for a whole stream; 1 to 7200.
+    #[serde(default = "stream_seconds")]
+    pub stream_seconds: u64,
+    /// What becomes of a stream whose caller has gone.
+    #[serde(default)]
+    pub on_hangup: WhenHungUp,
+    /// With `on_hangup = "drain"`: seconds to go on reading; 1 to 600.
+    #[serde(default = "minute")]
+    pub hangup_seconds: u64,
+}
+
+/// Protocols of providers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProviderKind {
+    /// OpenAI's chat protocol, which most servers speak.
+    #[default]
+    Openai,
+}
+
+/// See `Provider::max_tokens_field`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokensField {
+    /// OpenAI's own.
+    #[default]
+    MaxCompletionTokens,
+    /// The older name, for most other servers.
+    MaxTokens,
+}
+
+/// See `Provider::on_hangup`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenHungUp {
+    /// Go on reading for the usage, because the provider bills what it generates.
+    #[default]
+    Drain,
+    /// Stop at once: for servers that stop generating when nobody reads.
+    Cancel,
+}
+
+const fn connect_seconds() -> u64 {
+    5
+}
+
+const fn minute() -> u64 {
+    60
+}
+
+const fn whole_seconds() -> u64 {
+    600
+}
+
+const fn stream_seconds() -> u64 {
+    1800
+}
+
+/// `[sandbox]` in `hub.toml`: the provider inside the hub.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sandbox {
+    /// Whether it is offered. Without it: yes on the embedded database, no on PostgreSQL.
+    pub enabled: Option<bool>,
+    /// Milliseconds before each word of its answers; 0 to 1000.
+    pub delay_ms: u64,
+}
+
+impl Default for Sandbox {
+    fn default() -> Self {
+        Self { enabled: None, delay_ms: 15 }
+    }
+}

@@ -1,0 +1,104 @@
+//! Throw-away servers: a PostgreSQL and a Redis of our own, on free ports of the loopback address, in a directory
+//! that goes when they go.
+//!
+//! They keep nothing safe (no fsync) and must never be used for anything but tests. Each run has its own, so any
+//! number of runs can go side by side. A password keeps other people of the machine out.
+
+mod postgres;
+mod redis;
+
+use std::fs::Permissions;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use crate::interrupt::Interrupt;
+use crate::process::Running;
+
+/// A port may be taken between our looking and the server's listening; then another is tried.
+const PORT_TRIES: u32 = 5;
+const READY_WITHIN: Duration = Duration::from_mins(1);
+const POLL: Duration = Duration::from_millis(50);
+
+/// Both servers. Dropping this stops them and removes their files.
+pub(crate) struct Servers {
+    /// For `HUB_TEST_POSTGRES_URL`: a superuser, who may create databases and schemas.
+    pub(crate) postgres_url: String,
+    /// For `HUB_TEST_REDIS_URL`.
+    pub(crate) redis_url: String,
+    // Fields are dropped in this order: first the servers, then the directory they live in.
+    _postgres: Running,
+    _redis: Running,
+    _directory: TempDir,
+}
+
+impl Servers {
+    /// Finds or installs the programs, starts them and waits until both answer.
+    pub(crate) fn start(interrupt: &Interrupt) -> Result<Self> {
+        let postgres_program = postgres::Program::ensure()?;
+        let redis_program = redis::ensure()?;
+        interrupt.check()?;
+        let directory = tempfile::Builder::new().prefix("hub-servers-").tempdir().context("no temporary directory")?;
+        // PostgreSQL may run as another user, who has to get through to its own directory inside.
+        std::fs::set_permissions(directory.path(), Permissions::from_mode(0o711))?;
+        let password = hex::encode(hub_types::random_bytes::<16>());
+        let (postgres, postgres_url) = postgres::start(&postgres_program, directory.path(), &password, interrupt)?;
+        let (redis, redis_url) = redis::start(&redis_program, directory.path(), &password, interrupt)?;
+        Ok(Self { postgres_url, redis_url, _postgres: postgres, _redis: redis, _directory: directory })
+    }
+}
+
+/// `cargo xtask servers`: starts both, prints their URLs and waits for Ctrl-C or the end of standard input.
+pub(crate) fn hold() -> Result<()> {
+    let interrupt = Interrupt::listen()?;
+    let servers = Servers::start(&interrupt)?;
+    println!("export HUB_TEST_POSTGRES_URL='{}'", servers.postgres_url);
+    println!("export HUB_TEST_REDIS_URL='{}'", servers.redis_url);
+    std::io::stdout().flush()?;
+    eprintln!("both servers run until Ctrl-C or the end of standard input");
+    let end_of_input = interrupt.clone();
+    std::thread::spawn(move || {
+        let mut ignored = [0; 1024];
+        while std::io::stdin().read(&mut ignored).is_ok_and(|count| count > 0) {}
+        end_of_input.set();
+    });
+    while !interrupt.is_set() {
+        std::thread::sleep(POLL);
+    }
+    Ok(())
+}
+
+/// Starts a server on a free port and waits until `ready` says so; tries another port when the server ends instead.
+fn start_on_free_port(
+    name: &str,
+    log: &Path,
+    interrupt: &Interrupt,
+    start: impl Fn(u16) -> Result<Running>,
+    ready: impl Fn(u16) -> bool,
+) -> Result<(Running, u16)> {
+    for _ in 0..PORT_TRIES {
+        let port = free_port()?;
+        let mut server = start(port)?;
+        let started = Instant::now();
+        while server.ended()?.is_none() && started.elapsed() < READY_WITHIN {
+            interrupt.check()?;
+            if ready(port) {
+                return Ok((server, port));
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+    let log = std::fs::read_to_string(log).unwrap_or_default();
+    let tail: Vec<&str> = log.lines().rev().take(20).collect();
+    anyhow::bail!("{name} did not start:\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"))
+}
+
+/// A port of the loopback address that nobody listens on at this moment.
+pub(crate) fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0").context("no free port")?.local_addr()?.port())
+}
