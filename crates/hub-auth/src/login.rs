@@ -58,7 +58,7 @@ pub(crate) async fn login(
     let tokens = identity::login(&hub, &origin, input).await.map_err(errors::login)?;
     let mut answer = HeaderMap::new();
     if body.session == Place::Cookie {
-        cookie::write(&hub, &mut answer, &tokens)?;
+        cookie::write(&hub.settings.identity.public_url, &mut answer, &tokens)?;
     }
     Ok((answer, Json(TokensBody::new(tokens, body.session == Place::Body))))
 }

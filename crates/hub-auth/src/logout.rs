@@ -58,7 +58,7 @@ pub(crate) async fn logout(
     RequestOrigin(origin): RequestOrigin,
     Json(body): Json<LogoutBody>,
 ) -> Result<(StatusCode, HeaderMap), ApiError> {
-    let in_cookie = cookie::read(&hub, &headers);
+    let in_cookie = cookie::read(&hub.settings.identity.public_url, &headers);
     if in_cookie.is_some() {
         csrf::same_site_only(&headers, &hub.settings.identity.public_url)?;
     }
@@ -67,7 +67,7 @@ pub(crate) async fn logout(
     done.map_err(errors::session)?;
     let mut answer = HeaderMap::new();
     if in_cookie.is_some() && !matches!(body.scope, Scope::Others) {
-        cookie::clear(&hub, &mut answer)?;
+        cookie::clear(&hub.settings.identity.public_url, &mut answer)?;
     }
     Ok((StatusCode::NO_CONTENT, answer))
 }

@@ -35,12 +35,12 @@ pub(crate) async fn refresh(
         token
     } else {
         csrf::same_site_only(&headers, &hub.settings.identity.public_url)?;
-        cookie::read(&hub, &headers).ok_or_else(ApiError::unauthenticated)?
+        cookie::read(&hub.settings.identity.public_url, &headers).ok_or_else(ApiError::unauthenticated)?
     };
     let tokens = sessions::refresh(&hub, &origin, &token).await.map_err(errors::refresh)?;
     let mut answer = HeaderMap::new();
     if !in_body {
-        cookie::write(&hub, &mut answer, &tokens)?;
+        cookie::write(&hub.settings.identity.public_url, &mut answer, &tokens)?;
     }
     Ok((answer, Json(TokensBody::new(tokens, in_body))))
 }

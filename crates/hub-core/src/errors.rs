@@ -19,7 +19,9 @@ pub(crate) fn credits(error: CreditsError) -> ApiError {
         CreditsError::Frozen => ErrorCode::AccountFrozen.into(),
         CreditsError::Invalid { field, message } => ApiError::validation(field, message),
         CreditsError::KeyReused => ErrorCode::IdempotencyConflict.into(),
-        CreditsError::Store(error) if error.is_unavailable() => ApiError::new(ErrorCode::Unavailable).retry_after(RETRY).source(error),
+        CreditsError::Store(error) if error.is_unavailable() => {
+            ApiError::new(ErrorCode::Unavailable).retry_after(RETRY).source(error)
+        }
         CreditsError::Store(error) => ApiError::internal(error),
     }
 }

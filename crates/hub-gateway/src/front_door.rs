@@ -60,7 +60,7 @@ impl GatewayParts {
             requests_per_minute: 30_000,
             body_limits: BodyLimits::default(),
             body_timeout: BodyTimeout::default(),
-            handler_timeout: Duration::from_secs(60),
+            handler_timeout: Duration::from_mins(1),
             unhurried: &["/v1", "/api/mcp", "/api/ws", "/mcp"],
             door_check: None,
             routes: Vec::new(),
@@ -74,7 +74,7 @@ impl GatewayParts {
 pub fn front_door(parts: GatewayParts) -> Router {
     let https = parts.public_url.scheme() == "https";
     let mut routes = parts.routes;
-    let local = |prefix, router: &Router| Route { prefix, upstream: Upstream::Local(router.clone()) };
+    let local = |prefix, own: &Router| Route { prefix, upstream: Upstream::Local(own.clone()) };
     if !routes.iter().any(|route| route.prefix == "/") {
         routes.push(local("/", &pages::start(&parts.public_url)));
     }
@@ -83,19 +83,19 @@ pub fn front_door(parts: GatewayParts) -> Router {
     let docs = pages::docs(&parts.document);
     routes.extend(["/docs", "/api/openapi.json"].map(|prefix| local(prefix, &docs)));
 
-    let router = route::table(routes);
-    let router = with_door(router, parts.door_check);
-    let router = with_flood_limit(router, &parts.clock, parts.requests_per_minute);
-    let router = hub_web::with_handler_timeout(router, parts.handler_timeout, parts.unhurried);
-    let router = hub_web::with_body_limit(router, parts.body_limits);
-    let router = hub_web::with_body_timeout(router, parts.body_timeout);
-    let router = hub_web::with_hygiene(router);
-    let router = hub_web::with_panics_caught(router);
-    let router = hub_web::with_envelope(router, &parts.clock);
-    let router = with_cors(router, &parts.cors_origins);
-    let router = with_security_headers(router, https);
-    let router = hub_web::with_trace(router);
-    let router = hub_web::with_request_id(router, &parts.clock, &parts.trusted_proxies);
-    let router = hub_web::with_client_address(router, &parts.trusted_proxies);
-    hub_web::with_last_resort(router)
+    let app = route::table(routes);
+    let app = with_door(app, parts.door_check);
+    let app = with_flood_limit(app, &parts.clock, parts.requests_per_minute);
+    let app = hub_web::with_handler_timeout(app, parts.handler_timeout, parts.unhurried);
+    let app = hub_web::with_body_limit(app, parts.body_limits);
+    let app = hub_web::with_body_timeout(app, parts.body_timeout);
+    let app = hub_web::with_hygiene(app);
+    let app = hub_web::with_panics_caught(app);
+    let app = hub_web::with_envelope(app, &parts.clock);
+    let app = with_cors(app, &parts.cors_origins);
+    let app = with_security_headers(app, https);
+    let app = hub_web::with_trace(app);
+    let app = hub_web::with_request_id(app, &parts.clock, &parts.trusted_proxies);
+    let app = hub_web::with_client_address(app, &parts.trusted_proxies);
+    hub_web::with_last_resort(app)
 }

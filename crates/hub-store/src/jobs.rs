@@ -4,7 +4,7 @@
 //! more than once and must be idempotent.
 
 use hub_types::{JobId, Timestamp};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
@@ -24,7 +24,7 @@ statements! {
                                   AND (status = 'queued' OR lease_until < $3)
                                 ORDER BY run_at LIMIT $4)
                    RETURNING id, kind, payload, attempts, max_attempts";
-    FINISH = "UPDATE jobs SET status = 'done', finished_at = $3, lease_owner = NULL, lease_until = NULL, last_error = NULL
+    FINISH = "UPDATE jobs SET status = 'done', finished_at = $3, payload = $4, lease_owner = NULL, lease_until = NULL, last_error = NULL
               WHERE id = $1 AND status = 'running' AND lease_owner = $2";
     RETRY = "UPDATE jobs SET status = CASE WHEN attempts >= max_attempts THEN 'failed' ELSE 'queued' END,
                finished_at = CASE WHEN attempts >= max_attempts THEN $5 ELSE finished_at END,
@@ -108,9 +108,9 @@ pub async fn claim(tx: &mut Tx, owner: &str, now: Timestamp, lease_until: Timest
     Ok(rows.into_iter().map(job).collect())
 }
 
-/// Marks a job done. `false`: the lease was lost meanwhile.
+/// Marks a job done and forgets what it carried, which may be a mailed code. `false`: the lease was lost meanwhile.
 pub async fn finish(tx: &mut Tx, id: JobId, owner: &str, now: Timestamp) -> Result<bool> {
-    Ok(run!(tx, execute, FINISH, id.0, owner, now)? == 1)
+    Ok(run!(tx, execute, FINISH, id.0, owner, now, Json(Value::Object(Map::new())))? == 1)
 }
 
 /// Puts a job back to run at `again`, or marks it failed after its last attempt. `error` is shown to operators: no secrets.

@@ -53,7 +53,13 @@ pub(crate) async fn deduct(
     IdempotencyKey(key): IdempotencyKey,
     Json(body): Json<DeductBody>,
 ) -> Result<Json<DeductedView>, ApiError> {
-    let input = Deduct { user: body.user_id, amount: body.amount, reason: body.reason, metadata: Value::Object(body.metadata), key };
+    let input = Deduct {
+        user: body.user_id,
+        amount: body.amount,
+        reason: body.reason,
+        metadata: Value::Object(body.metadata),
+        key,
+    };
     let done = credits::deduct(&hub, &caller, input).await.map_err(errors::credits)?;
     Ok(Json(DeductedView { success: true, new_balance: done.new_balance, transaction_id: done.transaction }))
 }

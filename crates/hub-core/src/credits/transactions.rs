@@ -94,7 +94,9 @@ pub(crate) async fn transactions(
 ) -> Result<Json<TransactionsView>, ApiError> {
     let kind = match query.kind.as_deref() {
         None => None,
-        Some(word) => Some(Kind::from_word(word).ok_or_else(|| ApiError::validation("kind", "is not a kind of transaction"))?),
+        Some(word) => {
+            Some(Kind::from_word(word).ok_or_else(|| ApiError::validation("kind", "is not a kind of transaction"))?)
+        }
     };
     let asked = HistoryQuery {
         user: query.user_id,

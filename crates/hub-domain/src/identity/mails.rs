@@ -34,7 +34,8 @@ pub(super) async fn registration(
 ) -> Result<(), StoreError> {
     let product = &hub.settings.identity.product;
     let letter = Letter {
-        subject: format!("{code} is your {product} code"),
+        // No code here: subjects stand in previews, logs of mail servers and `Debug`.
+        subject: format!("Confirm your address for {product}"),
         paragraphs: vec![
             format!(
                 "Somebody, hopefully you, registered at {product} with this address. To finish, enter this code within 10 minutes:"

@@ -138,6 +138,8 @@ async fn pump(
             biased;
             () = audience.gone() => audience.frames = None,
             () = wait_until(deadline) => return End::HungUp,
+            // Nobody listens and the process wants to stop: what was produced so far is charged now.
+            () = call.hub.tasks.stop().cancelled(), if deadline.is_some() => return End::HungUp,
             () = lease.due() => {
                 (lease.admitted.checkpoint.usage, _) = meter.usage(&*candidate.provider, &call.input.request);
                 if !lease.renew().await {

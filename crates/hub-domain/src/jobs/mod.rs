@@ -8,6 +8,7 @@ use std::time::Duration;
 use hub_clients::mail::Mail;
 use hub_store::StoreError;
 use hub_store::jobs::{self, Job};
+use hub_store::{sessions, verifications};
 use hub_types::Email;
 use serde::Deserialize;
 
@@ -22,6 +23,11 @@ const MAX_PAUSE: Duration = Duration::from_hours(1);
 
 /// How long finished jobs are kept for operators to look at.
 const KEEP_DONE: Duration = Duration::from_hours(7 * 24);
+
+/// How long ended sessions and spent secrets are kept, to tell a late reuse from nonsense.
+const KEEP_ENDED: Duration = Duration::from_hours(30 * 24);
+/// Rows deleted at a time, so that the deletion never holds others up.
+const PRUNED: i64 = 1000;
 
 /// Sends one mail. Payload: [`MailPayload`].
 pub const MAIL_SEND: &str = "mail.send";
@@ -67,12 +73,14 @@ pub async fn run_all_due(hub: &Hub) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Hourly housekeeping: partitions ahead of time, finished jobs of more than a week ago deleted.
+/// Hourly housekeeping: partitions made ahead of time; finished jobs, ended sessions and spent one-time secrets deleted.
 pub async fn upkeep(hub: &Hub) -> Result<(), StoreError> {
     let now = hub.clock.now();
     hub.store.maintain(now).await?;
     let mut tx = hub.store.write().await?;
     jobs::prune(&mut tx, now - KEEP_DONE).await?;
+    sessions::prune(&mut tx, now - KEEP_ENDED, PRUNED).await?;
+    verifications::prune(&mut tx, now - KEEP_ENDED, PRUNED).await?;
     tx.commit().await
 }
 

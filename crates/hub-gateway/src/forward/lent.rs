@@ -24,7 +24,7 @@ impl Lent {
 
     /// A body that fetches the real one when it is first read.
     pub(super) fn lend(&self) -> Body {
-        Body::new(Borrowed { home: Arc::clone(&self.home), taken: None, hint: self.hint.clone() })
+        Body::new(Borrowed { home: Arc::clone(&self.home), taken: None, hint: self.hint })
     }
 
     /// True as long as nobody has begun to read.
@@ -62,6 +62,6 @@ impl HttpBody for Borrowed {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.taken.as_ref().map_or_else(|| self.hint.clone(), HttpBody::size_hint)
+        self.taken.as_ref().map_or_else(|| self.hint, HttpBody::size_hint)
     }
 }

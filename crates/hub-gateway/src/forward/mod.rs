@@ -49,8 +49,8 @@ impl Default for ForwardOptions {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(2),
-            first_byte: Duration::from_secs(15 * 60),
-            idle: Duration::from_secs(120),
+            first_byte: Duration::from_mins(15),
+            idle: Duration::from_mins(2),
             dead_for: Duration::from_secs(2),
         }
     }
@@ -82,7 +82,7 @@ struct Inner {
 impl Forwarder {
     /// A forwarder to `targets` (`http://host:port` each). Tunnels run in `tasks` and end with `stop`.
     pub fn new(
-        targets: Vec<Url>,
+        targets: &[Url],
         options: ForwardOptions,
         tasks: TaskTracker,
         stop: CancellationToken,
@@ -91,7 +91,7 @@ impl Forwarder {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(options.connect));
         connector.set_nodelay(true);
-        connector.set_keepalive(Some(Duration::from_secs(60)));
+        connector.set_keepalive(Some(Duration::from_mins(1)));
         // The client's tasks live as long as its pool. Were they tracked, a drain would wait for idle connections.
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())

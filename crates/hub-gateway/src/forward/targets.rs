@@ -27,7 +27,7 @@ pub(super) struct Targets {
 }
 
 impl Targets {
-    pub(super) fn new(urls: Vec<Url>, dead_for: Duration) -> Result<Self, ForwarderError> {
+    pub(super) fn new(urls: &[Url], dead_for: Duration) -> Result<Self, ForwarderError> {
         let list = urls.iter().map(target).collect::<Result<Vec<_>, _>>()?;
         if list.is_empty() {
             return Err(ForwarderError::NoTarget);
@@ -71,7 +71,8 @@ mod tests {
     use super::*;
 
     fn targets(urls: &[&str]) -> Result<Targets, ForwarderError> {
-        Targets::new(urls.iter().map(|url| url.parse().unwrap()).collect(), Duration::from_secs(60))
+        let urls: Vec<Url> = urls.iter().map(|url| url.parse().unwrap()).collect();
+        Targets::new(&urls, Duration::from_mins(1))
     }
 
     fn names(targets: &Targets) -> Vec<&str> {

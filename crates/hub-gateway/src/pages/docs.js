@@ -81,7 +81,7 @@ function operationForm(spec, method, path, shared, operation) {
   const schema = content["application/json"] && content["application/json"].schema;
   const body = schema ? element("textarea", { spellcheck: false }) : null;
   if (body) body.value = JSON.stringify(example(spec, schema), null, 2);
-  const output = element("pre", { hidden: true, tabIndex: 0, ariaLabel: "Answer", ariaLive: "polite" });
+  const output = element("pre", { hidden: true, tabIndex: 0, role: "region", ariaLabel: `Answer of ${method} ${path}`, ariaLive: "polite" });
   const form = element("form", {},
     ...values.map(({ where, name, input, note }) => field(`${name} (${where})${note ? `: ${note}` : ""}`, input)),
     body ? field("Body (JSON)", body) : null,
@@ -98,7 +98,7 @@ function operationSection(spec, method, path, shared, operation) {
   const summary = element("summary", {},
     element("span", { className: "mono" }, `${method.toUpperCase()} ${path}`),
     element("span", { className: "note" }, operation.summary || ""));
-  const section = element("details", { name: "" }, summary);
+  const section = element("details", {}, summary);
   section.dataset.words = `${method} ${path} ${operation.summary || ""} ${operation.operationId || ""}`.toLowerCase();
   // Forms are built when first opened: a long document stays quick.
   section.addEventListener("toggle", () => {

@@ -128,7 +128,7 @@ async fn a_half_sent_body_is_answered_with_408_and_closed() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_is_closed() {
-    let hub = start(ServeOptions { drain: Duration::from_secs(60), ..short() }).await;
+    let hub = start(ServeOptions { drain: Duration::from_mins(1), ..short() }).await;
     let mut stream = hub.send("GET /endless HTTP/1.1\r\nhost: a\r\n\r\n").await;
     stream.read_exact(&mut [0; 12]).await.unwrap();
     hub.stop.cancel();
