@@ -78,14 +78,19 @@ impl Check<'_> {
         self.range("identity.passwords.bcrypt_cost", hashing.bcrypt_cost, 4..=31);
         self.range("identity.passwords.wait_ms", hashing.wait_ms, 1..=60_000);
         let level = settings.log.level.parse::<tracing_subscriber::filter::Targets>().is_ok();
-        self.unless(level, "log.level", "must be error, warn, info, debug or trace, or per room such as info,hub_store=debug");
+        self.unless(
+            level,
+            "log.level",
+            "must be error, warn, info, debug or trace, or per room such as info,hub_store=debug",
+        );
     }
 
     fn shared(&mut self, settings: &Settings) {
         if let Some(url) = &settings.database.url {
             let url = url.expose_secret();
             let postgres = url.starts_with("postgres://") || url.starts_with("postgresql://");
-            let message = "must begin with postgres://; the embedded SQLite needs no URL, it lives in the data directory";
+            let message =
+                "must begin with postgres://; the embedded SQLite needs no URL, it lives in the data directory";
             self.unless(postgres, "database.url", message);
             let help = "is required with PostgreSQL, the same in every process; set JWT_SECRET, for instance to the output of \
                         `openssl rand -base64 48`";
@@ -102,18 +107,20 @@ impl Check<'_> {
     }
 
     fn secrets(&mut self, settings: &Settings) {
-        let long = |secret: &Option<SecretString>, least: usize| {
-            secret.as_ref().is_none_or(|secret| secret.expose_secret().len() >= least)
+        let fits = |secret: Option<&SecretString>, least: usize| {
+            secret
+                .map(ExposeSecret::expose_secret)
+                .is_none_or(|text| text.len() >= least && !text.contains("change-me"))
         };
         if let Some(secret) = &settings.security.jwt_secret
             && let Err(error) = TokenKeys::new(secret.expose_secret().as_bytes())
         {
             self.wrong("security.jwt_secret", error.to_string());
         }
-        let pepper = long(&settings.security.password_pepper, SHORTEST_PEPPER);
-        self.unless(pepper, "security.password_pepper", "must have at least 32 bytes");
-        let token = long(&settings.ops.token, SHORTEST_TOKEN);
-        self.unless(token, "ops.token", "must have at least 16 characters");
+        let pepper = fits(settings.security.password_pepper.as_ref(), SHORTEST_PEPPER);
+        self.unless(pepper, "security.password_pepper", "must have at least 32 bytes and be no placeholder");
+        let token = fits(settings.ops.token.as_ref(), SHORTEST_TOKEN);
+        self.unless(token, "ops.token", "must have at least 16 characters and be no placeholder");
     }
 
     fn addresses(&mut self, settings: &Settings) {
@@ -123,12 +130,22 @@ impl Check<'_> {
         for origin in &settings.server.cors_origins {
             // Browsers send scheme, host and port; anything else would never match, and `*` with credentials is no allow-list.
             let exact = origin.parse::<Url>().is_ok_and(|url| url.origin().ascii_serialization() == *origin);
-            self.unless(exact && is_web(origin), "server.cors_origins", "must hold origins such as https://app.example.com, never * or null");
+            self.unless(
+                exact && is_web(origin),
+                "server.cors_origins",
+                "must hold origins such as https://app.example.com, never * or null",
+            );
         }
         let upstreams = &settings.upstreams;
         for (name, list) in [("auth", &upstreams.auth), ("core", &upstreams.core), ("mcp", &upstreams.mcp)] {
-            let plain = list.iter().all(|url| url.scheme() == "http" && url.has_host() && url.path() == "/" && url.query().is_none());
-            self.unless(plain, &format!("upstreams.{name}"), "must hold addresses such as http://10.0.0.7:3001, without a path");
+            let plain = list
+                .iter()
+                .all(|url| url.scheme() == "http" && url.has_host() && url.path() == "/" && url.query().is_none());
+            self.unless(
+                plain,
+                &format!("upstreams.{name}"),
+                "must hold addresses such as http://10.0.0.7:3001, without a path",
+            );
         }
     }
 

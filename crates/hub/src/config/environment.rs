@@ -28,9 +28,10 @@ impl Environment {
 
     /// All set, non-empty variables whose name begins so; the name without the beginning.
     pub(super) fn beginning(&self, prefix: &str) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().filter(|(_, value)| !value.is_empty()).filter_map(move |(name, value)| {
-            name.strip_prefix(prefix).map(|rest| (rest, value.as_str()))
-        })
+        self.0
+            .iter()
+            .filter(|(_, value)| !value.is_empty())
+            .filter_map(move |(name, value)| name.strip_prefix(prefix).map(|rest| (rest, value.as_str())))
     }
 }
 

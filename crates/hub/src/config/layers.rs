@@ -43,7 +43,8 @@ impl Layers {
             Ok(table) => self.table(shape, "", table, &source),
             Err(error) => {
                 // The error's own text quotes the line, which may hold a secret.
-                let line = error.span().map_or(1, |span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
+                let line =
+                    error.span().map_or(1, |span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
                 self.problems.push(wrong(format!("line {line} is not TOML: {}", error.message())));
             }
         }
@@ -72,7 +73,11 @@ impl Layers {
     pub(super) fn environment(&mut self, shape: &Shape, environment: &Environment) {
         for (name, setting) in PLAIN {
             if let Some(value) = environment.get(name) {
-                self.assign((*setting).to_owned(), Value::String(value.to_owned()), Source::Variable((*name).to_owned()));
+                self.assign(
+                    (*setting).to_owned(),
+                    Value::String(value.to_owned()),
+                    Source::Variable((*name).to_owned()),
+                );
             }
         }
         for (rest, text) in environment.beginning(PREFIX) {
@@ -83,13 +88,14 @@ impl Layers {
                     let (section, known) = nearest(shape, &setting);
                     self.unknown(known, &section, setting, source);
                 }
-                Some(inner) => match read(inner, text) {
-                    Some(value) => self.assign(setting, value, source),
-                    None => {
+                Some(inner) => {
+                    if let Some(value) = read(inner, text) {
+                        self.assign(setting, value, source);
+                    } else {
                         let message = format!("must be {}", inner.words());
                         self.problems.push(Problem { setting, source, message });
                     }
-                },
+                }
             }
         }
     }
@@ -123,22 +129,19 @@ impl Layers {
     /// Adds or completes the entry of `[[providers]]` named `name`, with `default` where it has no such key; a new entry is
     /// preferred to those of the file.
     pub(super) fn provider(&mut self, name: &str, mut entry: Table, default: (&str, &str), source: &Source) {
-        let (value, list_source) = self
-            .assigned
-            .remove("providers")
-            .unwrap_or_else(|| (Value::Array(Vec::new()), source.clone()));
+        let (value, list_source) =
+            self.assigned.remove("providers").unwrap_or_else(|| (Value::Array(Vec::new()), source.clone()));
         let Value::Array(mut list) = value else {
             // Not a list: left as it is, to be refused with its own source.
             return self.assign("providers".to_owned(), value, list_source);
         };
         let named = |value: &Value| value.get("name").and_then(Value::as_str) == Some(name);
         let place = list.iter().position(named);
-        match place.and_then(|place| list.get_mut(place)) {
-            Some(Value::Table(present)) => present.extend(entry),
-            _ => {
-                entry.entry(default.0).or_insert_with(|| default.1.into());
-                list.insert(0, Value::Table(entry));
-            }
+        if let Some(Value::Table(present)) = place.and_then(|place| list.get_mut(place)) {
+            present.extend(entry);
+        } else {
+            entry.entry(default.0).or_insert_with(|| default.1.into());
+            list.insert(0, Value::Table(entry));
         }
         self.parts.insert(format!("providers[{}]", place.unwrap_or(0)), source.clone());
         self.assign("providers".to_owned(), Value::Array(list), list_source);

@@ -192,5 +192,7 @@ fn provider_variables(layers: &mut Layers, environment: &Environment) -> Vec<Str
         layers.provider("openai", entry, ("base_url", OPENAI_URL), &Source::Variable(name.to_owned()));
     }
     let unused = ["ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"].into_iter().filter(|name| environment.get(name).is_some());
-    unused.map(|name| format!("{name} is set, but this version has no adapter for Anthropic and does not use it")).collect()
+    unused
+        .map(|name| format!("{name} is set, but this version has no adapter for Anthropic and does not use it"))
+        .collect()
 }

@@ -74,7 +74,7 @@ fn mask(name: &str, value: &mut Value) {
 }
 
 /// A URL with its password masked; text that is no URL is masked whole.
-pub fn without_password(text: &str) -> String {
+fn without_password(text: &str) -> String {
     let Ok(mut url) = text.parse::<Url>() else { return MASK.to_owned() };
     if url.password().is_some() && url.set_password(Some(MASK)).is_err() {
         return MASK.to_owned();
@@ -100,10 +100,14 @@ mod tests {
 
     #[test]
     fn secrets_are_known_by_their_names() {
-        for name in ["security.jwt_secret", "providers[0].api_key", "ops.token", "database.url", "security.password_pepper"] {
+        for name in
+            ["security.jwt_secret", "providers[0].api_key", "ops.token", "database.url", "security.password_pepper"]
+        {
             assert!(is_secret(name), "{name}");
         }
-        for name in ["identity.public_url", "providers[0].base_url", "providers[0].max_tokens_field", "identity.passwords"] {
+        for name in
+            ["identity.public_url", "providers[0].base_url", "providers[0].max_tokens_field", "identity.passwords"]
+        {
             assert!(!is_secret(name), "{name}");
         }
     }

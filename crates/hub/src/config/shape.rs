@@ -95,9 +95,8 @@ impl Shape {
 
     fn collect(&self, at: &str, all: &mut Vec<String>) {
         match self {
-            Self::Leaf(_) => all.push(at.to_owned()),
             Self::List(item) if matches!(**item, Self::Table(_)) => item.collect(&format!("{at}[]"), all),
-            Self::List(_) => all.push(at.to_owned()),
+            Self::Leaf(_) | Self::List(_) => all.push(at.to_owned()),
             Self::Table(fields) => {
                 for (name, shape) in fields {
                     let path = if at.is_empty() { (*name).to_owned() } else { format!("{at}.{name}") };

@@ -1,0 +1,53 @@
+//! `hub ledger verify`: exit code 0 only when every invariant of the money holds.
+
+use std::fmt::Write;
+
+use anyhow::{Context as _, Result, bail};
+use hub_domain::credits;
+use hub_domain::pricing::{self, PriceBook};
+use hub_store::Store;
+use hub_types::Clock;
+
+use super::{Context, Outcome};
+use crate::compose;
+
+/// Checks the money. Reads only; may run beside a serving process.
+pub(super) async fn verify(context: &Context) -> Result<Outcome> {
+    let loaded = context.load(None)?;
+    let directory = &context.directory;
+    if loaded.settings.is_embedded() && !directory.database().exists() {
+        bail!("there is no database {}: has this hub ever been started?", directory.database().display());
+    }
+    let store = Store::open(&compose::store_options(&loaded.settings, directory)).await?;
+    if store.migration_state().await?.pending > 0 {
+        bail!("the database schema is older than this program; run `hub migrate` first");
+    }
+    let clock = Clock::system();
+    if store.is_shared() {
+        clock.follow(store.now().await?);
+    }
+    let book = PriceBook::default();
+    pricing::load(&store, &book).await.context("the prices cannot be read")?;
+    let report = credits::verify(&store, &book, &clock).await?;
+    store.close().await;
+    context.report(&serde_json::to_value(&report)?, &words(&report))?;
+    Ok(if report.clean { Outcome::Good } else { Outcome::Bad })
+}
+
+fn words(report: &credits::Report) -> String {
+    let mut text = String::new();
+    for check in &report.checks {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{} {}", if check.faults.is_empty() { "ok    " } else { "FAULTY" }, check.name);
+        for fault in &check.faults {
+            let _ = writeln!(text, "         {fault}");
+        }
+    }
+    let credits::Report { accounts, transactions, receipts, open_holds, .. } = report;
+    let verdict = if report.clean { "The ledger is clean" } else { "The ledger is NOT clean" };
+    let _ = writeln!(
+        text,
+        "{verdict}: {accounts} accounts, {transactions} transactions, {receipts} receipts, {open_holds} calls running"
+    );
+    text
+}

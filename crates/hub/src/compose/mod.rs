@@ -1,0 +1,82 @@
+//! The composition: from parts to a [`Hub`], and from a hub to the router that a listener serves. The binary and the tests call the same
+//! two functions, so what is tested is what runs.
+
+mod app;
+mod open;
+mod providers;
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use hub_cache::Cache;
+use hub_clients::llm::LlmProvider;
+use hub_clients::mail::Mailer;
+use hub_domain::identity::Hasher;
+use hub_domain::inference::Registry;
+use hub_domain::pricing::{self, PriceBook};
+use hub_domain::sessions::TokenKeys;
+use hub_domain::{Hub, Settings, Tasks};
+use hub_store::{Store, roles};
+use hub_types::{Clock, random_bytes};
+use secrecy::{ExposeSecret, SecretString};
+use tokio_util::sync::CancellationToken;
+
+pub use app::{AppOptions, app, document};
+pub(crate) use open::cache;
+pub use open::{Need, Opened, open, store_options};
+pub use providers::{ProviderError, providers};
+
+/// What a hub is made of.
+pub struct Parts {
+    /// The open database.
+    pub store: Store,
+    /// The cache of all processes.
+    pub cache: Cache,
+    /// The time.
+    pub clock: Clock,
+    /// The settings of the rules.
+    pub settings: Settings,
+    /// Signs tokens and codes.
+    pub jwt_secret: SecretString,
+    /// Mixed into bcrypt hashes.
+    pub pepper: [u8; 32],
+    /// How mail leaves.
+    pub mailer: Arc<dyn Mailer>,
+    /// The model providers, best first.
+    pub providers: Vec<Arc<dyn LlmProvider>>,
+    /// Cancelled when the process is asked to stop.
+    pub stop: CancellationToken,
+}
+
+/// Brings the database up to date, seeds roles and prices, and puts the parts together. Several processes may do this at once.
+pub async fn build(parts: Parts) -> Result<Arc<Hub>> {
+    let (store, clock) = (parts.store.clone(), parts.clock.clone());
+    store.migrate(clock.now()).await.context("the database schema cannot be brought up to date")?;
+    let mut tx = store.write().await?;
+    roles::seed(&mut tx, &clock).await.context("the roles cannot be seeded")?;
+    tx.commit().await?;
+    let hub = assemble(parts)?;
+    pricing::seed(&hub.store, &hub.prices, &hub.settings.pricing, &hub.clock)
+        .await
+        .context("the prices cannot be seeded")?;
+    Ok(hub)
+}
+
+/// Puts the parts together without touching the database; the price book is empty.
+pub fn assemble(parts: Parts) -> Result<Arc<Hub>> {
+    let Parts { store, cache, clock, settings, jwt_secret, pepper, mailer, providers, stop } = parts;
+    Ok(Arc::new(Hub {
+        local: Cache::memory(clock.clone()),
+        passwords: Hasher::new(&settings.identity.passwords, pepper).context("identity.passwords")?,
+        tokens: TokenKeys::new(jwt_secret.expose_secret().as_bytes()).context("security.jwt_secret")?,
+        providers: Registry::new(providers),
+        prices: PriceBook::default(),
+        instance: format!("hub-{}-{}", std::process::id(), hex::encode(random_bytes::<4>())),
+        tasks: Tasks::new(stop),
+        store,
+        cache,
+        clock,
+        settings,
+        mailer,
+    }))
+}

@@ -1,0 +1,75 @@
+//! Who may come in: the web kit's question, answered by the rules. A verified caller is counted as a person, everybody else by address.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use hub_cache::Window;
+use hub_domain::access::{self, AccessError, Proof};
+use hub_domain::{Hub, limits};
+use hub_types::{Caller, ErrorCode};
+use hub_web::{Admission, ApiError, Gatekeeper, Knock, LimitState, Presented, rate_key};
+
+/// When a caller may try again while the database is away.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// The gatekeeper of all edges of this process.
+pub(crate) struct HubGatekeeper(pub(crate) Arc<Hub>);
+
+impl Gatekeeper for HubGatekeeper {
+    fn admit(&self, knock: Knock) -> BoxFuture<'_, Result<Admission, ApiError>> {
+        Box::pin(self.decide(knock))
+    }
+}
+
+impl HubGatekeeper {
+    async fn decide(&self, knock: Knock) -> Result<Admission, ApiError> {
+        if let Some(caller) = self.verify(&knock).await? {
+            let limit = within(limits::count_caller(&self.0, &caller).await)?;
+            return Ok(Admission { caller: Some(caller), limit });
+        }
+        // A worthless credential on a public route is ignored: who signs in again often still sends the old one.
+        let limit = within(limits::count_address(&self.0, &rate_key(knock.address)).await)?;
+        if knock.public { Ok(Admission { caller: None, limit }) } else { Err(refusal(limit)) }
+    }
+
+    /// `None`: nothing was shown, or nothing that counts.
+    async fn verify(&self, knock: &Knock) -> Result<Option<Caller>, ApiError> {
+        let proof = match &knock.presented {
+            Presented::Nothing | Presented::Malformed => return Ok(None),
+            Presented::AccessToken(token) => Proof::AccessToken(token),
+            Presented::ApiKey(key) => Proof::ApiKey(key),
+        };
+        match access::authenticate(&self.0, proof, known(knock.address)).await {
+            Ok(caller) => Ok(Some(caller)),
+            Err(AccessError::Invalid) => Ok(None),
+            Err(AccessError::Store(error)) if error.is_unavailable() => {
+                Err(ApiError::new(ErrorCode::Unavailable).retry_after(RETRY).source(error))
+            }
+            Err(error) => Err(ApiError::internal(error)),
+        }
+    }
+}
+
+/// `0.0.0.0` stands for a socket that is not known; it must not fit a key's list of addresses.
+fn known(address: IpAddr) -> Option<IpAddr> {
+    (!address.is_unspecified()).then_some(address)
+}
+
+fn within(window: Option<Window>) -> Result<Option<LimitState>, ApiError> {
+    let Some(window) = window else { return Ok(None) };
+    let state = LimitState { limit: window.limit, remaining: window.remaining, reset: window.reset };
+    if window.allowed {
+        return Ok(Some(state));
+    }
+    Err(ApiError::new(ErrorCode::RateLimitExceeded).limit(state).retry_after(window.reset))
+}
+
+fn refusal(limit: Option<LimitState>) -> ApiError {
+    let error = ApiError::unauthenticated();
+    match limit {
+        Some(limit) => error.limit(limit),
+        None => error,
+    }
+}

@@ -1,0 +1,58 @@
+//! Logs to standard error and the recorder of metrics: the two things that exist once per process.
+
+use std::io::{IsTerminal, stderr};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt, registry};
+
+use crate::config::sections::{Log, LogFormat};
+
+/// Upper bounds of the time histograms, in seconds: from a cache hit to a long answer of a model.
+const SECONDS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
+/// How often recorded times are folded into the histograms, so that their memory stays small without a scraper.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Starts logging. `json` overrides the format of the settings. Call once.
+pub(crate) fn start(settings: &Log, json: bool) -> Result<()> {
+    let json = match settings.format {
+        _ if json => true,
+        LogFormat::Json => true,
+        LogFormat::Pretty => false,
+        LogFormat::Auto => !stderr().is_terminal(),
+    };
+    let filter: Targets = settings.level.parse().context("log.level")?;
+    let line = if json {
+        fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .with_writer(stderr)
+            .boxed()
+    } else {
+        fmt::layer().with_target(false).with_ansi(stderr().is_terminal()).with_writer(stderr).boxed()
+    };
+    registry().with(line.with_filter(filter)).try_init().context("logging was started twice")
+}
+
+/// Installs the recorder of metrics. Call once.
+pub(crate) fn metrics() -> Result<PrometheusHandle> {
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)
+        .and_then(PrometheusBuilder::install_recorder)
+        .context("the recorder of metrics cannot be installed")
+}
+
+/// Keeps the recorder small, until it is dropped.
+pub(crate) async fn upkeep(metrics: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(UPKEEP).await;
+        metrics.run_upkeep();
+    }
+}
