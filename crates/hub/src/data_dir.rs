@@ -70,6 +70,14 @@ impl DataDir {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.0).map_err(|source| self.unusable(source))
     }
 
+    /// Makes an empty database file, readable for its owner only, where there is none: SQLite would let others read it, and gives the
+    /// files beside it the same mode.
+    pub fn create_database(&self) -> Result<(), DataDirError> {
+        let mut options = OpenOptions::new();
+        let made = options.append(true).create(true).mode(0o600).open(self.database());
+        made.map(drop).map_err(|source| self.unusable(source))
+    }
+
     /// Takes it for this process. The lock ends with the process, however that ends.
     pub fn lock(&self) -> Result<Lock, DataDirError> {
         self.create()?;

@@ -142,7 +142,7 @@ pub async fn seed(store: &Store, book: &PriceBook, settings: &Settings, clock: &
             context_tokens: Some(row.context),
             max_output_tokens: row.max_output,
             // The same start everywhere, so that two processes that seed at once write one row.
-            valid_from: Timestamp::UNIX_EPOCH,
+            valid_from: table_start(),
             source: row.source.to_owned(),
         });
     }
@@ -172,6 +172,11 @@ pub async fn seed(store: &Store, book: &PriceBook, settings: &Settings, clock: &
     }
     tx.commit().await?;
     load(store, book).await
+}
+
+/// The start of 2026: before any call this hub can have made.
+fn table_start() -> Timestamp {
+    Timestamp::from_timestamp(1_767_225_600, 0).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 fn from_settings(model: &ModelPrice) -> UnitPrices {

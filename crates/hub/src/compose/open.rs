@@ -41,6 +41,9 @@ pub async fn open(settings: &Settings, directory: &DataDir, need: Need, stop: Ca
     directory.create()?;
     let lock = if need == Need::Serve && settings.is_embedded() { Some(directory.lock()?) } else { None };
     let secrets = Secrets::load(settings, directory)?;
+    if settings.is_embedded() {
+        directory.create_database()?;
+    }
     let options = store_options(settings, directory);
     let store = Store::open(&options).await.with_context(|| match &options.engine {
         Engine::Postgres { .. } => "database.url: the database cannot be opened".to_owned(),

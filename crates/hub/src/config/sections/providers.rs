@@ -45,6 +45,27 @@ pub struct Provider {
     pub hangup_seconds: u64,
 }
 
+impl Provider {
+    /// An OpenAI-compatible provider with every default.
+    pub fn new(name: &str, base_url: Url) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind: ProviderKind::Openai,
+            service: None,
+            base_url,
+            api_key: None,
+            max_tokens_field: TokensField::default(),
+            connect_seconds: connect_seconds(),
+            first_byte_seconds: minute(),
+            idle_seconds: minute(),
+            whole_seconds: whole_seconds(),
+            stream_seconds: stream_seconds(),
+            on_hangup: WhenHungUp::default(),
+            hangup_seconds: minute(),
+        }
+    }
+}
+
 /// Protocols of providers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

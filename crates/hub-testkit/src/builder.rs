@@ -1,0 +1,133 @@
+//! How a test says what hub it wants.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub::compose::{self, AppOptions, Parts};
+use hub::config::Settings;
+use hub::config::sections::Provider;
+use hub::roles::Roles;
+use hub_cache::Cache;
+use hub_clients::llm::LlmProvider;
+use hub_clients::llm::sandbox::{SandboxMeter, SandboxProvider, SandboxSettings};
+use hub_clients::mail::MemoryOutbox;
+use hub_domain::identity::HashSettings;
+use hub_store::{Store, StoreOptions};
+use hub_types::Clock;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+use crate::pair::Place;
+use crate::{Pair, TestHub, errors};
+
+/// When every test begins.
+const START: &str = "2026-11-23T10:00:00Z";
+/// Requests per minute that no test reaches by accident; a test of limits sets its own.
+const GENEROUS: u32 = 10_000;
+/// Signs the tokens of all test hubs.
+const SECRET: &str = "7Gd2xk0qLw9vPzR4tYb8NcJm5HsEuAfQ";
+
+/// A hub to be started.
+pub struct Builder {
+    pair: Pair,
+    settings: Settings,
+    providers: Vec<Arc<dyn LlmProvider>>,
+}
+
+/// What siblings share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) place: Arc<Place>,
+    pub(crate) settings: Settings,
+    pub(crate) clock: Clock,
+    pub(crate) outbox: MemoryOutbox,
+    pub(crate) sandbox: SandboxMeter,
+    providers: Vec<Arc<dyn LlmProvider>>,
+}
+
+impl Builder {
+    pub(crate) fn new(pair: Pair) -> Self {
+        let mut settings = Settings::default();
+        settings.identity.passwords = HashSettings::for_tests();
+        settings.server.per_address_per_minute = 0;
+        settings.limits.guest_per_minute = GENEROUS;
+        settings.limits.user_per_minute = GENEROUS;
+        settings.limits.manager_per_minute = GENEROUS;
+        // The sandbox is added here, without its delay and with its meter at hand.
+        settings.sandbox.enabled = Some(false);
+        Self { pair, settings, providers: Vec::new() }
+    }
+
+    /// Changes the settings.
+    pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
+    /// Adds an OpenAI-compatible provider at `base_url`, before the sandbox. Its models need prices: `settings.pricing.models`, with
+    /// `name` as service.
+    pub fn openai(self, name: &str, base_url: &str) -> Self {
+        let base_url: Url = base_url.parse().expect("an address");
+        self.settings(|settings| settings.providers.push(Provider::new(name, base_url)))
+    }
+
+    /// Adds any provider, before the sandbox.
+    pub fn provider(mut self, provider: Arc<dyn LlmProvider>) -> Self {
+        self.providers.push(provider);
+        self
+    }
+
+    /// Starts it.
+    pub async fn start(self) -> TestHub {
+        errors::listen();
+        let clock = Clock::fixed_at(START);
+        let mut providers = self.providers;
+        providers.extend(compose::providers(&self.settings, &clock).expect("usable providers"));
+        let sandbox = SandboxProvider::new(SandboxSettings { word_delay: Duration::ZERO }, clock.clone());
+        let meter = sandbox.meter();
+        providers.push(Arc::new(sandbox));
+        let place = Arc::new(Place::new(self.pair));
+        let outbox = MemoryOutbox::new();
+        let shared = Shared { place, settings: self.settings, clock, outbox, sandbox: meter, providers };
+        let (store, cache) = shared.connect().await;
+        shared.start(store, cache).await
+    }
+}
+
+impl Shared {
+    /// New connections to this place, as another process would make them.
+    pub(crate) async fn connect(&self) -> (Store, Cache) {
+        let options =
+            StoreOptions { engine: self.place.engine(), max_connections: 8, acquire_timeout: Duration::from_secs(30) };
+        (Store::open(&options).await.expect("the database opens"), self.place.cache(&self.clock))
+    }
+
+    /// A hub on these connections.
+    pub(crate) async fn start(self, store: Store, cache: Cache) -> TestHub {
+        let stop = CancellationToken::new();
+        let hub = compose::build(Parts {
+            store,
+            cache,
+            clock: self.clock.clone(),
+            settings: self.settings.domain(),
+            jwt_secret: SECRET.into(),
+            pepper: [7; 32],
+            mailer: Arc::new(self.outbox.clone()),
+            providers: self.providers.clone(),
+            stop,
+        });
+        let hub = hub.await.expect("the hub is composed");
+        let connections = TaskTracker::new();
+        let options = AppOptions {
+            settings: &self.settings,
+            roles: Roles::ALL,
+            started: hub.clock.now(),
+            metrics: None,
+            connections: connections.clone(),
+        };
+        let app = compose::app(&hub, &options).expect("the router is composed");
+        let serving = options.serving();
+        TestHub::new(hub, app, serving, connections, self)
+    }
+}

@@ -1,0 +1,80 @@
+//! The two pairs of engines that everything must work on.
+
+use hub_cache::Cache;
+use hub_store::Engine;
+use hub_types::{Clock, random_bytes};
+use tempfile::TempDir;
+
+/// Where PostgreSQL for tests is; a schema is made per test.
+const POSTGRES: &str = "HUB_TEST_POSTGRES_URL";
+/// Where Redis for tests is; keys get a prefix per test.
+const REDIS: &str = "HUB_TEST_REDIS_URL";
+/// Set to 1 to pass over tests that need servers.
+const SKIP: &str = "HUB_TEST_SKIP_SERVERS";
+
+/// A pair of engines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pair {
+    /// A SQLite file in a temporary directory, and this process's memory.
+    SqliteMemory,
+    /// The servers that `cargo xtask test` starts.
+    PostgresRedis,
+}
+
+impl Pair {
+    /// False where the pair's servers are not there and that was said to be fine.
+    ///
+    /// Panics where they are not there and nobody said so: a suite that quietly tests half of what it should is worthless.
+    pub fn is_available(self) -> bool {
+        if self == Self::SqliteMemory || (variable(POSTGRES).is_some() && variable(REDIS).is_some()) {
+            return true;
+        }
+        assert!(
+            variable(SKIP).as_deref() == Some("1"),
+            "{POSTGRES} and {REDIS} must name servers for tests: run `cargo xtask test`, which starts them, or set {SKIP}=1 to pass over \
+             these tests"
+        );
+        false
+    }
+}
+
+/// One test's place on its engines. Siblings share it.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) pair: Pair,
+    /// Removed with the last hub that uses it.
+    directory: TempDir,
+    name: String,
+}
+
+impl Place {
+    pub(crate) fn new(pair: Pair) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        Self { pair, directory, name: format!("t_{}", hex::encode(random_bytes::<8>())) }
+    }
+
+    pub(crate) fn engine(&self) -> Engine {
+        match self.pair {
+            Pair::SqliteMemory => Engine::Sqlite { path: self.directory.path().join("hub.db") },
+            Pair::PostgresRedis => Engine::Postgres { url: needed(POSTGRES), schema: Some(self.name.clone()) },
+        }
+    }
+
+    pub(crate) fn cache(&self, clock: &Clock) -> Cache {
+        match self.pair {
+            Pair::SqliteMemory => Cache::memory(clock.clone()),
+            Pair::PostgresRedis => {
+                Cache::redis(&needed(REDIS), &format!("{}:", self.name), clock.clone()).expect("a usable Redis URL")
+            }
+        }
+    }
+}
+
+fn needed(name: &str) -> String {
+    variable(name).unwrap_or_else(|| panic!("{name} is not set"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "where the servers for tests are can only be told from outside")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}

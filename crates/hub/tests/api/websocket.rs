@@ -1,0 +1,171 @@
+//! The spec's protocol over a socket: many requests at once, cancel, tickets, limits.
+
+use std::collections::HashMap;
+
+use futures::{SinkExt, StreamExt};
+use hub_testkit::{Socket, TestHub, TestUser, on_both_pairs};
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+
+async fn send(socket: &mut Socket, frame: &Value) {
+    socket.send(Message::text(frame.to_string())).await.unwrap();
+}
+
+/// The next frame; `None` when the hub closed the socket.
+async fn next(socket: &mut Socket) -> Option<Value> {
+    loop {
+        let message =
+            tokio::time::timeout(std::time::Duration::from_secs(20), socket.next()).await.expect("a frame in time");
+        match message {
+            Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).unwrap()),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+            Some(Ok(other)) => panic!("{other:?}"),
+        }
+    }
+}
+
+fn request(id: &str, text: &str, stream: bool) -> Value {
+    json!({ "id": id, "type": "chat", "provider": "auto", "model": "sandbox", "stream": stream, "messages": [{ "role": "user", "content": text }] })
+}
+
+async fn held(hub: &TestHub, user: &TestUser) -> Value {
+    hub.get("/api/credits/balance").bearer(&user.access_token).send().await.expect(200).json()["held"].clone()
+}
+
+on_both_pairs! {
+    async fn many_requests_at_once_each_get_their_own_answer(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let ada = hub.user("ada").await;
+        let mut socket = hub.socket().await.websocket("/api/ws", Some(&ada.api_key)).await.unwrap();
+        for n in 0..10 {
+            send(&mut socket, &request(&format!("r{n}"), &format!("number {n}"), n % 2 == 0)).await;
+        }
+        let (mut texts, mut ended) = (HashMap::<String, String>::new(), 0);
+        while ended < 10 {
+            let frame = next(&mut socket).await.unwrap();
+            let text = texts.entry(frame["id"].as_str().unwrap().to_owned()).or_default();
+            match frame["type"].as_str().unwrap() {
+                "chunk" => text.push_str(frame["data"].as_str().unwrap()),
+                "completion" => {
+                    text.push_str(frame["data"].as_str().unwrap());
+                    ended += 1;
+                }
+                "done" => {
+                    assert!(frame["usage"]["credits"].as_f64().unwrap() > 0.0);
+                    ended += 1;
+                }
+                other => panic!("{other}: {frame}"),
+            }
+        }
+        for n in 0..10 {
+            assert!(texts[&format!("r{n}")].contains(&format!("number {n}")), "{texts:#?}");
+        }
+        drop(socket);
+        hub.finish().await;
+    }
+
+    async fn a_cancelled_request_stops_and_pays_for_what_it_got(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let ada = hub.user("ada").await;
+        let mut socket = hub.socket().await.websocket("/api/ws", Some(&ada.access_token)).await.unwrap();
+        send(&mut socket, &request("long", "sandbox:words=20000 sandbox:delay=1 go", true)).await;
+        assert_eq!(next(&mut socket).await.unwrap()["type"], "chunk");
+        send(&mut socket, &request("long", "again", true)).await;
+        loop {
+            let frame = next(&mut socket).await.unwrap();
+            if frame["type"] == "error" {
+                assert_eq!(frame["error"]["code"], "CONFLICT");
+                break;
+            }
+        }
+        send(&mut socket, &json!({ "type": "cancel", "id": "long" })).await;
+        while held(&hub, &ada).await != 0 {
+            tokio::task::yield_now().await;
+        }
+        // The socket is still good for more, and the id is free again.
+        send(&mut socket, &request("after", "hello", false)).await;
+        while next(&mut socket).await.unwrap()["id"] != "after" {}
+        assert!(hub.sandbox().produced() < 20_000);
+        drop(socket);
+        hub.finish().await;
+    }
+
+    async fn a_socket_that_closes_hangs_up_on_its_calls(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let ada = hub.user("ada").await;
+        let mut socket = hub.socket().await.websocket("/api/ws", Some(&ada.access_token)).await.unwrap();
+        send(&mut socket, &request("long", "sandbox:words=20000 sandbox:delay=1 go", true)).await;
+        next(&mut socket).await.unwrap();
+        drop(socket);
+        while held(&hub, &ada).await != 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(hub.sandbox().produced() < 20_000);
+        hub.finish().await;
+    }
+
+    async fn a_ticket_opens_one_socket_once(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let ada = hub.user("ada").await;
+        let door = hub.socket().await;
+        let made = hub.post("/api/auth/ws-ticket").bearer(&ada.access_token).json(&json!({})).send().await.expect(200).json();
+        let ticket = json!({ "type": "auth", "ticket": made["ticket"] });
+        let mut socket = door.websocket("/api/ws", None).await.unwrap();
+        send(&mut socket, &ticket).await;
+        assert_eq!(next(&mut socket).await.unwrap()["type"], "ready");
+        send(&mut socket, &request("r", "hello", false)).await;
+        assert_eq!(next(&mut socket).await.unwrap()["type"], "completion");
+
+        let mut second = door.websocket("/api/ws", None).await.unwrap();
+        send(&mut second, &ticket).await;
+        assert_eq!(next(&mut second).await.unwrap()["error"]["code"], "AUTHENTICATION_ERROR");
+        assert_eq!(next(&mut second).await, None);
+        drop(socket);
+        hub.finish().await;
+    }
+
+    async fn frames_that_are_none_get_an_error_and_the_socket_lives_on(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let ada = hub.user("ada").await;
+        let mut socket = hub.socket().await.websocket("/api/ws", Some(&ada.access_token)).await.unwrap();
+        for (text, code) in [
+            ("{", "VALIDATION_ERROR"),
+            (r#"{"id":"r","type":"chat"}"#, "VALIDATION_ERROR"),
+            (r#"{"id":"r","type":"completion","model":"no-such-model","prompt":"x","stream":true}"#, "MODEL_NOT_FOUND"),
+            (r#"{"id":"r","type":"completion","model":"sandbox","prompt":"sandbox:fail=500","stream":true}"#, "ALL_PROVIDERS_FAILED"),
+        ] {
+            socket.send(Message::text(text)).await.unwrap();
+            let frame = next(&mut socket).await.unwrap();
+            assert_eq!((&frame["type"], &frame["error"]["code"]), (&json!("error"), &json!(code)), "{text}");
+            assert!(frame["error"]["requestId"].is_string());
+        }
+        send(&mut socket, &request("r", "hello", false)).await;
+        assert_eq!(next(&mut socket).await.unwrap()["type"], "completion");
+        drop(socket);
+        hub.finish().await;
+    }
+
+    async fn a_revoked_session_loses_its_socket(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let ada = hub.user("ada").await;
+        let mut socket = hub.socket().await.websocket("/api/ws", Some(&ada.access_token)).await.unwrap();
+        send(&mut socket, &request("long", "sandbox:words=20000 sandbox:delay=5 go", true)).await;
+        next(&mut socket).await.unwrap();
+        hub.post("/api/auth/logout").bearer(&ada.access_token).json(&json!({ "scope": "all" })).send().await.expect(204);
+        while next(&mut socket).await.is_some() {}
+        assert!(hub.sandbox().produced() < 20_000);
+        hub.finish().await;
+    }
+
+    async fn nobody_gets_a_socket_from_a_foreign_page(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let ada = hub.user("ada").await;
+        let request = hub.get("/api/ws").bearer(&ada.access_token).header("origin", "https://evil.example");
+        let request = request.header("connection", "upgrade").header("upgrade", "websocket").header("sec-websocket-version", "13");
+        let refused = request.header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==").send().await;
+        assert!([403, 426].contains(&refused.status.as_u16()), "{}", refused.status);
+        hub.get("/api/ws").bearer(&ada.access_token).send().await.expect(426);
+        hub.finish().await;
+    }
+}
