@@ -11,6 +11,7 @@ statements! {
     OPEN = "INSERT INTO credit_accounts (user_id, balance, held, overdraft_limit, version, status, created_at, updated_at)
             VALUES ($1, 0, 0, 0, 0, 'active', $2, $2) ON CONFLICT (user_id) DO NOTHING";
     GET = "SELECT user_id, balance, held, overdraft_limit, version, status, updated_at FROM credit_accounts WHERE user_id = $1";
+    TOTALS = "SELECT CAST(COALESCE(SUM(balance), 0) AS BIGINT), CAST(COALESCE(SUM(held), 0) AS BIGINT) FROM credit_accounts";
     // The guard of every hold: what is not there or already promised cannot be promised again.
     RESERVE = "UPDATE credit_accounts SET held = held + $2, updated_at = $3
                WHERE user_id = $1 AND status = 'active' AND balance + overdraft_limit - held >= $2";
@@ -81,6 +82,13 @@ pub async fn get(tx: &mut Tx, user: UserId) -> Result<Option<Account>> {
         status: row.status,
         updated_at: row.updated_at,
     }))
+}
+
+/// What all accounts have together, and what of it is held.
+pub async fn totals(tx: &mut Tx) -> Result<(Credits, Credits)> {
+    let row: Option<(i64, i64)> = run!(tx, row, TOTALS)?;
+    let (balance, held) = row.unwrap_or((0, 0));
+    Ok((Credits::from_micro(balance), Credits::from_micro(held)))
 }
 
 /// Balance and version right after a movement; they go onto its ledger row.

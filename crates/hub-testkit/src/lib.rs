@@ -4,7 +4,12 @@
 //! Nothing here re-implements a rule: users, keys and credits come from `hub-domain`, requests go through the router that the binary
 //! serves. A test ends with [`TestHub::finish`], which asserts what must be true after every test: the ledger is clean, no hold is open, no
 //! job is left, nothing logged an error.
-#![expect(clippy::expect_used, clippy::panic, clippy::missing_panics_doc, reason = "a test that cannot go on must say why, loudly")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a test that cannot go on must say why, loudly"
+)]
 
 mod builder;
 mod errors;
@@ -19,7 +24,7 @@ mod users;
 
 pub use builder::Builder;
 pub use hub::TestHub;
-pub use pair::Pair;
+pub use pair::{Pair, servers};
 pub use request::TestRequest;
 pub use response::{SseEvent, TestResponse, TestStream};
 pub use run::run;

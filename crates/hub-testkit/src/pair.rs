@@ -38,6 +38,17 @@ impl Pair {
     }
 }
 
+/// Environment variables that put a child process of the binary on the servers of the tests, in a schema and under a prefix of its own.
+pub fn servers() -> Vec<(&'static str, String)> {
+    let name = format!("t_{}", hex::encode(random_bytes::<8>()));
+    vec![
+        ("DATABASE_URL", needed(POSTGRES)),
+        ("REDIS_URL", needed(REDIS)),
+        ("HUB__DATABASE__SCHEMA", name.clone()),
+        ("HUB__CACHE__PREFIX", name),
+    ]
+}
+
 /// One test's place on its engines. Siblings share it.
 #[derive(Debug)]
 pub(crate) struct Place {

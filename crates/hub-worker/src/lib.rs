@@ -15,6 +15,8 @@ const JOBS: Duration = Duration::from_millis(500);
 const SWEEP: Duration = Duration::from_secs(5);
 /// Pause between two readings of the price book: how long a new price may take to act on every process.
 const PRICES: Duration = Duration::from_secs(30);
+/// Pause between two readings of the gauges.
+const GAUGES: Duration = Duration::from_secs(30);
 /// Pause between two rounds of housekeeping.
 const UPKEEP: Duration = Duration::from_hours(1);
 
@@ -23,7 +25,8 @@ pub async fn run(hub: Arc<Hub>) {
     let work = every(&hub, JOBS, "jobs", || jobs::run_all_due(&hub));
     let sweep = every(&hub, SWEEP, "sweep", || credits::sweep_all(&hub));
     let upkeep = every(&hub, UPKEEP, "upkeep", || jobs::upkeep(&hub));
-    tokio::join!(work, sweep, upkeep);
+    let gauges = every(&hub, GAUGES, "gauges", || credits::measure(&hub));
+    tokio::join!(work, sweep, upkeep, gauges);
 }
 
 /// Keeps the price book of this process fresh. Needed wherever calls are priced, so it runs in every process, worker or not.

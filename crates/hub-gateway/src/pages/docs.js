@@ -1,117 +1,18 @@
-// Reads the OpenAPI document and builds one section per operation with a form to try it.
-// Text from the document is only ever set as text, never as markup.
-"use strict";
+// Reads the OpenAPI document and lists its operations in groups, with a filter and links to each.
+import { element } from "./dom.js";
+import { operationSection } from "./operation.js";
 
 const METHODS = ["get", "post", "put", "patch", "delete"];
+// Tags that are abbreviations; others only get a capital letter.
+const NAMES = { mcp: "MCP", openai: "OpenAI", oauth: "OAuth", ws: "WebSocket" };
+
 const state = document.getElementById("state");
 const list = document.getElementById("operations");
+const groupLinks = document.getElementById("groups");
+const filter = document.getElementById("filter");
+let counted = "";
 
-function element(name, properties, ...children) {
-  const node = Object.assign(document.createElement(name), properties);
-  node.append(...children.filter((child) => child !== null && child !== undefined));
-  return node;
-}
-
-function resolve(spec, value) {
-  for (let depth = 0; value && value.$ref && depth < 20; depth += 1) {
-    value = value.$ref.split("/").slice(1).reduce((at, key) => at && at[decodeURIComponent(key)], spec);
-  }
-  return value || {};
-}
-
-// A small example of a schema, so that the body is not an empty field.
-function example(spec, schema, depth = 0) {
-  schema = resolve(spec, schema);
-  if (schema.example !== undefined) return schema.example;
-  if (schema.default !== undefined) return schema.default;
-  if (schema.enum) return schema.enum[0];
-  const variants = schema.oneOf || schema.anyOf;
-  if (variants) return example(spec, variants.find((one) => one.type !== "null") || variants[0], depth + 1);
-  if (schema.allOf) return Object.assign({}, ...schema.allOf.map((one) => example(spec, one, depth + 1)));
-  const type = Array.isArray(schema.type) ? schema.type.find((one) => one !== "null") : schema.type;
-  if (depth > 5) return null;
-  if (type === "array") return [example(spec, schema.items, depth + 1)];
-  if (type === "object" || schema.properties) {
-    const required = schema.required || [];
-    const entries = Object.entries(schema.properties || {});
-    const shown = entries.filter(([name]) => required.includes(name));
-    return Object.fromEntries((shown.length ? shown : entries).map(([name, one]) => [name, example(spec, one, depth + 1)]));
-  }
-  return { string: "", integer: 0, number: 0, boolean: false }[type] ?? null;
-}
-
-function field(label, input) {
-  return element("label", {}, label, input);
-}
-
-async function send(method, path, values, body, output) {
-  const query = new URLSearchParams();
-  const headers = {};
-  for (const { where, name, input } of values) {
-    if (where === "path") path = path.replace(`{${name}}`, encodeURIComponent(input.value));
-    else if (input.value === "") continue;
-    else if (where === "query") query.append(name, input.value);
-    else if (where === "header") headers[name] = input.value;
-  }
-  const credential = document.getElementById("credential").value.trim();
-  if (credential) headers.Authorization = `Bearer ${credential}`;
-  if (body) headers["Content-Type"] = "application/json";
-  const address = query.size ? `${path}?${query}` : path;
-  output.textContent = "Waiting for the answer.";
-  try {
-    const options = { method: method.toUpperCase(), headers, body: body ? body.value : undefined, credentials: "omit" };
-    const response = await fetch(address, options);
-    const text = await response.text();
-    let shown = text;
-    try { shown = JSON.stringify(JSON.parse(text), null, 2); } catch { /* not JSON: shown as it is */ }
-    const id = response.headers.get("x-request-id");
-    output.textContent = `${response.status} ${response.statusText}${id ? `  (request ${id})` : ""}\n\n${shown}`;
-  } catch (error) {
-    output.textContent = `The call failed: ${error.message}`;
-  }
-}
-
-function operationForm(spec, method, path, shared, operation) {
-  const parameters = [...shared, ...(operation.parameters || [])].map((one) => resolve(spec, one));
-  const values = parameters.filter((one) => one.in !== "cookie").map((one) => {
-    const input = element("input", { required: Boolean(one.required), autocomplete: "off", spellcheck: false });
-    return { where: one.in, name: one.name, input, note: one.description };
-  });
-  const content = resolve(spec, operation.requestBody).content || {};
-  const schema = content["application/json"] && content["application/json"].schema;
-  const body = schema ? element("textarea", { spellcheck: false }) : null;
-  if (body) body.value = JSON.stringify(example(spec, schema), null, 2);
-  const output = element("pre", { hidden: true, tabIndex: 0, role: "region", ariaLabel: `Answer of ${method} ${path}`, ariaLive: "polite" });
-  const form = element("form", {},
-    ...values.map(({ where, name, input, note }) => field(`${name} (${where})${note ? `: ${note}` : ""}`, input)),
-    body ? field("Body (JSON)", body) : null,
-    element("button", { type: "submit" }, "Send"));
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    output.hidden = false;
-    send(method, path, values, body, output);
-  });
-  return [form, output];
-}
-
-function operationSection(spec, method, path, shared, operation) {
-  const summary = element("summary", {},
-    element("span", { className: "mono" }, `${method.toUpperCase()} ${path}`),
-    element("span", { className: "note" }, operation.summary || ""));
-  const section = element("details", {}, summary);
-  section.dataset.words = `${method} ${path} ${operation.summary || ""} ${operation.operationId || ""}`.toLowerCase();
-  // Forms are built when first opened: a long document stays quick.
-  section.addEventListener("toggle", () => {
-    if (section.childElementCount > 1) return;
-    const answers = Object.entries(operation.responses || {}).map(([status, one]) =>
-      element("li", {}, element("code", {}, status), ` ${resolve(spec, one).description || ""}`));
-    section.append(element("div", { className: "operation" },
-      operation.description ? element("p", {}, operation.description) : null,
-      element("h3", {}, "Answers"), element("ul", {}, ...answers),
-      element("h3", {}, "Try it"), ...operationForm(spec, method, path, shared, operation)));
-  });
-  return section;
-}
+const title = (tag) => NAMES[tag] || tag.charAt(0).toUpperCase() + tag.slice(1);
 
 function show(spec) {
   const groups = new Map();
@@ -125,25 +26,52 @@ function show(spec) {
     }
   }
   for (const [tag, sections] of groups) {
-    list.append(element("section", {}, element("h2", {}, tag), ...sections));
+    const id = `group-${tag.replace(/[^A-Za-z0-9]+/g, "-")}`;
+    list.append(element("section", { id }, element("h2", {}, title(tag)), sections));
+    groupLinks.append(element("a", { href: `#${id}` }, title(tag), " ", element("span", { className: "count" }, String(sections.length))));
   }
-  state.textContent = `${spec.info.title} ${spec.info.version}: ${count} operations.`;
+  counted = `${count} operations, version ${spec.info.version}.`;
+  state.textContent = counted;
+}
+
+function apply() {
+  const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+  let found = 0;
+  for (const [at, section] of [...list.children].entries()) {
+    let here = 0;
+    for (const one of section.querySelectorAll("details.call")) {
+      one.hidden = !words.every((word) => one.dataset.words.includes(word));
+      here += one.hidden ? 0 : 1;
+    }
+    section.hidden = here === 0;
+    const link = groupLinks.children[at];
+    link.hidden = here === 0;
+    link.querySelector(".count").textContent = String(here);
+    found += here;
+  }
+  if (!words.length) state.textContent = counted;
+  else state.textContent = found ? `${found} found.` : "Nothing matches. Try a path such as /v1/models, or fewer words.";
+}
+
+// A link to an operation opens it.
+function open() {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (target instanceof HTMLDetailsElement) target.open = true;
+  target?.scrollIntoView();
 }
 
 document.getElementById("tools").addEventListener("submit", (event) => event.preventDefault());
-document.getElementById("filter").addEventListener("input", (event) => {
-  const words = event.target.value.toLowerCase().split(/\s+/);
-  for (const section of list.children) {
-    let any = false;
-    for (const one of section.querySelectorAll("details")) {
-      one.hidden = !words.every((word) => one.dataset.words.includes(word));
-      any = any || !one.hidden;
-    }
-    section.hidden = !any;
-  }
-});
+filter.addEventListener("input", apply);
+window.addEventListener("hashchange", open);
 
-fetch("/api/openapi.json")
-  .then((response) => (response.ok ? response.json() : Promise.reject(new Error(`status ${response.status}`))))
-  .then(show)
-  .catch((error) => { state.textContent = `The document cannot be read: ${error.message}.`; });
+try {
+  const response = await fetch("/api/openapi.json", { signal: AbortSignal.timeout(30_000) });
+  if (!response.ok) throw new Error(`the hub answered ${response.status}`);
+  show(await response.json());
+  apply();
+  if (location.hash) open();
+} catch (error) {
+  const reason = error instanceof TypeError ? "the hub does not answer" : error.message;
+  state.textContent = `The document cannot be read: ${reason}. Load the page again.`;
+  state.className = "problem";
+}

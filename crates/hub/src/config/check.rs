@@ -131,7 +131,7 @@ impl Check<'_> {
             // Browsers send scheme, host and port; anything else would never match, and `*` with credentials is no allow-list.
             let exact = origin.parse::<Url>().is_ok_and(|url| url.origin().ascii_serialization() == *origin);
             self.unless(
-                exact && is_web(origin),
+                exact && is_web(origin) && !origin.contains('*'),
                 "server.cors_origins",
                 "must hold origins such as https://app.example.com, never * or null",
             );

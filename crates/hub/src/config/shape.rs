@@ -267,7 +267,6 @@ mod tests {
     #[derive(serde::Deserialize)]
     #[serde(default, deny_unknown_fields)]
     #[derive(Default)]
-    #[expect(dead_code, reason = "only the shape matters")]
     struct Sample {
         count: Option<u32>,
         amount: hub_types::Credits,
@@ -285,7 +284,6 @@ mod tests {
 
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "lowercase")]
-    #[expect(dead_code, reason = "only the shape matters")]
     enum Mode {
         Fast,
         Safe,

@@ -131,7 +131,7 @@ on_both_pairs! {
         let (ada, admin) = (hub.user("ada").await, hub.admin().await);
         let body = deduction(&ada.id, &json!(3));
         let send = |n: usize| {
-            let hub = if n % 2 == 0 { &hub } else { &sibling };
+            let hub = if n.is_multiple_of(2) { &hub } else { &sibling };
             hub.post("/api/credits/deduct").bearer(&admin.access_token).json(&body).send()
         };
         let answers = join_all((0..60).map(send)).await;

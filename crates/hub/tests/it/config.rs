@@ -1,1 +1,180 @@
-//! x
+//! Where settings come from, and what is said when they are wrong.
+
+use std::path::Path;
+
+use hub::config::{self, ConfigError, Environment, Loaded, Lookup, Source};
+
+const SECRET: &str = "7Gd2xk0qLw9vPzR4tYb8NcJm5HsEuAfQ";
+
+fn load(file: &str, variables: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("hub.toml"), file).expect("the file is written");
+    let lookup = Lookup { file: None, data_dir: directory.path(), listen: None };
+    config::load(&lookup, &Environment::of(variables.iter().copied()))
+}
+
+fn problems(file: &str, variables: &[(&str, &str)]) -> String {
+    load(file, variables).expect_err("the settings are refused").to_string()
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_the_file_over_defaults() {
+    let file = "[limits]\nguest_per_minute = 11\nuser_per_minute = 12\n[credits]\nwelcome = 0.5\n";
+    let loaded =
+        load(file, &[("HUB__LIMITS__USER_PER_MINUTE", "13"), ("HUB__SERVER__TRUSTED_PROXIES", "10.0.0.0/8, ::1/128")]);
+    let loaded = loaded.expect("good settings");
+    let limits = &loaded.settings.limits;
+    assert_eq!((limits.guest_per_minute, limits.user_per_minute, limits.manager_per_minute), (11, 13, 120));
+    assert_eq!(loaded.settings.credits.welcome.to_string(), "0.5");
+    assert_eq!(loaded.settings.server.trusted_proxies.len(), 2);
+    assert!(matches!(loaded.source("limits.guest_per_minute"), Source::File(_)));
+    assert_eq!(loaded.source("limits.user_per_minute"), Source::Variable("HUB__LIMITS__USER_PER_MINUTE".to_owned()));
+    assert_eq!(loaded.source("limits.manager_per_minute"), Source::Default);
+}
+
+#[test]
+fn plain_names_are_understood_and_the_explicit_form_wins() {
+    let url = ("DATABASE_URL", "postgres://a/b");
+    let loaded =
+        load("", &[url, ("JWT_SECRET", SECRET), ("LOG_LEVEL", "debug"), ("HUB__LOG__LEVEL", "warn")]).expect("good");
+    assert!(!loaded.settings.is_embedded() && !loaded.settings.offers_sandbox());
+    assert_eq!(loaded.settings.log.level, "warn");
+    assert!(load("", &[("HUB__SANDBOX__ENABLED", "")]).expect("an empty variable is none").settings.offers_sandbox());
+}
+
+#[test]
+fn every_problem_is_told_at_once_with_name_source_and_what_is_allowed() {
+    let file = "[limits]\nguest_per_minut = 5\n[server]\nlisten = \"nowhere\"\ndrain_seconds = 9000\n";
+    let text = problems(
+        file,
+        &[("HUB__LOG__FORMAT", "xml"), ("HUB__SERVR__LISTEN", "x"), ("HUB__LIMITS__USER_PER_MINUTE", "many")],
+    );
+    for expected in [
+        "limits.guest_per_minut (from ",
+        "hub.toml): is not a setting; [limits] has: admin_per_minute, guest_per_minute, manager_per_minute, user_per_minute",
+        "server.listen (from ",
+        "server.drain_seconds (from ",
+        "is 9000, must be 0 to 300",
+        "log.format (from HUB__LOG__FORMAT): unknown variant `xml`, expected one of `auto`, `json`, `pretty`",
+        "servr.listen (from HUB__SERVR__LISTEN): is not a setting; the settings have: cache, credits, database",
+        "limits.user_per_minute (from HUB__LIMITS__USER_PER_MINUTE): must be a whole number",
+    ] {
+        assert!(text.contains(expected), "{expected} is missing in {text}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_named_with_its_line_and_not_quoted() {
+    let text = problems("[security]\njwt_secret = hush hush\n", &[]);
+    assert!(text.contains("hub.toml: line 2 is not TOML") && !text.contains("hush"), "{text}");
+}
+
+#[test]
+fn a_file_that_was_asked_for_must_be_there() {
+    let lookup = Lookup { file: Some(Path::new("/nowhere/hub.toml")), data_dir: Path::new("/nowhere"), listen: None };
+    let text = config::load(&lookup, &Environment::default()).expect_err("refused").to_string();
+    assert!(text.contains("/nowhere/hub.toml: cannot be read"), "{text}");
+}
+
+#[test]
+fn secrets_are_never_quoted() {
+    let file = "[security]\njwt_secret = 4711471147114711\n[ops]\ntoken = [\"hush\"]\n[[providers]]\nname = \"a\"\nbase_url = \"https://a.b\"\napi_key = 123454321\n";
+    let text = problems(file, &[("DATABASE_URL", "mysql://hub:hush@db/hub")]);
+    for secret in ["4711", "hush", "12345"] {
+        assert!(!text.contains(secret), "{text}");
+    }
+    for setting in ["security.jwt_secret", "ops.token", "providers[0].api_key", "database.url"] {
+        assert!(text.contains(setting), "{setting} is missing in {text}");
+    }
+    let loaded = load("", &[("JWT_SECRET", SECRET)]).expect("good settings");
+    assert!(!format!("{:?}", loaded.settings).contains(SECRET));
+}
+
+#[test]
+fn weak_and_copied_secrets_are_refused() {
+    for weak in
+        ["short", "change-me: the output of openssl rand -base64 48", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"]
+    {
+        assert!(problems("", &[("JWT_SECRET", weak)]).contains("security.jwt_secret (from JWT_SECRET)"), "{weak}");
+    }
+    assert!(problems("", &[("HUB__OPS__TOKEN", "change-me: 16 characters or more")]).contains("ops.token"));
+}
+
+#[test]
+fn postgres_needs_a_secret_that_all_processes_share() {
+    let text = problems("", &[("DATABASE_URL", "postgres://a/b")]);
+    assert!(
+        text.contains("security.jwt_secret: is required with PostgreSQL") && text.contains("openssl rand"),
+        "{text}"
+    );
+    let bcrypt =
+        [("DATABASE_URL", "postgres://a/b"), ("JWT_SECRET", SECRET), ("HUB__IDENTITY__PASSWORDS__ALGORITHM", "bcrypt")];
+    assert!(problems("", &bcrypt).contains("security.password_pepper"));
+}
+
+#[test]
+fn origins_and_addresses_must_be_exact() {
+    for bad in ["*", "null", "https://a.b/", "a.b", "https://a.b/path", "https://*.b"] {
+        assert!(load("", &[("HUB__SERVER__CORS_ORIGINS", bad)]).is_err(), "{bad}");
+    }
+    assert!(load("", &[("HUB__SERVER__CORS_ORIGINS", "https://a.b,http://localhost:5173")]).is_ok());
+    for bad in ["ftp://a.b", "https://a.b/", "a.b"] {
+        assert!(load("", &[("HUB__IDENTITY__PUBLIC_URL", bad)]).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn the_public_address_follows_the_listener_unless_it_is_set() {
+    let loaded = load("[server]\nlisten = \"127.0.0.1:4000\"", &[]).expect("good settings");
+    assert_eq!(loaded.settings.identity.public_url, "http://127.0.0.1:4000");
+    let loaded = load("[identity]\npublic_url = \"https://hub.example.com\"", &[]).expect("good settings");
+    assert_eq!(loaded.settings.identity.public_url, "https://hub.example.com");
+}
+
+#[test]
+fn openai_variables_make_or_complete_a_provider() {
+    let loaded = load("", &[("OPENAI_API_KEY", "sk-1")]).expect("good settings");
+    let [provider] = loaded.settings.providers.as_slice() else { panic!("one provider") };
+    assert_eq!((provider.name.as_str(), provider.base_url.as_str()), ("openai", "https://api.openai.com/v1"));
+    let file = "[[providers]]\nname = \"local\"\nbase_url = \"http://l/v1\"\n[[providers]]\nname = \"openai\"\nbase_url = \"https://o/v1\"\n";
+    let loaded = load(file, &[("OPENAI_API_KEY", "sk-1")]).expect("good settings");
+    let shown: Vec<_> =
+        loaded.settings.providers.iter().map(|p| (p.name.as_str(), p.base_url.as_str(), p.api_key.is_some())).collect();
+    assert_eq!(shown, [("local", "http://l/v1", false), ("openai", "https://o/v1", true)]);
+    let text = problems("", &[("OPENAI_BASE_URL", "not an address")]);
+    assert!(text.contains("providers[0].base_url (from OPENAI_BASE_URL)"), "{text}");
+}
+
+#[test]
+fn what_this_version_cannot_use_is_said() {
+    let loaded = load("", &[("ANTHROPIC_API_KEY", "sk-ant-hush")]).expect("good settings");
+    assert!(loaded.warnings.iter().any(|text| text.contains("ANTHROPIC_API_KEY") && !text.contains("hush")));
+}
+
+#[test]
+fn providers_are_checked_by_place() {
+    let entry = |name: &str| format!("[[providers]]\nname = \"{name}\"\nbase_url = \"http://a/v1\"\n");
+    let text = problems(&(entry("twin") + &entry("twin") + &entry("sandbox") + &entry("No Good")), &[]);
+    for expected in ["providers[1].name", "must be unique", "providers[2].name", "sandbox", "providers[3].name"] {
+        assert!(text.contains(expected), "{expected} is missing in {text}");
+    }
+    assert!(problems("[[providers]]\nname = \"x\"\n", &[]).contains("missing field `base_url`"));
+}
+
+#[test]
+fn printing_masks_every_secret_and_names_the_sources() {
+    let file = format!(
+        "[security]\njwt_secret = \"{SECRET}\"\npassword_pepper = \"hush-hush-hush-hush-hush-hush-hush\"\n[ops]\ntoken = \"hush-hush-hush-hush\"\n\
+         [[providers]]\nname = \"a\"\nbase_url = \"https://a/v1\"\napi_key = \"hush\"\n"
+    );
+    let loaded =
+        load(&file, &[("DATABASE_URL", "postgres://hub:hush@db/hub"), ("REDIS_URL", "redis://:hush@cache:6379")]);
+    let shown = loaded.expect("good settings").shown();
+    let (text, json) = (shown.to_string(), serde_json::to_string(&shown).expect("JSON"));
+    for printed in [&text, &json] {
+        assert!(!printed.contains("hush") && !printed.contains(SECRET), "{printed}");
+        for word in ["postgres://hub:***@db/hub", "redis://:***@cache:6379", "guest_per_minute", "DATABASE_URL"] {
+            assert!(printed.contains(word), "{word} is missing in {printed}");
+        }
+    }
+}

@@ -1,7 +1,13 @@
 //! The binary from outside, and the whole composition on both engine pairs.
 
-mod cli;
+#![cfg(test)]
+
+mod admin;
+mod binary;
 mod config;
-mod process;
-mod serving;
+mod doctor;
+mod example;
+mod refusals;
+mod several;
 mod smoke;
+mod start_stop;

@@ -98,7 +98,7 @@ on_both_pairs! {
         let hub = TestHub::start(pair).await;
         let ann = hub.user("ann").await;
         let socket = hub.socket().await;
-        assert!(socket.websocket("/api/ws", Some("sk_wrong")).await.is_err());
+        assert!(socket.websocket("/api/ws", Some("forged.access.token")).await.is_err());
         let open = socket.websocket("/api/ws", Some(&ann.api_key)).await;
         drop(open.expect("the socket opens"));
         hub.finish().await;
