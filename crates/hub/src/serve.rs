@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use hub_domain::Hub;
+use hub_domain::{Hub, identity};
 use hub_gateway::operations_router;
 use hub_web::ServeOptions;
 use tokio::net::TcpListener;
@@ -50,6 +50,9 @@ pub(crate) async fn serve(context: &Context, roles: Roles, listen: Option<&str>)
     let opened = compose::open(&loaded.settings, &context.directory, Need::Serve, stop.clone()).await?;
     let hub = compose::build(opened.parts).await?;
     let first = if loaded.settings.is_embedded() { first_start::first_admin(&hub).await? } else { None };
+    if first.is_none() && !identity::has_admin(&hub).await? {
+        tracing::warn!("nobody can administer this hub: `hub admin create-user --email you@example.com --role admin`");
+    }
 
     let connections = TaskTracker::new();
     let metrics = logging::metrics()?;

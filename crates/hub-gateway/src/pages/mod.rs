@@ -17,11 +17,24 @@ use utoipa::openapi::OpenApi;
 
 const START_PAGE: &str = include_str!("start.html");
 const DOCS_PAGE: &str = include_str!("docs.html");
-const DOCS_SCRIPT: &str = include_str!("docs.js");
-const STYLE: &str = include_str!("style.css");
 const ICON: &str = include_str!("icon.svg");
 
 const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
+/// What both pages load. It stands below `/docs`, which no web UI takes over.
+const ASSETS: [(&str, &str, &str); 8] = [
+    ("/docs/style.css", CSS, include_str!("style.css")),
+    ("/docs/icon.svg", SVG, ICON),
+    ("/docs/docs.js", SCRIPT, include_str!("docs.js")),
+    ("/docs/dom.js", SCRIPT, include_str!("dom.js")),
+    ("/docs/operation.js", SCRIPT, include_str!("operation.js")),
+    ("/docs/schema.js", SCRIPT, include_str!("schema.js")),
+    ("/docs/start.js", SCRIPT, include_str!("start.js")),
+    ("/docs/try_it.js", SCRIPT, include_str!("try_it.js")),
+];
 
 /// `/api/openapi.json` and `/docs…`. A document that cannot be written is left empty and reported once at the start.
 pub(crate) fn docs(document: &OpenApi) -> Router {
@@ -29,13 +42,14 @@ pub(crate) fn docs(document: &OpenApi) -> Router {
         tracing::error!(%error, "the API document cannot be written");
         String::from("{}")
     });
-    Router::new()
+    let pages = Router::new()
         .route("/api/openapi.json", get(async |State(json): State<Bytes>| file("application/json", json)))
         .with_state(Bytes::from(json))
         .route("/docs", get(async || text(HTML, DOCS_PAGE)))
-        .route("/docs/", get(async || text(HTML, DOCS_PAGE)))
-        .route("/docs/docs.js", get(async || text("text/javascript; charset=utf-8", DOCS_SCRIPT)))
-        .route("/docs/style.css", get(async || text("text/css; charset=utf-8", STYLE)))
+        .route("/docs/", get(async || text(HTML, DOCS_PAGE)));
+    ASSETS.into_iter().fold(pages, |router, (path, content_type, body)| {
+        router.route(path, get(async move || text(content_type, body)))
+    })
 }
 
 /// `/` and the icon, where no web UI is served.
@@ -45,7 +59,7 @@ pub(crate) fn start(public_url: &Url) -> Router {
     Router::new()
         .route("/", get(async |State(page): State<Arc<str>>| file(HTML, Bytes::copy_from_slice(page.as_bytes()))))
         .with_state(page)
-        .route("/favicon.ico", get(async || text("image/svg+xml", ICON)))
+        .route("/favicon.ico", get(async || text(SVG, ICON)))
 }
 
 fn text(content_type: &'static str, body: &'static str) -> Response {

@@ -14,8 +14,8 @@ use serde_json::json;
 fn failure<F: Future<Output = ()>>(test: impl FnOnce(Pair) -> F) -> String {
     let ended = catch_unwind(AssertUnwindSafe(|| run(Pair::SqliteMemory, test)));
     let payload = ended.expect_err("the test should have failed");
-    let text = payload.downcast_ref::<String>().cloned();
-    text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+    let formatted = payload.downcast_ref::<String>().cloned();
+    formatted.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
 }
 
 #[test]
