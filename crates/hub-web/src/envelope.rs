@@ -88,9 +88,9 @@ fn log(error: &ApiError, id: &RequestId) {
     let cause = error.cause_chain();
     let code = error.code.as_str();
     if error.code.status() >= 500 {
-        tracing::error!(requestId = %id, code, cause, message = %error.message, "request failed");
+        tracing::error!(requestId = %id, code, cause, shown = %error.message, "request failed");
     } else if cause.is_some() {
-        tracing::debug!(requestId = %id, code, cause, message = %error.message, "request refused");
+        tracing::debug!(requestId = %id, code, cause, shown = %error.message, "request refused");
     }
 }
 

@@ -1,14 +1,14 @@
 //! Requests that no honest client sends, refused before anybody looks at them.
 //!
-//! Two `Host` headers (two readers could see two sites), `TRACE` and `CONNECT`, an address or headers of absurd length.
+//! No or two `Host` headers (two readers could see two sites), `TRACE` and `CONNECT`, an address or headers of absurd length.
 //! The HTTP parser has harder limits of its own; these are lower so that the refusal comes as an envelope.
 
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use http::Method;
 use http::header::{ALLOW, HOST};
+use http::{Method, Version};
 use hub_types::ErrorCode;
 
 use crate::ApiError;
@@ -42,8 +42,10 @@ fn refusal(request: &Request) -> Option<ApiError> {
     if matches!(*request.method(), Method::TRACE | Method::CONNECT) {
         return Some(ApiError::new(ErrorCode::MethodNotAllowed));
     }
-    if request.headers().get_all(HOST).iter().nth(1).is_some() {
-        return Some(ApiError::new(ErrorCode::Validation).message("More than one Host header"));
+    let hosts = request.headers().get_all(HOST).iter().count();
+    // RFC 9112 §3.2: exactly one. HTTP/2 says it in `:authority` instead.
+    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11 && request.uri().authority().is_none()) {
+        return Some(ApiError::new(ErrorCode::Validation).message("Send one Host header"));
     }
     if request.uri().path_and_query().is_some_and(|text| text.as_str().len() > MAX_URI) {
         return Some(ApiError::new(ErrorCode::UriTooLong));

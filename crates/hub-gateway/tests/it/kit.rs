@@ -151,6 +151,7 @@ pub(crate) async fn fetch(address: SocketAddr, mut request: Request<Body>) -> ht
 /// One request without a socket, as if from `peer`.
 pub(crate) async fn call_from(peer: [u8; 4], app: &Router, mut request: Request<Body>) -> Response {
     request.extensions_mut().insert(ConnectInfo(SocketAddr::from((peer, 4711))));
+    request.headers_mut().entry(http::header::HOST).or_insert(http::HeaderValue::from_static("hub.test"));
     app.clone().oneshot(request).await.unwrap()
 }
 

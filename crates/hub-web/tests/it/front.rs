@@ -48,6 +48,7 @@ async fn a_trusted_proxy_is_believed_and_a_stranger_is_not() {
     assert_eq!(text(trusted).await, "198.51.100.7 mine x-request-id,x-forwarded-for");
 
     let mut request = claims("/who");
+    request.headers_mut().insert(http::header::HOST, http::HeaderValue::from_static("hub.test"));
     request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([203, 0, 113, 9], 4711))));
     let stranger = router().oneshot(request).await.unwrap();
     let id = stranger.headers()["x-request-id"].to_str().unwrap().to_owned();

@@ -35,6 +35,7 @@ pub(crate) fn composed(router: Router) -> Router {
 /// Calls the router as if from 10.0.0.1, a trusted proxy.
 pub(crate) async fn call(router: Router, mut request: Request<Body>) -> Response {
     request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([10, 0, 0, 1], 4711))));
+    request.headers_mut().entry(http::header::HOST).or_insert(http::HeaderValue::from_static("hub.test"));
     router.oneshot(request).await.unwrap()
 }
 

@@ -181,6 +181,13 @@ async fn two_host_headers_are_refused_over_the_wire() {
 }
 
 #[tokio::test]
+async fn a_request_without_a_host_is_refused_over_the_wire() {
+    let hub = start(ServeOptions::default()).await;
+    let mut stream = hub.send("GET /peer HTTP/1.1\r\nconnection: close\r\n\r\n").await;
+    assert!(rest(&mut stream).await.starts_with("HTTP/1.1 400"));
+}
+
+#[tokio::test]
 async fn beyond_the_cap_a_connection_waits_until_another_ends() {
     let hub = start(ServeOptions { max_connections: 1, ..ServeOptions::default() }).await;
     let mut first = hub.send("GET /held HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
