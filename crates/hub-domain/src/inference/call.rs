@@ -9,7 +9,7 @@ use hub_clients::llm::{
     ChatAnswer, ChatCall, ChatEvent, ChatEventKind, ChatStream, LlmError, LlmProvider, WholeAnswer,
 };
 use hub_store::StoreError;
-use hub_types::{Caller, UsageSource};
+use hub_types::{Caller, Credits, TokenUsage, UsageSource};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -150,7 +150,8 @@ impl Call {
         }
     }
 
-    /// Charges what the meter saw, or gives the hold back when a call that failed or was cancelled produced nothing.
+    /// Charges what the meter saw, or gives the hold back when a call failed before it produced anything. Who hangs up pays for the
+    /// prompt, because the provider took it (credits.md §2.6).
     pub(super) async fn settle(
         &self,
         candidate: &Candidate,
@@ -176,13 +177,13 @@ impl Call {
             latency_ms,
             first_token_ms,
         };
-        let free = source == UsageSource::None || (outcome != Outcome::Completed && usage.completion() == 0);
+        let free = outcome == Outcome::Failed && usage.completion() == 0;
         let settled = self.settle_patiently(&charge, free).await?;
         measure::request(outcome.as_str(), candidate);
         let bill = Bill {
             receipt: settled.receipt,
-            usage: if free { hub_types::TokenUsage::default() } else { usage },
-            source,
+            usage: if free { TokenUsage::default() } else { usage },
+            source: if free { UsageSource::None } else { source },
             credits: settled.amount,
             balance: settled.balance,
             provider: candidate.provider.name().to_owned(),
@@ -197,7 +198,7 @@ impl Call {
         let mut pauses = SETTLE_PAUSES.into_iter();
         loop {
             let result = if free {
-                let nothing = Settled { receipt: charge.hold, amount: hub_types::Credits::ZERO, balance: None };
+                let nothing = Settled { receipt: charge.hold, amount: Credits::ZERO, balance: None };
                 credits::void(&self.hub, charge).await.map(|()| nothing)
             } else {
                 credits::settle(&self.hub, charge).await

@@ -27,12 +27,11 @@ impl Meter {
         self.reasoning = answer.reasoning;
     }
 
-    /// What was consumed: as the provider reported it, else as counted here. An answer without a single token and without a report
-    /// consumed nothing.
+    /// What was consumed: as the provider reported it, else as counted here. The prompt of a call that began is always in it, because
+    /// the provider bills it.
     pub(super) fn usage(&self, provider: &dyn LlmProvider, request: &ChatRequest) -> (TokenUsage, UsageSource) {
         match self.reported {
             Some(reported) => (reported, UsageSource::Provider),
-            None if self.output.tokens() + self.reasoning.tokens() == 0 => (TokenUsage::default(), UsageSource::None),
             None => (provider.counted(request, self.output, self.reasoning), UsageSource::Counted),
         }
     }

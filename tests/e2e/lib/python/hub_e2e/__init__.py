@@ -1,0 +1,1 @@
+"""What the suites share: hubs as processes, the two engine pairs, and counting checks."""

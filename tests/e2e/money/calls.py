@@ -1,0 +1,76 @@
+"""Sandbox calls as a plain HTTP client makes them, and what that client saw of each."""
+
+import contextlib
+import dataclasses
+import json
+
+import httpx
+
+CALLS_AT_ONCE = 200
+PATIENCE = 60.0
+
+
+@dataclasses.dataclass
+class Seen:
+    """What the client knows about one call."""
+
+    status: int = 0
+    receipt: str | None = None
+    words: int = 0
+    complete: bool = False
+    code: str | None = None
+
+
+@contextlib.asynccontextmanager
+async def client():
+    """A client with a connection for each call."""
+    limits = httpx.Limits(max_connections=CALLS_AT_ONCE, max_keepalive_connections=CALLS_AT_ONCE)
+    async with httpx.AsyncClient(limits=limits, timeout=PATIENCE, trust_env=False) as made:
+        yield made
+
+
+async def call(http, hub, member, orders, *, words, stream, leave_after=None):
+    """One call for `words` words. Ends with what was seen, also when the connection breaks; `leave_after` hangs up."""
+    seen = Seen()
+    body = {
+        "model": "sandbox",
+        "messages": [{"role": "user", "content": f"{orders} sandbox:words={words}"}],
+        "max_completion_tokens": words,
+        "stream": stream,
+    }
+    request = http.build_request(
+        "POST", f"{hub.url}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {member.key}"}
+    )
+    try:
+        answer = await http.send(request, stream=True)
+    except httpx.TransportError:
+        return seen
+    try:
+        seen.status, seen.receipt = answer.status_code, answer.headers.get("x-hub-receipt")
+        if seen.status != 200:
+            seen.code = json.loads(await answer.aread())["error"]["code"]
+        elif stream:
+            await _read_stream(answer, seen, leave_after)
+        else:
+            whole = json.loads(await answer.aread())
+            seen.words, seen.complete = len(whole["choices"][0]["message"]["content"].split()), True
+    except httpx.TransportError:
+        pass
+    finally:
+        await answer.aclose()
+    return seen
+
+
+async def _read_stream(answer, seen, leave_after):
+    async for line in answer.aiter_lines():
+        if line == "data: [DONE]":
+            seen.complete = True
+        elif line.startswith("data: "):
+            event = json.loads(line.removeprefix("data: "))
+            if "error" in event:
+                seen.code = event["error"]["code"]
+                return
+            if event["choices"] and event["choices"][0]["delta"].get("content"):
+                seen.words += 1
+        if leave_after is not None and seen.words >= leave_after:
+            return
