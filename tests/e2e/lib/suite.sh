@@ -3,8 +3,9 @@ set -euo pipefail
 
 suite="$(cd "$(dirname "${BASH_SOURCE[1]}")" && pwd)"
 lib="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+HUB_BIN="$(realpath "${HUB_BIN:?the path of the hub binary; cargo xtask test sets it}")"
+export HUB_BIN
 cd "$suite"
-: "${HUB_BIN:?the path of the hub binary; cargo xtask test sets it}"
 : "${HUB_TEST_POSTGRES_URL:?a PostgreSQL user that may create databases; cargo xtask test sets it}"
 : "${HUB_TEST_REDIS_URL:?a Redis server; cargo xtask test sets it}"
 export PYTHONPATH="$lib/python" PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1

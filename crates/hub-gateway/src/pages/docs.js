@@ -10,27 +10,29 @@ const state = document.getElementById("state");
 const list = document.getElementById("operations");
 const groupLinks = document.getElementById("groups");
 const filter = document.getElementById("filter");
+const tools = document.getElementById("tools");
 let counted = "";
 
 const title = (tag) => NAMES[tag] || tag.charAt(0).toUpperCase() + tag.slice(1);
 
 function show(spec) {
   const groups = new Map();
-  let count = 0;
+  let total = 0;
   for (const [path, item] of Object.entries(spec.paths || {})) {
     for (const method of METHODS.filter((one) => item[one])) {
       const tag = (item[method].tags || ["other"])[0];
       if (!groups.has(tag)) groups.set(tag, []);
       groups.get(tag).push(operationSection(spec, method, path, item.parameters || [], item[method]));
-      count += 1;
+      total += 1;
     }
   }
   for (const [tag, sections] of groups) {
     const id = `group-${tag.replace(/[^A-Za-z0-9]+/g, "-")}`;
     list.append(element("section", { id }, element("h2", {}, title(tag)), sections));
-    groupLinks.append(element("a", { href: `#${id}` }, title(tag), " ", element("span", { className: "count" }, String(sections.length))));
+    const count = element("span", { className: "count" }, String(sections.length));
+    groupLinks.append(element("a", { href: `#${id}` }, title(tag), " ", count));
   }
-  counted = `${count} operations, version ${spec.info.version}.`;
+  counted = `${total} operations, version ${spec.info.version}.`;
   state.textContent = counted;
 }
 
@@ -50,7 +52,7 @@ function apply() {
     found += here;
   }
   if (!words.length) state.textContent = counted;
-  else state.textContent = found ? `${found} found.` : "Nothing matches. Try a path such as /v1/models, or fewer words.";
+  else state.textContent = found ? `${found} found.` : "Nothing matches. Try fewer words, or a part of a path.";
 }
 
 // A link to an operation opens it.
@@ -60,10 +62,13 @@ function open() {
   target?.scrollIntoView();
 }
 
-document.getElementById("tools").addEventListener("submit", (event) => event.preventDefault());
+tools.addEventListener("submit", (event) => event.preventDefault());
 filter.addEventListener("input", apply);
 window.addEventListener("hashchange", open);
 
+// Without scripts the form would be of no use, so it is only shown from here.
+tools.hidden = false;
+state.textContent = "Loading the document.";
 try {
   const response = await fetch("/api/openapi.json", { signal: AbortSignal.timeout(30_000) });
   if (!response.ok) throw new Error(`the hub answered ${response.status}`);

@@ -1,6 +1,7 @@
 //! The few pages the gateway serves itself: the start page, the API document and a page to read and try it.
 //!
-//! Everything is embedded, plain and from this origin: no inline script, no inline style, nothing fetched from elsewhere.
+//! Everything is embedded, plain and from this origin: no inline script, no inline style, nothing fetched from
+//! elsewhere. `tests/e2e/pages` looks at them in a browser.
 
 use std::sync::Arc;
 
@@ -25,9 +26,10 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// What both pages load. It stands below `/docs`, which no web UI takes over.
-const ASSETS: [(&str, &str, &str); 8] = [
+const ASSETS: [(&str, &str, &str); 9] = [
     ("/docs/style.css", CSS, include_str!("style.css")),
     ("/docs/icon.svg", SVG, ICON),
+    ("/docs/answer.js", SCRIPT, include_str!("answer.js")),
     ("/docs/docs.js", SCRIPT, include_str!("docs.js")),
     ("/docs/dom.js", SCRIPT, include_str!("dom.js")),
     ("/docs/operation.js", SCRIPT, include_str!("operation.js")),
@@ -77,4 +79,38 @@ fn file(content_type: &'static str, body: Bytes) -> Response {
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_module_that_a_script_imports_is_served() {
+        let scripts = ASSETS.iter().filter(|(_, content_type, _)| *content_type == SCRIPT);
+        let mut imports = 0;
+        for (path, _, body) in scripts {
+            for (_, rest) in body.match_indices("from \"./").map(|(at, quote)| body.split_at(at + quote.len())) {
+                let module = format!("/docs/{}", rest.split('"').next().unwrap());
+                assert!(ASSETS.iter().any(|(served, ..)| *served == module), "{path} imports {module}");
+                imports += 1;
+            }
+        }
+        assert!(imports > 5, "the imports were not found");
+    }
+
+    #[test]
+    fn nothing_names_another_server_or_writes_markup() {
+        for (path, _, body) in ASSETS.iter().filter(|(path, ..)| *path != "/docs/icon.svg") {
+            for banned in ["http://", "https://", "innerHTML", "insertAdjacentHTML", "localStorage", "url("] {
+                assert!(!body.contains(banned), "{path} holds {banned}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_start_page_is_exact_for_the_address_and_escapes_it() {
+        assert!(START_PAGE.matches("{{address}}").count() > 6);
+        assert_eq!(escape("http://h/?a=\"<&'>"), "http://h/?a=&quot;&lt;&amp;&#39;&gt;");
+    }
 }

@@ -12,7 +12,7 @@ function sentences(text) {
   return end < 0 ? [text, ""] : [text.slice(0, end + 1), text.slice(end + 1).trim()];
 }
 
-// Who may call it: `[]` in the document means nobody is asked, an empty object among others that a credential is optional.
+// Who may call it. In the document `[]` means that nobody is asked, an empty object that a credential is optional.
 function access(spec, operation) {
   const ways = operation.security || spec.security || [];
   if (ways.length === 0 || ways.every((one) => Object.keys(one).length === 0)) return "open";
@@ -22,16 +22,16 @@ function access(spec, operation) {
 const ACCESS = {
   open: "Needs no credential.",
   optional: "Works with or without a credential.",
-  needed: "Needs an access token or an API key.",
+  needed: "Needs a credential.",
 };
 
-function fieldTable(spec, schema, label) {
+function fieldTable(spec, schema, label, required) {
   const rows = fields(spec, schema);
   if (!rows.length) return null;
   const list = element("dl", { className: "fields" }, rows.map((row) => element("div", {},
     element("dt", {}, element("code", {}, row.name)),
     element("dd", {},
-      element("span", { className: "kind" }, `${row.kind}${row.required ? ", required" : ""}`),
+      element("span", { className: "kind" }, `${row.kind}${row.required ? `, ${required}` : ""}`),
       row.description ? element("p", {}, prose(row.description)) : null))));
   return element("details", { className: "inner" }, element("summary", {}, `${label} (${rows.length})`), list);
 }
@@ -42,8 +42,9 @@ function answers(spec, operation) {
     const types = Object.keys(answer.content || {});
     const words = [answer.description, types.join(", ")].filter(Boolean).join(" ");
     const schema = answer.content?.["application/json"]?.schema;
-    return element("li", {}, element("strong", { className: `badge ${status < 400 ? "good" : "bad"}` }, status), ` ${words}`,
-      schema ? fieldTable(spec, schema, "Fields of the answer") : null);
+    const badge = element("strong", { className: `badge ${status < 400 ? "good" : "bad"}` }, status);
+    return element("li", {}, badge, ` ${words}`,
+      schema ? fieldTable(spec, schema, "Fields of the answer", "always there") : null);
   });
 }
 
@@ -59,7 +60,7 @@ function content(spec, method, path, shared, operation, rest) {
     rest ? element("p", {}, prose(rest)) : null,
     operation.description ? element("p", {}, prose(operation.description)) : null,
     element("p", { className: "note" }, ACCESS[who]),
-    media ? fieldTable(spec, media.schema, "Fields of the body") : null,
+    media ? fieldTable(spec, media.schema, "Fields of the body", "required") : null,
     element("h4", {}, "Answers"), element("ul", { className: "answers" }, answers(spec, operation)),
     element("h4", {}, "Try it"), form);
 }

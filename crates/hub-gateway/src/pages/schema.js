@@ -47,7 +47,7 @@ export function kind(spec, schema, depth = 0) {
   return [type || "any value", ...bounds].join(", ");
 }
 
-// The fields of a body, those inside others with a dotted name.
+// The fields of a body, required ones first, those inside others with a dotted name.
 export function fields(spec, schema, prefix = "", depth = 0) {
   let read = whole(spec, schema);
   if (typeOf(read) === "array") {
@@ -55,12 +55,14 @@ export function fields(spec, schema, prefix = "", depth = 0) {
     prefix = `${prefix.replace(/\.$/, "")}[].`;
   }
   if (depth >= DEEPEST) return [];
-  return Object.entries(read.properties || {}).flatMap(([name, one]) => {
+  const required = (name) => (read.required || []).includes(name);
+  const entries = Object.entries(read.properties || {}).sort(([one], [other]) => required(other) - required(one));
+  return entries.flatMap(([name, one]) => {
     const inner = whole(spec, one);
     const row = {
       name: `${prefix}${name}`,
       kind: kind(spec, one),
-      required: (read.required || []).includes(name),
+      required: required(name),
       description: inner.description || "",
     };
     return [row, ...fields(spec, one, `${prefix}${name}.`, depth + 1)];
@@ -88,7 +90,8 @@ export function example(spec, schema, name = "", depth = 0) {
   if (type === "object") {
     const entries = Object.entries(read.properties || {});
     const shown = entries.filter(([one]) => (read.required || []).includes(one));
-    return Object.fromEntries((shown.length ? shown : entries).map(([key, one]) => [key, example(spec, one, key, depth + 1)]));
+    const chosen = shown.length ? shown : entries;
+    return Object.fromEntries(chosen.map(([key, one]) => [key, example(spec, one, key, depth + 1)]));
   }
   if (type === "string") return BY_NAME[name] ?? BY_FORMAT[read.format] ?? "";
   return { integer: read.minimum ?? 0, number: read.minimum ?? 0, boolean: false }[type] ?? null;

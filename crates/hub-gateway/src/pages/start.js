@@ -1,12 +1,11 @@
 // Makes the commands exact for the address this page was read from, and says how the hub is.
 import { copyable } from "./dom.js";
 
-const main = document.querySelector("main");
-const configured = main.dataset.address;
+const configured = document.body.dataset.address;
 
 // The configured address can differ from the one that reaches this reader: behind a proxy, or with a port chosen late.
 if (configured !== location.origin) {
-  for (const code of main.querySelectorAll("code")) {
+  for (const code of document.querySelectorAll("code")) {
     code.textContent = code.textContent.replaceAll(configured, location.origin);
   }
 }
@@ -16,7 +15,7 @@ document.querySelectorAll("figure.code").forEach(copyable);
 function say(words, well) {
   const row = document.getElementById("health");
   row.hidden = false;
-  const place = row.querySelector("dd");
+  const place = row.querySelector("[role=status]");
   place.textContent = words;
   place.className = well ? "good" : "bad";
 }

@@ -145,13 +145,22 @@ pub fn load(lookup: &Lookup<'_>, environment: &Environment) -> Result<Loaded, Co
     }
     let mut settings = read(&shape, &mut layers);
     if !layers.assigned().any(|(name, ..)| name == "identity.public_url") {
-        settings.identity.public_url = format!("http://{}", settings.server.listen);
+        settings.identity.public_url = usual_url(settings.server.listen);
     }
     check::values(&settings, &mut layers);
     if layers.problems.is_empty() {
         Ok(Loaded { settings, file, warnings, layers })
     } else {
         Err(ConfigError { problems: std::mem::take(&mut layers.problems) })
+    }
+}
+
+/// Where people reach a hub whose public address nobody set. A socket that listens on every address has none of its own.
+fn usual_url(listen: std::net::SocketAddr) -> String {
+    if listen.ip().is_unspecified() {
+        format!("http://localhost:{}", listen.port())
+    } else {
+        format!("http://{listen}")
     }
 }
 
