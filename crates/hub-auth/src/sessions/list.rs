@@ -53,7 +53,8 @@ pub(crate) struct SessionsView {
 }
 
 /// The caller's live sessions. Needs a signed-in session; an API key cannot see them.
-#[utoipa::path(get, path = "/api/auth/sessions", tag = "auth", responses((status = 200, body = SessionsView)))]
+#[utoipa::path(get, path = "/api/auth/sessions", tag = "auth", operation_id = "list_sessions",
+    responses((status = 200, body = SessionsView)))]
 pub(crate) async fn list(
     State(hub): State<Arc<Hub>>,
     Authenticated(caller): Authenticated,

@@ -11,7 +11,8 @@ use hub_web::{ApiError, Authenticated, Path, RequestOrigin};
 use crate::errors;
 
 /// Ends a session of the caller; its tokens stop working within two seconds. Somebody else's is not found.
-#[utoipa::path(delete, path = "/api/auth/sessions/{id}", tag = "auth", params(("id" = SessionId, Path, description = "The session.")),
+#[utoipa::path(delete, path = "/api/auth/sessions/{id}", tag = "auth", operation_id = "revoke_session",
+    params(("id" = SessionId, Path, description = "The session.")),
     responses((status = 204)))]
 pub(crate) async fn revoke(
     State(hub): State<Arc<Hub>>,

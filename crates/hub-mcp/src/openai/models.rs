@@ -40,7 +40,7 @@ impl From<Model> for ModelView {
 }
 
 /// The models this caller may use now: those with a price whose provider is configured.
-#[utoipa::path(get, path = "/v1/models", tag = "openai", responses((status = 200, body = ModelList)))]
+#[utoipa::path(get, path = "/v1/models", tag = "openai", operation_id = "list_models", responses((status = 200, body = ModelList)))]
 pub(crate) async fn list(
     State(hub): State<Arc<Hub>>,
     Authenticated(caller): Authenticated,
@@ -50,7 +50,8 @@ pub(crate) async fn list(
 }
 
 /// One of these models.
-#[utoipa::path(get, path = "/v1/models/{id}", tag = "openai", params(("id" = String, Path)), responses((status = 200, body = ModelView)))]
+#[utoipa::path(get, path = "/v1/models/{id}", tag = "openai", operation_id = "get_model",
+    params(("id" = String, Path)), responses((status = 200, body = ModelView)))]
 pub(crate) async fn one(
     State(hub): State<Arc<Hub>>,
     Authenticated(caller): Authenticated,

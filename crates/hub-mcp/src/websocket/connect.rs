@@ -9,7 +9,7 @@ use axum::response::Response;
 use http::HeaderMap;
 use hub_domain::Hub;
 use hub_types::ErrorCode;
-use hub_web::{ApiError, ClientAddr, MaybeCaller, RequestId, comes_from_here};
+use hub_web::{ApiError, ClientAddr, MaybeCaller, Presented, RequestId, comes_from_here};
 
 use super::session;
 
@@ -18,7 +18,8 @@ const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 
 /// Opens the socket. A program shows its credential in the header; a browser, which cannot, opens first and sends
 /// `{"type":"auth","ticket":"…"}` (from `POST /api/auth/ws-ticket`) as its first frame.
-#[utoipa::path(get, path = "/api/ws", tag = "mcp", responses((status = 101, description = "The socket is open")))]
+#[utoipa::path(get, path = "/api/ws", tag = "mcp", security((), ("bearer" = []), ("apiKey" = [])),
+    responses((status = 101, description = "The socket is open")))]
 pub(crate) async fn connect(
     State(hub): State<Arc<Hub>>,
     MaybeCaller(caller): MaybeCaller,
@@ -31,6 +32,10 @@ pub(crate) async fn connect(
     // Without this any site could open a socket from a signed-in browser (RFC 6455 §10.2).
     if !comes_from_here(&headers, &hub.settings.identity.public_url) {
         return Err(ApiError::new(ErrorCode::Forbidden).message("The socket may not be opened from this origin"));
+    }
+    // The route is public for browsers, which show nothing here. Who shows a credential that does not count learns it now.
+    if caller.is_none() && Presented::of(&headers) != Presented::Nothing {
+        return Err(ApiError::unauthenticated());
     }
     let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
     Ok(upgrade.on_upgrade(move |socket| session::run(hub, socket, caller, address, request_id)))

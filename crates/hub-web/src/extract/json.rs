@@ -39,6 +39,10 @@ impl<T: DeserializeOwned> Json<T> {
         if holds_nul(text) {
             return Err(not_json("holds a NUL character"));
         }
+        // Serde would fill a struct from a list by position: no operation of the hub means that.
+        if text.trim_start().starts_with('[') {
+            return Err(not_json("must be an object"));
+        }
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
             let path = error.path().to_string();
@@ -114,7 +118,9 @@ mod tests {
             refused(br#"{"name":"a","items":[{}]}"#),
             json!([{"field": "items[0].count", "message": "is required"}])
         );
-        assert_eq!(refused(b"[]")[0]["field"], "body");
+        for list in [&b"[]"[..], b" [\"by position\"]"] {
+            assert_eq!(refused(list), json!([{"field": "body", "message": "must be an object"}]));
+        }
     }
 
     #[test]
