@@ -108,6 +108,7 @@ on_both_pairs! {
         }
         assert_eq!(mails.len(), 3);
         reset(&hub, &token_in(&mails[2], "reset-password"), GOOD).await.expect(204);
+        hub.run_jobs().await;
         hub.advance(Duration::hours(1));
         link(&hub, &ada).await;
         hub.finish().await;
