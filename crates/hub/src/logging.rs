@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt, registry};
@@ -26,7 +26,10 @@ pub(crate) fn start(settings: &Log, json: bool) -> Result<()> {
         LogFormat::Pretty => false,
         LogFormat::Auto => !stderr().is_terminal(),
     };
-    let filter: Targets = settings.level.parse().context("log.level")?;
+    // PostgreSQL's notices ("already exists, skipping") say nothing to an operator; naming the target in `log.level` shows them.
+    let quiet = Targets::new().with_target("sqlx::postgres::notice", LevelFilter::WARN);
+    let asked: Targets = settings.level.parse().context("log.level")?;
+    let filter = quiet.with_targets(asked.iter()).with_default(asked.default_level().unwrap_or(LevelFilter::OFF));
     let line = if json {
         fmt::layer()
             .json()
