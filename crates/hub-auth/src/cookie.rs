@@ -11,7 +11,7 @@ use hub_web::ApiError;
 const SECURE_NAME: &str = "__Host-refresh";
 const PLAIN_NAME: &str = "hub-refresh";
 
-fn is_secure(public_url: &str) -> bool {
+pub(crate) fn is_secure(public_url: &str) -> bool {
     public_url.starts_with("https://")
 }
 
@@ -21,9 +21,14 @@ fn name(public_url: &str) -> &'static str {
 
 /// The refresh token that came in the cookie. Two cookies of that name count as none: one of them was planted.
 pub(crate) fn read(public_url: &str, headers: &HeaderMap) -> Option<String> {
+    single(name(public_url), headers)
+}
+
+/// The value of the only cookie of this name.
+pub(crate) fn single(name: &str, headers: &HeaderMap) -> Option<String> {
     let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
     let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let mut values = pairs.filter(|(key, _)| *key == name(public_url)).map(|(_, value)| value);
+    let mut values = pairs.filter(|(key, _)| *key == name).map(|(_, value)| value);
     match (values.next(), values.next()) {
         (Some(value), None) if !value.is_empty() => Some(value.to_owned()),
         _ => None,

@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use hub_domain::access::StoreError;
 use hub_domain::access::TicketError;
-use hub_domain::identity::{HasherError, LoginError, RegisterError, ResetError, VerifyError, Weakness};
+use hub_domain::identity::{
+    ChangeEmailError, ChangePasswordError, FactorError, HasherError, LoginError, ProofError, ReauthenticateError,
+    RegisterError, ResetError, VerifyError, Weakness,
+};
 use hub_domain::sessions::{IssueError, RefreshError, SessionError};
 use hub_types::ErrorCode;
 use hub_web::ApiError;
+use serde_json::json;
 
 /// When a caller may try again while the database is away or all cores hash.
-const RETRY: Duration = Duration::from_secs(2);
+pub(crate) const RETRY: Duration = Duration::from_secs(2);
 
 /// Refusals of registration.
 pub(crate) fn register(error: RegisterError) -> ApiError {
@@ -29,6 +33,7 @@ pub(crate) fn verify(error: VerifyError) -> ApiError {
     match error {
         VerifyError::Invalid => ApiError::new(ErrorCode::Validation)
             .message("The code or link is wrong, used or expired; ask for a new one"),
+        VerifyError::Throttled(wait) => throttled(wait),
         VerifyError::Store(error) => store(error),
     }
 }
@@ -39,10 +44,12 @@ pub(crate) fn login(error: LoginError) -> ApiError {
         LoginError::Invalid => {
             ApiError::new(ErrorCode::Authentication).message("The e-mail address or the password is wrong")
         }
+        LoginError::SecondFactor { wrong } => second_factor(ErrorCode::Authentication, wrong),
         LoginError::Password(error) => ApiError::validation("password", error.to_string()),
         LoginError::Throttled(wait) => ApiError::new(ErrorCode::RateLimitExceeded)
             .message("Too many failed sign-ins, please try again later")
             .retry_after(wait),
+        LoginError::Seal(error) => ApiError::internal(error),
         LoginError::Hasher(error) => hasher(error),
         LoginError::Issue(error) => issue(error),
     }
@@ -62,11 +69,95 @@ pub(crate) fn reset(error: ResetError) -> ApiError {
         ResetError::Invalid => {
             ApiError::new(ErrorCode::Validation).message("The link is wrong, used or expired; ask for a new one")
         }
+        ResetError::Throttled(wait) => throttled(wait),
         ResetError::Password(error) => ApiError::validation("password", error.to_string()),
         ResetError::Weak(weaknesses) => weak(&weaknesses),
         ResetError::Hasher(error) => hasher(error),
         ResetError::Store(error) => store(error),
     }
+}
+
+/// Refusals of a change of password.
+pub(crate) fn change_password(error: ChangePasswordError) -> ApiError {
+    match error {
+        ChangePasswordError::Proof(error) => proof(error, "currentPassword"),
+        ChangePasswordError::Password(error) => ApiError::validation("newPassword", error.to_string()),
+        ChangePasswordError::Weak(weaknesses) => weak_as(&weaknesses, "newPassword"),
+        ChangePasswordError::Hasher(error) => hasher(error),
+        ChangePasswordError::Issue(error) => issue(error),
+    }
+}
+
+/// Refusals of a change of address.
+pub(crate) fn change_email(error: ChangeEmailError) -> ApiError {
+    match error {
+        ChangeEmailError::Proof(error) => proof(error, "password"),
+        ChangeEmailError::Same => ApiError::validation("newEmail", error.to_string()),
+        ChangeEmailError::Invalid => {
+            ApiError::new(ErrorCode::Validation).message("The link is wrong, used or expired; ask for the change again")
+        }
+        ChangeEmailError::Throttled(wait) => throttled(wait),
+        ChangeEmailError::Store(error) => store(error),
+    }
+}
+
+/// Refusals about the second factor.
+pub(crate) fn factor(error: FactorError) -> ApiError {
+    match error {
+        FactorError::Proof(error) => proof(error, "password"),
+        FactorError::On => ApiError::new(ErrorCode::Conflict).message("A second factor is in force already"),
+        FactorError::Off => ApiError::not_found("Second factor"),
+        FactorError::Wrong => ApiError::validation("code", "is wrong or was used"),
+        FactorError::Throttled(wait) => throttled(wait),
+        FactorError::Seal(error) => ApiError::internal(error),
+        FactorError::Store(error) => store(error),
+    }
+}
+
+/// Refusals of a repeated proof. Not 401: the session is fine, and a client would try to refresh it.
+pub(crate) fn reauthenticate(error: ReauthenticateError) -> ApiError {
+    match error {
+        ReauthenticateError::Proof(error) => proof(error, "password"),
+        ReauthenticateError::SecondFactor => second_factor(ErrorCode::Forbidden, false),
+        ReauthenticateError::Factor(FactorError::Wrong) => second_factor(ErrorCode::Forbidden, true),
+        ReauthenticateError::Factor(error) => factor(error),
+    }
+}
+
+/// Refusals of the owner's proof; `field` is where the password stands in the body.
+fn proof(error: ProofError, field: &str) -> ApiError {
+    match error {
+        ProofError::NeedsSession => {
+            ApiError::new(ErrorCode::Forbidden).message("An API key cannot do this; sign in instead")
+        }
+        ProofError::Missing => ApiError::validation(field, "is required"),
+        ProofError::Wrong => ApiError::validation(field, "is wrong"),
+        ProofError::Stale => not_fresh(),
+        ProofError::Password(error) => ApiError::validation(field, error.to_string()),
+        ProofError::Throttled(wait) => throttled(wait),
+        ProofError::Hasher(error) => hasher(error),
+        ProofError::Store(error) => store(error),
+    }
+}
+
+/// A sign-in that is too long ago for what was asked.
+pub(crate) fn not_fresh() -> ApiError {
+    ApiError::new(ErrorCode::Forbidden)
+        .message("Your sign-in is too long ago, please sign in again")
+        .details(json!({ "reauthenticationRequired": true }))
+}
+
+/// A second factor that is missing or wrong.
+pub(crate) fn second_factor(code: ErrorCode, wrong: bool) -> ApiError {
+    let message = if wrong { "The code is wrong or was used" } else { "A code of the second factor is required" };
+    ApiError::new(code).message(message).details(json!({ "totpRequired": true }))
+}
+
+/// Too many failures.
+pub(crate) fn throttled(wait: Duration) -> ApiError {
+    ApiError::new(ErrorCode::RateLimitExceeded)
+        .message("Too many failed attempts, please try again later")
+        .retry_after(wait)
 }
 
 /// Refusals of the session list and of signing out.
@@ -99,8 +190,12 @@ pub(crate) fn store(error: StoreError) -> ApiError {
 }
 
 fn weak(weaknesses: &[Weakness]) -> ApiError {
+    weak_as(weaknesses, "password")
+}
+
+fn weak_as(weaknesses: &[Weakness], field: &str) -> ApiError {
     let error = ApiError::new(ErrorCode::Validation).message("The password is too weak");
-    weaknesses.iter().fold(error, |error, weakness| error.field("password", weakness.to_string()))
+    weaknesses.iter().fold(error, |error, weakness| error.field(field, weakness.to_string()))
 }
 
 fn hasher(error: HasherError) -> ApiError {
@@ -110,7 +205,8 @@ fn hasher(error: HasherError) -> ApiError {
     }
 }
 
-fn issue(error: IssueError) -> ApiError {
+/// Tokens that could not be made.
+pub(crate) fn issue(error: IssueError) -> ApiError {
     match error {
         IssueError::Store(error) => store(error),
         IssueError::Token(error) => ApiError::internal(error),

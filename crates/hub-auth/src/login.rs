@@ -23,9 +23,10 @@ pub(crate) struct LoginBody {
     /// The password.
     #[schema(max_length = 128, format = Password)]
     password: String,
-    /// The second factor; not looked at for accounts that have none.
-    #[serde(default, rename = "totp")]
-    _totp: Option<String>,
+    /// A code of the authenticator app or a recovery code; not looked at for accounts without a second factor.
+    #[serde(default)]
+    #[schema(max_length = 64)]
+    totp: Option<String>,
     /// Where the refresh token goes: `body` (default) or `cookie`.
     #[serde(default)]
     session: Place,
@@ -42,7 +43,8 @@ pub(crate) enum Place {
     Cookie,
 }
 
-/// Gives an access token for 15 minutes and a refresh token.
+/// Gives an access token for 15 minutes and a refresh token. Where the account has a second factor and the code is missing or wrong,
+/// the answer is 401 with `details: {"totpRequired": true}`.
 #[utoipa::path(post, path = "/api/auth/login", tag = "auth", request_body = LoginBody, security(()),
     responses((status = 200, body = TokensBody)))]
 pub(crate) async fn login(
@@ -54,7 +56,7 @@ pub(crate) async fn login(
     if body.session == Place::Cookie {
         csrf::same_site_only(&headers, &hub.settings.identity.public_url)?;
     }
-    let input = Login { email: body.email, password: body.password };
+    let input = Login { email: body.email, password: body.password, totp: body.totp };
     let tokens = identity::login(&hub, &origin, input).await.map_err(errors::login)?;
     let mut answer = HeaderMap::new();
     if body.session == Place::Cookie {

@@ -6,4 +6,5 @@
 
 pub mod llm;
 pub mod mail;
+pub mod oauth;
 pub mod wire;

@@ -5,6 +5,7 @@
 #![expect(unused_qualifications, reason = "utoipa expands `params(T)` to a qualified path")]
 
 mod admin;
+mod audit;
 mod credits;
 mod errors;
 mod keys;
@@ -25,6 +26,7 @@ pub fn router(hub: Arc<Hub>) -> (Router, OpenApi) {
         .merge(credits::router())
         .merge(keys::router())
         .merge(admin::router())
+        .merge(audit::router())
         .with_state(hub)
         .split_for_parts()
 }

@@ -10,7 +10,7 @@ use hub_types::Clock;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::{credits, identity, inference, limits, pricing, sessions};
+use crate::{audit, credits, identity, inference, limits, oauth, pricing, sealing, sessions};
 
 /// The settings of all rules; each section belongs to its room and documents its keys.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +27,8 @@ pub struct Settings {
     pub inference: inference::Settings,
     /// Prices of the operator's own models.
     pub pricing: pricing::Settings,
+    /// How long the audit trail is kept.
+    pub audit: audit::Settings,
 }
 
 /// The whole composition the rules work on. Shared by all edges of a process.
@@ -49,6 +51,10 @@ pub struct Hub {
     pub passwords: identity::Hasher,
     /// Signing and checking of tokens.
     pub tokens: sessions::TokenKeys,
+    /// Seals what must be read again, such as TOTP secrets.
+    pub sealer: sealing::Sealer,
+    /// The sign-in providers.
+    pub oauth: oauth::Registry,
     /// The model providers.
     pub providers: inference::Registry,
     /// The price book in memory, refreshed from the database.

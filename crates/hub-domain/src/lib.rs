@@ -12,8 +12,10 @@ pub mod inference;
 pub mod jobs;
 pub mod keys;
 pub mod limits;
+pub mod oauth;
 pub mod pricing;
 pub mod rbac;
+pub mod sealing;
 pub mod sessions;
 
 pub use context::{Hub, Settings, Tasks};

@@ -15,8 +15,12 @@ use hub_domain::Hub;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-/// Routes that need no credential in a header: the socket may be opened first and then shows a ticket as its first frame.
-pub const PUBLIC: &[(&str, &str)] = &[("GET", "/api/ws")];
+/// Routes that need no credential: none.
+pub const PUBLIC: &[(&str, &str)] = &[];
+
+/// Routes where a credential may be left out, but must be valid where it is shown: a socket may be opened without one and then
+/// shows a ticket as its first frame.
+pub const OPTIONAL: &[(&str, &str)] = &[("GET", "/api/ws")];
 
 /// All routes of this edge, with their part of the OpenAPI document.
 pub fn router(hub: Arc<Hub>) -> (Router, OpenApi) {

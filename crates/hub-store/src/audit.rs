@@ -1,4 +1,6 @@
 //! The audit trail: append-only rows of who did what to whom, written in the transaction of the change. Holds no secrets.
+//!
+//! The database itself refuses to change a row, and to delete one that retention has not let go of (see `0008_audit.sql`).
 
 use hub_types::{AuditId, Timestamp, UserId};
 use serde_json::Value;
@@ -14,12 +16,21 @@ statements! {
               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     OF_USER = "SELECT id, created_at, action, outcome, actor_id, actor_email, target_kind, target_id, user_id, address, user_agent,
                  request_id, details
-               FROM audit_log WHERE user_id = $1 AND (created_at < $2 OR (created_at = $2 AND id < $3))
+               FROM audit_log WHERE user_id = $1 AND created_at <= $2 AND (created_at < $2 OR id < $3)
                ORDER BY created_at DESC, id DESC LIMIT $4";
-    ALL = "SELECT id, created_at, action, outcome, actor_id, actor_email, target_kind, target_id, user_id, address, user_agent,
-             request_id, details
-           FROM audit_log WHERE created_at < $1 OR (created_at = $1 AND id < $2)
-           ORDER BY created_at DESC, id DESC LIMIT $3";
+    // The typed use of a parameter stands before its IS NULL: PostgreSQL learns its type from the first one.
+    LIST = "SELECT id, created_at, action, outcome, actor_id, actor_email, target_kind, target_id, user_id, address, user_agent,
+              request_id, details
+            FROM audit_log WHERE created_at <= $1 AND (created_at < $1 OR id < $2) AND created_at >= $3
+              AND (actor_id = $4 OR $4 IS NULL) AND (user_id = $5 OR $5 IS NULL)
+              AND (substr(action, 1, length($6)) = $6 OR $6 IS NULL) AND (outcome = $7 OR $7 IS NULL)
+              AND (lower(address) LIKE $8 ESCAPE '!' OR lower(user_agent) LIKE $8 ESCAPE '!'
+                   OR lower(actor_email) LIKE $8 ESCAPE '!' OR $8 IS NULL)
+            ORDER BY created_at DESC, id DESC LIMIT $9";
+    LET_GO = "INSERT INTO audit_retention (id, kept_from) VALUES (1, $1)
+              ON CONFLICT (id) DO UPDATE SET kept_from = excluded.kept_from WHERE audit_retention.kept_from < excluded.kept_from";
+    DELETE = "DELETE FROM audit_log WHERE (created_at, id) IN
+                (SELECT created_at, id FROM audit_log WHERE created_at < $1 ORDER BY created_at LIMIT $2)";
 }
 
 #[derive(FromRow)]
@@ -91,6 +102,23 @@ impl From<Row> for Entry {
     }
 }
 
+/// Which rows are wanted; the default is all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Done by this user.
+    pub actor: Option<UserId>,
+    /// Concerning this user.
+    pub user: Option<UserId>,
+    /// Actions that begin so: `auth.` or `auth.login`.
+    pub action: Option<String>,
+    /// `ok` or `failed`.
+    pub outcome: Option<String>,
+    /// Not before.
+    pub from: Option<Timestamp>,
+    /// Stands in the client's address, its `User-Agent` or the actor's e-mail address; case does not matter for ASCII.
+    pub text: Option<String>,
+}
+
 /// Appends a row.
 pub async fn insert(tx: &mut Tx, entry: &Entry) -> Result<()> {
     run!(
@@ -120,8 +148,41 @@ pub async fn of_user(tx: &mut Tx, user: UserId, before: (Timestamp, AuditId), li
     Ok(rows.into_iter().map(Entry::from).collect())
 }
 
-/// All rows, newest first, those before the position `(at, id)`.
-pub async fn list(tx: &mut Tx, before: (Timestamp, AuditId), limit: i64) -> Result<Vec<Entry>> {
-    let rows: Vec<Row> = run!(tx, rows, ALL, before.0, before.1.0, limit)?;
+/// Rows that fit the filter, newest first, those before the position `(at, id)`.
+pub async fn list(tx: &mut Tx, filter: &Filter, before: (Timestamp, AuditId), limit: i64) -> Result<Vec<Entry>> {
+    let rows: Vec<Row> = run!(
+        tx,
+        rows,
+        LIST,
+        before.0,
+        before.1.0,
+        filter.from.unwrap_or(Timestamp::UNIX_EPOCH),
+        filter.actor.map(|id| id.0),
+        filter.user.map(|id| id.0),
+        filter.action.as_deref(),
+        filter.outcome.as_deref(),
+        filter.text.as_deref().map(containing),
+        limit
+    )?;
     Ok(rows.into_iter().map(Entry::from).collect())
+}
+
+/// Lets go of rows older than `before` and deletes up to `limit` of them; returns how many. What was let go once stays so: a
+/// later call with an earlier time lets go of nothing more.
+pub async fn delete_before(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64> {
+    run!(tx, execute, LET_GO, before)?;
+    Ok(run!(tx, execute, DELETE, before, limit)?)
+}
+
+/// The pattern for text that contains this one, whatever stands in it.
+fn containing(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for character in text.to_ascii_lowercase().chars() {
+        if matches!(character, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
 }

@@ -111,6 +111,15 @@ impl Store {
         }
     }
 
+    /// Drops whole months of the audit trail that ended at or before `before` (PostgreSQL only; no work on SQLite). What is
+    /// left of a month is deleted by `audit::delete_before`.
+    pub async fn drop_audit_months(&self, before: Timestamp) -> Result<usize> {
+        match self {
+            Self::Postgres(pool) => partitions::drop_before(pool, "audit_log", before).await,
+            Self::Sqlite { .. } => Ok(0),
+        }
+    }
+
     /// How many migrations are applied and pending, without changing anything.
     pub async fn migration_state(&self) -> Result<MigrationState> {
         const APPLIED: &str = "SELECT COUNT(*) FROM _sqlx_migrations";

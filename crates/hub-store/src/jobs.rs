@@ -30,7 +30,11 @@ statements! {
                finished_at = CASE WHEN attempts >= max_attempts THEN $5 ELSE finished_at END,
                run_at = $3, last_error = $4, lease_owner = NULL, lease_until = NULL
              WHERE id = $1 AND status = 'running' AND lease_owner = $2";
-    PRUNE = "DELETE FROM jobs WHERE status = 'done' AND finished_at < $1";
+    FAIL = "UPDATE jobs SET status = 'failed', finished_at = $4, last_error = $3, lease_owner = NULL, lease_until = NULL
+            WHERE id = $1 AND status = 'running' AND lease_owner = $2";
+    LIST = "SELECT id, kind, status, attempts, max_attempts, run_at, last_error, created_at, finished_at
+            FROM jobs WHERE status = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+    PRUNE = "DELETE FROM jobs WHERE status = $1 AND finished_at < $2";
     WAITING = "SELECT COUNT(*) FROM jobs WHERE status IN ('queued', 'running')";
     FAILED = "SELECT COUNT(*) FROM jobs WHERE status = 'failed'";
     DUE = "SELECT COUNT(*) FROM jobs WHERE status IN ('queued', 'running') AND run_at <= $1";
@@ -66,6 +70,30 @@ pub struct Job {
     pub attempt: i32,
     /// The last attempt's number.
     pub max_attempts: i32,
+}
+
+/// A job as operators see it: never what it carries, which may be a mailed code.
+#[derive(Debug, Clone, FromRow)]
+pub struct Listed {
+    /// Its id.
+    #[sqlx(try_from = "Uuid")]
+    pub id: JobId,
+    /// What to do.
+    pub kind: String,
+    /// `queued`, `running`, `done` or `failed`.
+    pub status: String,
+    /// Attempts so far.
+    pub attempts: i32,
+    /// Attempts at most.
+    pub max_attempts: i32,
+    /// When it is or was due.
+    pub run_at: Timestamp,
+    /// Why the last attempt failed.
+    pub last_error: Option<String>,
+    /// When it was enqueued.
+    pub created_at: Timestamp,
+    /// When it was done or failed for good.
+    pub finished_at: Option<Timestamp>,
 }
 
 #[derive(FromRow)]
@@ -118,9 +146,19 @@ pub async fn retry(tx: &mut Tx, id: JobId, owner: &str, again: Timestamp, error:
     Ok(run!(tx, execute, RETRY, id.0, owner, again, error, now)? == 1)
 }
 
-/// Deletes jobs done before `before`; returns how many.
-pub async fn prune(tx: &mut Tx, before: Timestamp) -> Result<u64> {
-    Ok(run!(tx, execute, PRUNE, before)?)
+/// Marks a job failed, whatever attempts it has left. `error` is shown to operators: no secrets.
+pub async fn fail(tx: &mut Tx, id: JobId, owner: &str, error: &str, now: Timestamp) -> Result<bool> {
+    Ok(run!(tx, execute, FAIL, id.0, owner, error, now)? == 1)
+}
+
+/// Jobs with this status, newest first, those enqueued before `before`.
+pub async fn list(tx: &mut Tx, status: &str, before: Option<JobId>, limit: i64) -> Result<Vec<Listed>> {
+    Ok(run!(tx, rows, LIST, status, before.map_or(Uuid::max(), |id| id.0), limit)?)
+}
+
+/// Deletes jobs done before `done` and jobs that failed before `failed`; returns how many.
+pub async fn prune(tx: &mut Tx, done: Timestamp, failed: Timestamp) -> Result<u64> {
+    Ok(run!(tx, execute, PRUNE, "done", done)? + run!(tx, execute, PRUNE, "failed", failed)?)
 }
 
 /// Counts of waiting (queued or running) and of failed jobs.

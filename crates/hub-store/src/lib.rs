@@ -12,6 +12,7 @@ pub mod audit;
 mod engine;
 mod error;
 pub mod holds;
+pub mod identities;
 pub mod jobs;
 pub mod keys;
 pub mod ledger;
@@ -20,6 +21,7 @@ pub mod prices;
 pub mod receipts;
 pub mod roles;
 pub mod sessions;
+pub mod totp;
 mod tx;
 pub mod usage;
 pub mod users;
@@ -41,6 +43,7 @@ pub fn statements() -> Vec<&'static Statement> {
         audit::STATEMENTS,
         engine::STATEMENTS,
         holds::STATEMENTS,
+        identities::STATEMENTS,
         jobs::STATEMENTS,
         keys::STATEMENTS,
         ledger::STATEMENTS,
@@ -48,6 +51,7 @@ pub fn statements() -> Vec<&'static Statement> {
         receipts::STATEMENTS,
         roles::STATEMENTS,
         sessions::STATEMENTS,
+        totp::STATEMENTS,
         usage::STATEMENTS,
         users::STATEMENTS,
         verifications::STATEMENTS,

@@ -12,18 +12,19 @@ statements! {
     INSERT = "INSERT INTO sessions (id, user_id, refresh_counter, refresh_salt, rotated_at, created_at, authenticated_at, last_used_at,
                 idle_expires_at, expires_at, user_agent, address)
               VALUES ($1, $2, 0, $3, $4, $4, $4, $4, $5, $6, $7, $8)";
-    GET = "SELECT id, user_id, refresh_counter, refresh_salt, rotated_at, created_at, last_used_at, idle_expires_at, expires_at,
+    GET = "SELECT id, user_id, refresh_counter, refresh_salt, rotated_at, created_at, authenticated_at, last_used_at, idle_expires_at, expires_at,
              revoked_at, user_agent, address
            FROM sessions WHERE id = $1";
-    LIVE_OF = "SELECT id, user_id, refresh_counter, refresh_salt, rotated_at, created_at, last_used_at, idle_expires_at, expires_at,
+    LIVE_OF = "SELECT id, user_id, refresh_counter, refresh_salt, rotated_at, created_at, authenticated_at, last_used_at, idle_expires_at, expires_at,
                  revoked_at, user_agent, address
                FROM sessions WHERE user_id = $1 AND revoked_at IS NULL AND idle_expires_at > $2 AND expires_at > $2
                ORDER BY last_used_at DESC, id DESC LIMIT $3";
     ROTATE = "UPDATE sessions SET refresh_counter = refresh_counter + 1, rotated_at = $3, last_used_at = $3, idle_expires_at = $4,
                 user_agent = $5, address = $6
               WHERE id = $1 AND refresh_counter = $2 AND revoked_at IS NULL AND idle_expires_at > $3 AND expires_at > $3
-              RETURNING id, user_id, refresh_counter, refresh_salt, rotated_at, created_at, last_used_at, idle_expires_at, expires_at,
+              RETURNING id, user_id, refresh_counter, refresh_salt, rotated_at, created_at, authenticated_at, last_used_at, idle_expires_at, expires_at,
                 revoked_at, user_agent, address";
+    REAUTHENTICATE = "UPDATE sessions SET authenticated_at = $3 WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL";
     REVOKE = "UPDATE sessions SET revoked_at = $3, revoke_reason = $4 WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL";
     REVOKE_ALL = "UPDATE sessions SET revoked_at = $2, revoke_reason = $3
                   WHERE user_id = $1 AND revoked_at IS NULL AND id <> $4 RETURNING id";
@@ -51,6 +52,8 @@ pub struct Session {
     pub rotated_at: Timestamp,
     /// When the person signed in.
     pub created_at: Timestamp,
+    /// When the person last proved who they are: at sign-in, or again since.
+    pub authenticated_at: Timestamp,
     /// Last refresh.
     pub last_used_at: Timestamp,
     /// Ends here unless refreshed before.
@@ -146,6 +149,11 @@ pub async fn live_of(tx: &mut Tx, user: UserId, now: Timestamp, limit: i64) -> R
 /// Swaps the counter; `None` when it was swapped already or the session has ended.
 pub async fn rotate(tx: &mut Tx, id: SessionId, to: &Rotation<'_>) -> Result<Option<Session>> {
     Ok(run!(tx, row, ROTATE, id.0, to.counter, to.at, to.idle_expires_at, to.user_agent, to.address)?)
+}
+
+/// Notes that the person behind the session has just proved who they are; `false` when it is not theirs or has ended.
+pub async fn reauthenticate(tx: &mut Tx, id: SessionId, user: UserId, now: Timestamp) -> Result<bool> {
+    Ok(run!(tx, execute, REAUTHENTICATE, id.0, user.0, now)? == 1)
 }
 
 /// Ends one session of this user; `false` when it is not theirs or has ended.

@@ -20,12 +20,16 @@ statements! {
     SET_PASSWORD = "UPDATE users SET password_hash = $2, auth_version = auth_version + 1, updated_at = $3
                     WHERE id = $1 AND deleted_at IS NULL";
     REHASH = "UPDATE users SET password_hash = $3, updated_at = $4 WHERE id = $1 AND password_hash = $2";
+    // Guarded by the address it replaces and by the address being free; the unique key decides between two at once.
+    SET_EMAIL = "UPDATE users SET email = $3, verified = $4, updated_at = $5
+                 WHERE id = $1 AND email = $2 AND deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM users WHERE email = $3)";
+    SET_IDENTITY_EMAIL = "UPDATE user_identities SET email = $3 WHERE user_id = $1 AND provider = $2";
     TOUCH_LOGIN = "UPDATE users SET last_login_at = $2 WHERE id = $1";
     BUMP = "UPDATE users SET auth_version = auth_version + 1, updated_at = $2 WHERE id = $1";
     SET_STATUS = "UPDATE users SET status = $2, auth_version = auth_version + 1, updated_at = $3
                   WHERE id = $1 AND status <> $2 AND deleted_at IS NULL";
     ADD_IDENTITY = "INSERT INTO user_identities (provider, subject, user_id, email, created_at) VALUES ($1, $2, $3, $4, $5)
-                    ON CONFLICT (provider, subject) DO NOTHING";
+                    ON CONFLICT DO NOTHING";
 }
 
 /// Whether an account may be used.
@@ -160,6 +164,18 @@ pub async fn rehash(tx: &mut Tx, id: UserId, old: &str, new: &str, now: Timestam
     Ok(run!(tx, execute, REHASH, id.0, old, new, now)? == 1)
 }
 
+/// Replaces the address `old` by `new`, which its owner has proven; `false` when the account has another address by now or the new
+/// one is taken, also by a deleted account. Fails with [`StoreError::Duplicate`] when somebody takes it at the same moment.
+pub async fn set_email(tx: &mut Tx, id: UserId, old: &Email, new: &Email, now: Timestamp) -> Result<bool> {
+    Ok(run!(tx, execute, SET_EMAIL, id.0, old.as_str(), new.as_str(), true, now)? == 1)
+}
+
+/// Notes the address of a sign-in identity of this account.
+pub async fn set_identity_email(tx: &mut Tx, id: UserId, provider: &str, email: &Email) -> Result<()> {
+    run!(tx, execute, SET_IDENTITY_EMAIL, id.0, provider, email.as_str())?;
+    Ok(())
+}
+
 /// Notes a sign-in.
 pub async fn touch_login(tx: &mut Tx, id: UserId, now: Timestamp) -> Result<()> {
     run!(tx, execute, TOUCH_LOGIN, id.0, now)?;
@@ -177,7 +193,8 @@ pub async fn set_status(tx: &mut Tx, id: UserId, status: UserStatus, now: Timest
     Ok(run!(tx, execute, SET_STATUS, id.0, status.as_str(), now)? == 1)
 }
 
-/// Ties a sign-in identity to an account; `false` when that identity belongs to somebody already.
+/// Ties a sign-in identity to an account; `false` when that identity belongs to somebody already, or the account is tied to another
+/// one of that provider.
 pub async fn add_identity(
     tx: &mut Tx,
     user: UserId,

@@ -25,7 +25,10 @@ statements! {
     PEEK = "SELECT id, email, user_id, payload, created_at, used_at FROM verification_tokens
             WHERE secret_hash = $1 AND purpose = $2 AND used_at IS NULL AND expires_at > $3";
     SUPERSEDE = "UPDATE verification_tokens SET used_at = $3 WHERE email = $1 AND purpose = $2 AND used_at IS NULL";
-    VOID_OF = "UPDATE verification_tokens SET used_at = $2 WHERE user_id = $1 AND used_at IS NULL";
+    // The way back after a change of address must outlive what a thief does with the account, so it stays.
+    VOID_OF = "UPDATE verification_tokens SET used_at = $2 WHERE user_id = $1 AND used_at IS NULL AND purpose <> 'revert_email'";
+    SUPERSEDE_OF = "UPDATE verification_tokens SET used_at = $3 WHERE user_id = $1 AND purpose = $2 AND used_at IS NULL";
+    COUNT_OF = "SELECT COUNT(*) FROM verification_tokens WHERE user_id = $1 AND purpose = $2 AND created_at > $3";
     NEWEST = "SELECT id, email, user_id, payload, created_at, used_at FROM verification_tokens
               WHERE email = $1 AND purpose = $2 ORDER BY created_at DESC, id DESC LIMIT 1";
     COUNT_SINCE = "SELECT COUNT(*) FROM verification_tokens WHERE email = $1 AND purpose = $2 AND created_at > $3";
@@ -39,8 +42,10 @@ pub enum Purpose {
     Register,
     /// Allows one new password.
     ResetPassword,
-    /// Proves a new address.
+    /// Lets the old address agree to another one, then proves the other one; the payload says which.
     ChangeEmail,
+    /// Takes a change of address back.
+    RevertEmail,
     /// Invites somebody.
     Invite,
 }
@@ -52,6 +57,7 @@ impl Purpose {
             Self::Register => "register",
             Self::ResetPassword => "reset_password",
             Self::ChangeEmail => "change_email",
+            Self::RevertEmail => "revert_email",
             Self::Invite => "invite",
         }
     }
@@ -204,10 +210,22 @@ pub async fn supersede(tx: &mut Tx, email: &Email, purpose: Purpose, now: Timest
     Ok(())
 }
 
-/// Voids all unused secrets of an account, whatever they are for.
+/// Voids all unused secrets of an account but the ways back after a change of address.
 pub async fn void_of(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<()> {
     run!(tx, execute, VOID_OF, user.0, now)?;
     Ok(())
+}
+
+/// Voids all unused secrets of this purpose of an account, wherever they were mailed.
+pub async fn supersede_of(tx: &mut Tx, user: UserId, purpose: Purpose, now: Timestamp) -> Result<()> {
+    run!(tx, execute, SUPERSEDE_OF, user.0, purpose.as_str(), now)?;
+    Ok(())
+}
+
+/// How many secrets of this purpose were made for the account after `since`.
+pub async fn count_of(tx: &mut Tx, user: UserId, purpose: Purpose, since: Timestamp) -> Result<i64> {
+    let count: Option<i64> = run!(tx, scalar, COUNT_OF, user.0, purpose.as_str(), since)?;
+    Ok(count.unwrap_or(0))
 }
 
 /// The newest secret of this purpose for the address, used or not.

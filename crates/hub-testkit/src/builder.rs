@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub::compose::{self, AppOptions, Parts};
+use hub::compose::{self, AppOptions, Parts, Secrets};
 use hub::config::Settings;
 use hub::config::sections::Provider;
 use hub::roles::Roles;
@@ -43,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) outbox: MemoryOutbox,
     pub(crate) sandbox: SandboxMeter,
+    pub(crate) secrets: Secrets,
     providers: Vec<Arc<dyn LlmProvider>>,
 }
 
@@ -89,7 +90,8 @@ impl Builder {
         providers.push(Arc::new(sandbox));
         let place = Arc::new(Place::new(self.pair));
         let outbox = MemoryOutbox::new();
-        let shared = Shared { place, settings: self.settings, clock, outbox, sandbox: meter, providers };
+        let secrets = Secrets::one(SECRET);
+        let shared = Shared { place, settings: self.settings, clock, outbox, sandbox: meter, secrets, providers };
         let (store, cache) = shared.connect().await;
         shared.start(store, cache).await
     }
@@ -111,10 +113,11 @@ impl Shared {
             cache,
             clock: self.clock.clone(),
             settings: self.settings.domain(),
-            jwt_secret: SECRET.into(),
-            pepper: [7; 32],
+            token_algorithm: self.settings.security.token_algorithm,
+            secrets: self.secrets.clone(),
             mailer: Arc::new(self.outbox.clone()),
             providers: self.providers.clone(),
+            oauth: compose::sign_in_providers(&self.settings, &self.clock).expect("usable sign-in providers"),
             stop,
         });
         let hub = hub.await.expect("the hub is composed");

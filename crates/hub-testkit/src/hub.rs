@@ -5,6 +5,8 @@ use std::sync::Arc;
 use axum::Router;
 use chrono::Duration;
 use http::Method;
+use hub::compose::Secrets;
+use hub::config::Settings;
 use hub_clients::llm::sandbox::SandboxMeter;
 use hub_clients::mail::Mail;
 use hub_domain::{Hub, jobs};
@@ -50,11 +52,18 @@ impl TestHub {
     /// A second hub on the same data, as another process would be: on PostgreSQL and Redis with connections of its own, on SQLite, which is
     /// for one process, with the same ones. Clock, outbox and providers are shared. Finish it too.
     pub async fn sibling(&self) -> Self {
+        self.sibling_with(|_, _| ()).await
+    }
+
+    /// A sibling with other secrets or settings, as after a restart with new ones.
+    pub async fn sibling_with(&self, change: impl FnOnce(&mut Secrets, &mut Settings)) -> Self {
+        let mut shared = self.shared.clone();
+        change(&mut shared.secrets, &mut shared.settings);
         let (store, cache) = match self.shared.place.pair {
             Pair::SqliteMemory => (self.hub.store.clone(), self.hub.cache.clone()),
             Pair::PostgresRedis => self.shared.connect().await,
         };
-        self.shared.clone().start(store, cache).await
+        shared.start(store, cache).await
     }
 
     /// The pair it runs on.

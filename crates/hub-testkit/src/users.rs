@@ -88,7 +88,7 @@ impl TestHub {
 
     /// Signs in anew, on another device.
     pub async fn sign_in(&self, user: &mut TestUser) {
-        let login = Login { email: user.email.clone(), password: user.password.clone() };
+        let login = Login { email: user.email.clone(), password: user.password.clone(), totp: None };
         let tokens = identity::login(&self.hub, &Origin::default(), login).await.expect("the password is right");
         user.access_token = tokens.access_token;
         user.refresh_token = tokens.refresh_token;

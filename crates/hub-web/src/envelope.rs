@@ -2,7 +2,7 @@
 //!
 //! Nothing leaves the hub as a bare 4xx or 5xx: an [`ApiError`] left in the response's extensions is written out, an
 //! answer made outside our rules (the router's 404, 405, an extractor's 415, a timeout) is given a code and written
-//! out too. A JSON error body of a service behind us passes untouched. The cause of a 5xx is never written out.
+//! out too. A JSON error body of a service behind us passes untouched, and so does a page an edge wrote for a person. The cause of a 5xx is never written out.
 
 use std::sync::Arc;
 
@@ -12,7 +12,9 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use chrono::SecondsFormat;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED, TRANSFER_ENCODING};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LAST_MODIFIED, TRANSFER_ENCODING,
+};
 use http::{HeaderMap, HeaderValue};
 use hub_types::{Clock, ErrorCode, Timestamp};
 use serde_json::{Value, json};
@@ -48,7 +50,8 @@ async fn envelope(State(clock): State<Clock>, request: Request, next: Next) -> R
         return write(response, shape, &error, &id, &clock);
     }
     let status = response.status();
-    if !(status.is_client_error() || status.is_server_error()) || is_json(response.headers()) {
+    let written = is_json(response.headers()) || is_page(response.headers());
+    if !(status.is_client_error() || status.is_server_error()) || written {
         return response;
     }
     let error = ApiError::new(ErrorCode::from_status(status.as_u16()));
@@ -75,6 +78,13 @@ fn write(response: Response, shape: ErrorShape, error: &ApiError, id: &RequestId
 
 fn is_json(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(is_json_type)
+}
+
+/// True for a page that one of our edges wrote for a person, here or behind a forwarder: it brings a policy of its own, which the error
+/// page of some proxy on the way does not.
+fn is_page(headers: &HeaderMap) -> bool {
+    let html = headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+    html && headers.contains_key(CONTENT_SECURITY_POLICY)
 }
 
 /// True for `application/json` and `…/…+json`, with or without parameters.

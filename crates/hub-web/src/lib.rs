@@ -3,7 +3,7 @@
 //! - errors: [`ApiError`] says what went wrong, [`with_envelope`] alone decides how it looks;
 //! - who and what: [`RequestId`], [`ClientAddr`], [`Authenticated`], [`guarded`];
 //! - reading: [`Json`], [`Query`], [`Path`], [`RawBody`], [`PageQuery`], [`IdempotencyKey`];
-//! - answering: [`Json`], [`sse`];
+//! - answering: [`Json`], [`sse`], [`write_csv`];
 //! - running: [`serve`], which closes slow, idle and stuck connections.
 //!
 //! This room knows no rule of the hub, no database and no provider. It must never decide *whether* somebody may do
@@ -16,6 +16,7 @@ mod body_limit;
 mod body_timeout;
 mod client_address;
 mod credentials;
+mod csv;
 mod envelope;
 mod error;
 mod error_shape;
@@ -38,11 +39,12 @@ pub use body_limit::{BodyLimits, path_is_under, with_body_limit};
 pub use body_timeout::{BodyTimeout, IdleLimited, with_body_timeout};
 pub use client_address::{ClientAddr, TrustedProxies, rate_key, with_client_address};
 pub use credentials::Presented;
+pub use csv::{CSV_TYPE, write_csv};
 pub use envelope::{error_body, with_envelope};
 pub use error::ApiError;
 pub use error_shape::ErrorShape;
 pub use extract::{Authenticated, IdempotencyKey, Json, JsonBytes, MaybeCaller, Path, Query, RequestOrigin};
-pub use gatekeeper::{Admission, CallerId, Gatekeeper, Knock, guarded};
+pub use gatekeeper::{Admission, CallerId, Gatekeeper, Knock, OpenRoutes, Refusal, RouteKind, guarded};
 pub use handler_timeout::with_handler_timeout;
 pub use hygiene::with_hygiene;
 pub use paging::{Cursor, Page, PageQuery};

@@ -7,9 +7,11 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use hub_cache::Window;
 use hub_domain::access::{self, AccessError, Proof};
+use hub_domain::audit::{self, DeniedCall};
+use hub_domain::rbac::Denied;
 use hub_domain::{Hub, limits};
-use hub_types::{Caller, ErrorCode};
-use hub_web::{Admission, ApiError, Gatekeeper, Knock, LimitState, Presented, rate_key};
+use hub_types::{Caller, ErrorCode, Permission};
+use hub_web::{Admission, ApiError, Gatekeeper, Knock, LimitState, Presented, Refusal, RouteKind, rate_key};
 
 /// When a caller may try again while the database is away.
 const RETRY: Duration = Duration::from_secs(2);
@@ -21,6 +23,31 @@ impl Gatekeeper for HubGatekeeper {
     fn admit(&self, knock: Knock) -> BoxFuture<'_, Result<Admission, ApiError>> {
         Box::pin(self.decide(knock))
     }
+
+    fn refused(&self, refusal: Refusal) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let call = DeniedCall {
+                user: refusal.user,
+                email: &refusal.email,
+                permission: asked_for(&refusal.error),
+                method: refusal.method.as_str(),
+                route: &refusal.route,
+            };
+            audit::record_denied(&self.0, &refusal.origin, &call).await;
+        })
+    }
+}
+
+/// The permission that was lacking, where that is why.
+fn asked_for(error: &ApiError) -> Option<Permission> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if let Some(Denied(permission)) = error.downcast_ref() {
+            return Some(*permission);
+        }
+        cause = error.source();
+    }
+    None
 }
 
 impl HubGatekeeper {
@@ -29,9 +56,12 @@ impl HubGatekeeper {
             let limit = within(limits::count_caller(&self.0, &caller).await)?;
             return Ok(Admission { caller: Some(caller), limit });
         }
-        // A worthless credential on a public route is ignored: who signs in again often still sends the old one.
         let limit = within(limits::count_address(&self.0, &rate_key(knock.address)).await)?;
-        if knock.public { Ok(Admission { caller: None, limit }) } else { Err(refusal(limit)) }
+        match knock.route {
+            RouteKind::Public => Ok(Admission { caller: None, limit }),
+            RouteKind::Optional if knock.presented == Presented::Nothing => Ok(Admission { caller: None, limit }),
+            RouteKind::Optional | RouteKind::Closed => Err(refusal(limit)),
+        }
     }
 
     /// `None`: nothing was shown, or nothing that counts.

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use futures::future::BoxFuture;
-use hub_types::{Clock, random_bytes};
+use hub_types::Clock;
 use lettre::message::Mailbox;
 use tokio::fs::{self, OpenOptions};
 use tokio::io::AsyncWriteExt;
 
-use super::message::{Sender, render};
+use super::message::{Sender, new_id, render};
 use super::{Mail, MailError, Mailer};
 
 /// Writes `{micros}-{uuid}.eml` into a directory; `micros` has 20 digits and rises with every mail of one process.
@@ -41,8 +41,7 @@ impl FileOutbox {
 
     async fn write(&self, mail: Mail) -> Result<(), MailError> {
         let now = self.clock.now();
-        let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
-        let id = uuid::Builder::from_unix_timestamp_millis(millis, &random_bytes::<10>()).into_uuid();
+        let id = new_id(now);
         let message = render(&self.from, mail, id, now)?;
         let micros = self.next_micros(now.timestamp_micros());
         let name = format!("{micros:020}-{id}.eml");

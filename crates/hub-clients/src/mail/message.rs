@@ -3,7 +3,7 @@
 
 use std::time::SystemTime;
 
-use hub_types::{Email, Timestamp};
+use hub_types::{Email, Timestamp, random_bytes};
 use lettre::Address;
 use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
 use uuid::Uuid;
@@ -61,7 +61,13 @@ pub(super) fn render(from: &Mailbox, mail: Mail, id: Uuid, at: Timestamp) -> Res
     message.map(|message| message.formatted()).map_err(|_| MailError::Invalid("a part does not fit the mail format"))
 }
 
-fn address(email: &Email) -> Result<Address, MailError> {
+/// A new id for a message written at `at`: a UUID v7.
+pub(super) fn new_id(at: Timestamp) -> Uuid {
+    let millis = u64::try_from(at.timestamp_millis()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &random_bytes::<10>()).into_uuid()
+}
+
+pub(super) fn address(email: &Email) -> Result<Address, MailError> {
     email.as_str().parse().map_err(|_| MailError::Invalid("the address does not fit the mail format"))
 }
 

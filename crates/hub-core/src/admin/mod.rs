@@ -1,5 +1,6 @@
 //! `/api/admin`: one file per endpoint.
 
+mod jobs;
 mod ledger;
 
 use std::sync::Arc;
@@ -9,5 +10,5 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) fn router() -> OpenApiRouter<Arc<Hub>> {
-    OpenApiRouter::new().routes(routes!(ledger::verify))
+    OpenApiRouter::new().routes(routes!(ledger::verify)).routes(routes!(jobs::list))
 }

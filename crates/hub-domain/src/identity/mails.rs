@@ -8,20 +8,23 @@ use hub_store::{StoreError, Tx, jobs};
 use hub_types::{Email, JobId};
 use serde_json::json;
 
+use super::letter;
 use crate::Hub;
 use crate::audit::clean;
 use crate::jobs::MAIL_SEND;
 
-/// Attempts to hand a mail over, over about a day.
-const ATTEMPTS: i32 = 12;
+/// Attempts to hand a mail over, over about a day (see `jobs::pause`).
+const ATTEMPTS: i32 = 30;
 
-/// A mail to one person, before it has an HTML form.
-struct Letter<'a> {
-    subject: String,
-    paragraphs: Vec<String>,
-    link: Option<String>,
-    dedupe_key: Option<String>,
-    to: &'a Email,
+/// A mail to one person; `letter` gives it its two forms.
+pub(crate) struct Letter<'a> {
+    pub(crate) subject: String,
+    /// One that ends in a colon is followed by the link.
+    pub(crate) paragraphs: Vec<String>,
+    pub(crate) link: Option<String>,
+    /// Of mails with the same key only the first is sent.
+    pub(crate) dedupe_key: Option<String>,
+    pub(crate) to: &'a Email,
 }
 
 /// The code and the link that prove a mailbox.
@@ -126,12 +129,13 @@ pub(crate) async fn session_ended(hub: &Hub, tx: &mut Tx, to: &Email, device: &s
     send(hub, tx, letter).await
 }
 
-fn page(hub: &Hub, name: &str, secret: &str) -> String {
+pub(super) fn page(hub: &Hub, name: &str, secret: &str) -> String {
     format!("{}/{name}?token={secret}", hub.settings.identity.public_url)
 }
 
-async fn send(hub: &Hub, tx: &mut Tx, letter: Letter<'_>) -> Result<(), StoreError> {
-    let (text, html) = (as_text(&letter), as_html(&letter));
+/// Queues a mail.
+pub(crate) async fn send(hub: &Hub, tx: &mut Tx, letter: Letter<'_>) -> Result<(), StoreError> {
+    let (text, html) = (letter::text(&letter), letter::html(&letter));
     let job = NewJob {
         id: JobId::new(&hub.clock),
         kind: MAIL_SEND,
@@ -141,51 +145,4 @@ async fn send(hub: &Hub, tx: &mut Tx, letter: Letter<'_>) -> Result<(), StoreErr
         max_attempts: ATTEMPTS,
     };
     jobs::enqueue(tx, job).await.map(drop)
-}
-
-/// The link stands before the last paragraph, which is what to do if it was somebody else.
-fn as_text(letter: &Letter<'_>) -> String {
-    let mut blocks = letter.paragraphs.clone();
-    if let Some(link) = &letter.link {
-        blocks.insert(link_place(&blocks), link.clone());
-    }
-    blocks.join("\n\n") + "\n"
-}
-
-fn as_html(letter: &Letter<'_>) -> String {
-    let mut blocks: Vec<String> = letter.paragraphs.iter().map(|text| format!("<p>{}</p>", escape(text))).collect();
-    if let Some(link) = &letter.link {
-        let link = escape(link);
-        blocks.insert(link_place(&blocks), format!("<p><a href=\"{link}\">{link}</a></p>"));
-    }
-    format!("<!doctype html><html><body>{}</body></html>", blocks.concat())
-}
-
-fn link_place(blocks: &[String]) -> usize {
-    // After a paragraph that ends in a colon; else last.
-    blocks.iter().rposition(|block| block.trim_end_matches("</p>").ends_with(':')).map_or(blocks.len(), |at| at + 1)
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_link_follows_its_sentence_and_html_is_escaped() {
-        let to: Email = "ada@example.com".parse().unwrap();
-        let letter = Letter {
-            subject: "s".to_owned(),
-            paragraphs: vec!["Open <this>:".to_owned(), "Else do nothing.".to_owned()],
-            link: Some("http://hub/x?a=1&b=2".to_owned()),
-            dedupe_key: None,
-            to: &to,
-        };
-        assert_eq!(as_text(&letter), "Open <this>:\n\nhttp://hub/x?a=1&b=2\n\nElse do nothing.\n");
-        let html = as_html(&letter);
-        assert!(html.contains("<p>Open &lt;this&gt;:</p><p><a href=\"http://hub/x?a=1&amp;b=2\">"), "{html}");
-    }
 }

@@ -3,16 +3,26 @@
 //! Invariants: an account exists only after its mailbox was proven (or an operator vouched for it), so nobody can register somebody
 //! else's address beforehand; no answer tells whether an address is known; no secret is stored that could be used as it stands.
 
+mod change_email;
+mod change_password;
+pub(crate) mod factor;
 mod hasher;
+mod letter;
 mod login;
 pub(crate) mod mails;
+mod notices;
 mod operator;
 mod password;
 mod policy;
+mod proof;
+mod reauthenticate;
+mod recovery;
 mod register;
 mod resend;
 mod reset;
+mod stuffing;
 mod throttle;
+mod totp;
 mod verify_email;
 
 use base64::Engine as _;
@@ -21,14 +31,23 @@ use chrono::Duration;
 use hub_types::random_bytes;
 use serde::Deserialize;
 
+pub use change_email::{ChangeEmailError, EmailConfirmed, change_email, confirm_email, revert_email};
+pub use change_password::{ChangePassword, ChangePasswordError, change_password};
+pub use factor::{FactorError, TotpStart, TotpStatus, confirm_totp, remove_totp, start_totp, totp_status};
 pub use hasher::{Algorithm, HashSettings, Hasher, HasherError, Verdict};
 pub use login::{Login, LoginError, login};
-pub use operator::{AdminCreated, OperatorError, admin_create_user, admin_reset_password, find_by_email, has_admin};
+pub use operator::{
+    AdminCreated, OperatorError, admin_create_user, admin_remove_totp, admin_reset_password, find_by_email, has_admin,
+};
 pub use password::{Password, PasswordError};
 pub use policy::Weakness;
+pub use proof::ProofError;
+pub use reauthenticate::{ReauthenticateError, reauthenticate};
+pub(crate) use register::mail_proof_of_identity;
 pub use register::{Register, RegisterError, register};
 pub use resend::resend_verification;
 pub use reset::{ResetError, forgot_password, reset_password};
+pub(crate) use verify_email::PASSWORD_PROVIDER;
 pub use verify_email::{MailboxProof, VerifyError, verify_email};
 
 /// How long a mailed code works (ASVS 6.5.5).

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::register::checked_name;
 use super::reset::replace_password;
 use super::verify_email::furnish;
-use super::{HasherError, Password, PasswordError, Weakness, mails, policy};
+use super::{HasherError, Password, PasswordError, Weakness, factor, mails, policy};
 use crate::audit::{self, Event};
 use crate::rbac::{self, Denied};
 use crate::{Hub, Origin, access};
@@ -101,13 +101,26 @@ pub async fn admin_reset_password(
     let mut tx = hub.store.write().await?;
     let user = users::by_email(&mut tx, email).await?.filter(|user| user.deleted_at.is_none());
     let user = user.ok_or(OperatorError::UnknownUser)?;
-    let ended = replace_password(hub, &mut tx, user.id, &hash).await?;
+    let ended = replace_password(hub, &mut tx, user.id, &hash, None).await?;
     let event = Event::new("auth.password_reset").by(operator).on("user", &user.id.to_string()).about(user.id);
     audit::record(hub, &mut tx, &Origin::default(), event).await?;
     mails::password_changed(hub, &mut tx, email).await?;
     tx.commit().await?;
     access::forget(hub, ended).await;
     Ok(AdminCreated { user: user.id, password: made_up })
+}
+
+/// Takes the second factor of an account away, for an owner who has lost phone and recovery codes, and tells the owner; `false` when
+/// there was none.
+pub async fn admin_remove_totp(hub: &Hub, operator: &Caller, email: &Email) -> Result<bool, OperatorError> {
+    rbac::require(operator, Permission::UsersUpdate)?;
+    let mut tx = hub.store.write().await?;
+    let user = users::by_email(&mut tx, email).await?.filter(|user| user.deleted_at.is_none());
+    let user = user.ok_or(OperatorError::UnknownUser)?;
+    let event = Event::new("auth.totp_disabled").by(operator);
+    let removed = factor::take_away(hub, &mut tx, &Origin::default(), &user, event).await?;
+    tx.commit().await?;
+    Ok(removed)
 }
 
 /// The account with this address, deleted or not.

@@ -12,6 +12,8 @@ use super::Password;
 const SHORT: usize = 8;
 /// From here on no classes are asked for (NIST SP 800-63B-4 §3.1.1.2).
 const LONG: usize = 15;
+/// Least strength of a short password, of 0 to 4: more than 100 million guesses.
+const STRONG: u8 = 3;
 /// What a password must have besides a forbidden word for it not to count as that word with ornaments.
 const OWN_PART: usize = 8;
 /// Names this software goes by, in letters only.
@@ -39,6 +41,9 @@ pub enum Weakness {
     /// Made from the product's name.
     #[error("must not be made from the name of this service")]
     LikeProduct,
+    /// A short password that a cracker's word lists and patterns come to soon.
+    #[error("can be guessed from words and patterns; add characters that have nothing to do with the rest")]
+    Guessable,
 }
 
 /// Everything that is wrong with the password; empty when it is good enough.
@@ -63,7 +68,17 @@ pub(super) fn weaknesses(password: &Password, email: &Email) -> Vec<Weakness> {
     if PRODUCT.iter().any(|name| is_built_on(&letters, name)) {
         found.push(Weakness::LikeProduct);
     }
+    // Only where nothing plainer is wrong. Long ones are left alone: the estimate knows little of passphrases and costs more.
+    if found.is_empty() && length < LONG && strength(text, email.as_str(), local) < STRONG {
+        found.push(Weakness::Guessable);
+    }
     found
+}
+
+/// 0 to 4, after an estimate of how many guesses a cracker needs who knows the address and the product. The caller asks about short
+/// passwords only, because the estimate is slow on long texts.
+fn strength(text: &str, email: &str, local: &str) -> u8 {
+    zxcvbn::zxcvbn(text, &[email, local, "smart", "hub", "smartaihub"]).score().into()
 }
 
 fn has_classes(text: &str) -> bool {
@@ -180,6 +195,15 @@ mod tests {
         ] {
             assert!(judge(bad).contains(&Weakness::Common), "{bad}");
         }
+    }
+
+    #[test]
+    fn short_passwords_of_words_and_patterns_are_refused_and_long_ones_left_alone() {
+        for bad in ["Jessica1987!", "Liverpool10!", "Zaq12wsx!Q", "Trustn01me!"] {
+            assert!(!judge(bad).is_empty(), "{bad}");
+        }
+        assert_eq!(judge("Hedgehog#4"), [Weakness::Guessable]);
+        assert_eq!(judge("chocolate seven times"), []);
     }
 
     #[test]

@@ -59,7 +59,18 @@ pub enum RegisterError {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Pending {
     pub(super) name: String,
-    pub(super) password_hash: String,
+    /// None where a provider signs in.
+    pub(super) password_hash: Option<String>,
+    /// The identity that will open the account, where a provider signs in but does not vouch for the address.
+    #[serde(default)]
+    pub(super) identity: Option<PendingIdentity>,
+}
+
+/// An identity that waits for its address to be proven.
+#[derive(Serialize, Deserialize)]
+pub(super) struct PendingIdentity {
+    pub(super) provider: String,
+    pub(super) subject: String,
 }
 
 /// Takes a registration. Success says nothing about the address.
@@ -74,7 +85,8 @@ pub async fn register(hub: &Hub, input: Register) -> Result<(), RegisterError> {
         return Err(RegisterError::Weak(weak));
     }
     let password_hash = hub.passwords.hash(&password).await?;
-    let pending = serde_json::to_value(Pending { name, password_hash }).unwrap_or_default();
+    let pending = Pending { name, password_hash: Some(password_hash), identity: None };
+    let pending = serde_json::to_value(pending).unwrap_or_default();
     let mut tx = hub.store.write().await?;
     match users::by_email(&mut tx, &input.email).await? {
         Some(user) => tell_owner(hub, &mut tx, &user).await?,
@@ -82,6 +94,20 @@ pub async fn register(hub: &Hub, input: Register) -> Result<(), RegisterError> {
     }
     tx.commit().await?;
     Ok(())
+}
+
+/// Mails the proof of an address that a sign-in provider told but does not vouch for. The account is made when it is proven.
+pub(crate) async fn mail_proof_of_identity(
+    hub: &Hub,
+    tx: &mut Tx,
+    email: &Email,
+    (provider, subject): (&str, &str),
+    name: &str,
+) -> Result<(), StoreError> {
+    let identity = PendingIdentity { provider: provider.to_owned(), subject: subject.to_owned() };
+    let name = checked_name(name).unwrap_or_default();
+    let pending = Pending { name, password_hash: None, identity: Some(identity) };
+    mail_proof(hub, tx, email, &serde_json::to_value(pending).unwrap_or_default(), PER_HOUR).await
 }
 
 /// Mails a new code and link for what is pending and voids earlier ones, unless `per_hour` mails went out already.

@@ -3,9 +3,10 @@
 use hub_store::users::{self, User};
 use hub_store::verifications::{self, NewVerification, Purpose};
 use hub_store::{StoreError, Tx, sessions};
-use hub_types::{Email, UserId, VerificationId};
+use hub_types::{Email, SessionId, UserId, VerificationId};
 use serde_json::json;
 
+use super::throttle::{Guess, Throttle};
 use super::{HasherError, Password, PasswordError, RESET_LIFE, Weakness, link_secret, mails, policy};
 use crate::access::{self, Door};
 use crate::audit::{self, Event};
@@ -21,6 +22,9 @@ pub enum ResetError {
     /// Wrong, used, replaced by a newer one, or expired. Deliberately one case.
     #[error("the link is not valid")]
     Invalid,
+    /// Too many worthless links from one network.
+    #[error("too many attempts")]
+    Throttled(std::time::Duration),
     /// The text cannot be a password.
     #[error(transparent)]
     Password(#[from] PasswordError),
@@ -71,10 +75,16 @@ pub async fn reset_password(hub: &Hub, origin: &Origin, token: &str, password: &
     let hash = sha256(token.as_bytes());
     let password = Password::parse(password)?;
     // A look first: a worthless link must not cost a hash, and a weak password must not cost the link.
-    let email = {
+    let throttle = Throttle::new(Guess::Link, None, &origin.address);
+    if let Some(wait) = throttle.refused_for(hub).await {
+        return Err(ResetError::Throttled(wait));
+    }
+    let found = {
         let mut tx = hub.store.read().await?;
-        let found = verifications::peek(&mut tx, Purpose::ResetPassword, &hash, hub.clock.now()).await?;
-        found.ok_or(ResetError::Invalid)?.email
+        verifications::peek(&mut tx, Purpose::ResetPassword, &hash, hub.clock.now()).await?
+    };
+    let Some(email) = found.map(|found| found.email) else {
+        return Err(throttle.count_failure(hub).await.map_or(ResetError::Invalid, ResetError::Throttled));
     };
     let weak = policy::weaknesses(&password, &email);
     if !weak.is_empty() {
@@ -85,7 +95,7 @@ pub async fn reset_password(hub: &Hub, origin: &Origin, token: &str, password: &
     let consumed = verifications::consume(&mut tx, Purpose::ResetPassword, &hash, hub.clock.now()).await?;
     let user = consumed.and_then(|consumed| consumed.user).ok_or(ResetError::Invalid)?;
     let user = users::by_id(&mut tx, user).await?.filter(User::is_usable).ok_or(ResetError::Invalid)?;
-    let ended = replace_password(hub, &mut tx, user.id, &password_hash).await?;
+    let ended = replace_password(hub, &mut tx, user.id, &password_hash, None).await?;
     let event = Event::new("auth.password_reset").by_user(user.id, &user.email).on("user", &user.id.to_string());
     audit::record(hub, &mut tx, origin, event.about(user.id)).await?;
     mails::password_changed(hub, &mut tx, &user.email).await?;
@@ -94,16 +104,17 @@ pub async fn reset_password(hub: &Hub, origin: &Origin, token: &str, password: &
     Ok(())
 }
 
-/// Stores a new password, ends all sessions and voids everything that was mailed and is still open.
+/// Stores a new password, ends all sessions but `keep` and voids everything that was mailed and is still open.
 pub(super) async fn replace_password(
     hub: &Hub,
     tx: &mut Tx,
     user: UserId,
     hash: &str,
+    keep: Option<SessionId>,
 ) -> Result<Vec<Door>, StoreError> {
     let now = hub.clock.now();
     users::set_password(tx, user, hash, now).await?;
     verifications::void_of(tx, user, now).await?;
-    let ended = sessions::revoke_all(tx, user, None, "password_changed", now).await?;
+    let ended = sessions::revoke_all(tx, user, keep, "password_changed", now).await?;
     Ok(ended.into_iter().map(Door::Session).collect())
 }

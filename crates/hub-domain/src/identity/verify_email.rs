@@ -6,6 +6,7 @@ use hub_store::{StoreError, Tx, roles, users};
 use hub_types::{Email, SystemRole, UserId};
 
 use super::register::Pending;
+use super::throttle::{Guess, Throttle};
 use super::{CODE_DIGITS, CODE_LIFE, CODE_TRIES};
 use crate::audit::{self, Event};
 use crate::credits;
@@ -13,7 +14,7 @@ use crate::sessions::sha256;
 use crate::{Hub, Origin};
 
 /// The sign-in identity of an account with a password; its subject is the user's id, which never changes.
-pub(super) const PASSWORD_PROVIDER: &str = "password";
+pub(crate) const PASSWORD_PROVIDER: &str = "password";
 
 /// What came by mail.
 #[derive(Clone)]
@@ -35,6 +36,9 @@ pub enum VerifyError {
     /// Wrong, used, expired, out of tries, or the address has an account by now. Deliberately one case.
     #[error("the code or link is not valid")]
     Invalid,
+    /// Too many wrong ones.
+    #[error("too many attempts")]
+    Throttled(std::time::Duration),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -42,6 +46,13 @@ pub enum VerifyError {
 
 /// Makes the account of a registration whose mailbox is proven. Does not sign in.
 pub async fn verify_email(hub: &Hub, origin: &Origin, proof: MailboxProof) -> Result<UserId, VerifyError> {
+    let throttle = match &proof {
+        MailboxProof::Code { email, .. } => Throttle::new(Guess::Code, Some(email), &origin.address),
+        MailboxProof::Token(_) => Throttle::new(Guess::Link, None, &origin.address),
+    };
+    if let Some(wait) = throttle.refused_for(hub).await {
+        return Err(VerifyError::Throttled(wait));
+    }
     let mut tx = hub.store.write().await?;
     let consumed = match &proof {
         MailboxProof::Code { email, code } => try_code(hub, &mut tx, email, code).await?,
@@ -55,7 +66,10 @@ pub async fn verify_email(hub: &Hub, origin: &Origin, proof: MailboxProof) -> Re
     };
     // Also when it failed: a wrong try counts only once it is committed.
     tx.commit().await?;
-    made.ok_or(VerifyError::Invalid)
+    match made {
+        Some(user) => Ok(user),
+        None => Err(throttle.count_failure(hub).await.map_or(VerifyError::Invalid, VerifyError::Throttled)),
+    }
 }
 
 async fn try_code(hub: &Hub, tx: &mut Tx, email: &Email, code: &str) -> Result<Option<Verification>, StoreError> {
@@ -90,7 +104,7 @@ async fn make(
         id: UserId::new(&hub.clock),
         email,
         name: &pending.name,
-        password_hash: Some(&pending.password_hash),
+        password_hash: pending.password_hash.as_deref(),
         verified: true,
         at: hub.clock.now(),
     };
@@ -98,6 +112,10 @@ async fn make(
         return Ok(None);
     }
     furnish(hub, tx, new.id, email, SystemRole::User.name()).await?;
+    if let Some(identity) = &pending.identity {
+        // Tied elsewhere meanwhile? Then the account opens with a password, which its owner can ask for.
+        users::add_identity(tx, new.id, &identity.provider, &identity.subject, Some(email), new.at).await?;
+    }
     let event = Event::new("user.registered").by_user(new.id, email).on("user", &new.id.to_string()).about(new.id);
     audit::record(hub, tx, origin, event).await?;
     Ok(Some(new.id))

@@ -5,17 +5,20 @@
 
 use std::time::Duration;
 
-use hub_clients::mail::Mail;
+use hub_clients::mail::{Mail, MailError};
 use hub_store::StoreError;
+pub use hub_store::jobs::Listed;
 use hub_store::jobs::{self, Job};
 use hub_store::{sessions, verifications};
-use hub_types::Email;
+use hub_types::{Caller, Email, JobId, Permission};
 use serde::Deserialize;
 
-use crate::Hub;
+use crate::rbac::{self, Denied};
+use crate::{Hub, audit};
 
-/// Jobs taken at a time.
-const BATCH: i64 = 10;
+/// Jobs taken at a time. So few that all of them, one after the other and as slow as they may be (a mail: 25 s), end within the lease:
+/// otherwise another worker would take them over and do them twice.
+const BATCH: i64 = 4;
 /// How long a worker may take for a batch before another one takes the jobs over.
 const LEASE: Duration = Duration::from_mins(2);
 /// Longest pause between two attempts.
@@ -23,6 +26,9 @@ const MAX_PAUSE: Duration = Duration::from_hours(1);
 
 /// How long finished jobs are kept for operators to look at.
 const KEEP_DONE: Duration = Duration::from_hours(7 * 24);
+
+/// How long failed jobs are kept; what they carried has run out long before.
+const KEEP_FAILED: Duration = Duration::from_hours(30 * 24);
 
 /// How long ended sessions and spent secrets are kept, to tell a late reuse from nonsense.
 const KEEP_ENDED: Duration = Duration::from_hours(30 * 24);
@@ -50,7 +56,63 @@ enum JobError {
     #[error("the payload is not readable")]
     Payload(#[source] serde_json::Error),
     #[error("the mail was not accepted: {0}")]
-    Mail(#[from] hub_clients::mail::MailError),
+    Mail(#[from] MailError),
+}
+
+impl JobError {
+    /// True when doing the same again cannot help. A kind that is not known here may be known to a newer process.
+    const fn is_permanent(&self) -> bool {
+        match self {
+            Self::UnknownKind(_) => false,
+            Self::Payload(_) => true,
+            Self::Mail(error) => error.is_permanent(),
+        }
+    }
+
+    /// The pause somebody else asked for.
+    const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Mail(error) => error.retry_after(),
+            Self::UnknownKind(_) | Self::Payload(_) => None,
+        }
+    }
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobStatus {
+    /// Waits for its time or its next attempt.
+    Queued,
+    /// Is being done.
+    Running,
+    /// Succeeded, at most a week ago.
+    Done,
+    /// Will not be tried again; at most 30 days ago.
+    #[default]
+    Failed,
+}
+
+impl JobStatus {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Why jobs are not shown.
+#[derive(Debug, thiserror::Error)]
+pub enum JobsError {
+    /// The caller lacks `system:read`.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// Claims and runs the jobs that are due; returns how many ran.
@@ -73,15 +135,30 @@ pub async fn run_all_due(hub: &Hub) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Hourly housekeeping: partitions made ahead of time; finished jobs, ended sessions and spent one-time secrets deleted.
+/// Up to `limit` jobs with this status, newest first, those enqueued before `before`. Needs `system:read`. Never what they carry.
+pub async fn list(
+    hub: &Hub,
+    caller: &Caller,
+    status: JobStatus,
+    before: Option<JobId>,
+    limit: i64,
+) -> Result<Vec<Listed>, JobsError> {
+    rbac::require(caller, Permission::SystemRead)?;
+    let mut tx = hub.store.read().await?;
+    Ok(jobs::list(&mut tx, status.word(), before, limit).await?)
+}
+
+/// Hourly housekeeping: partitions made ahead of time; finished jobs, ended sessions, spent one-time secrets and old audit rows
+/// deleted.
 pub async fn upkeep(hub: &Hub) -> Result<(), StoreError> {
     let now = hub.clock.now();
     hub.store.maintain(now).await?;
     let mut tx = hub.store.write().await?;
-    jobs::prune(&mut tx, now - KEEP_DONE).await?;
+    jobs::prune(&mut tx, now - KEEP_DONE, now - KEEP_FAILED).await?;
     sessions::prune(&mut tx, now - KEEP_ENDED, PRUNED).await?;
     verifications::prune(&mut tx, now - KEEP_ENDED, PRUNED).await?;
-    tx.commit().await
+    tx.commit().await?;
+    audit::delete_old(hub).await
 }
 
 async fn run(hub: &Hub, job: &Job) -> Result<(), JobError> {
@@ -102,28 +179,36 @@ async fn note(hub: &Hub, job: &Job, outcome: Result<(), JobError>) -> Result<(),
         Ok(()) => {
             jobs::finish(&mut tx, job.id, &hub.instance, now).await?;
         }
+        Err(error) if error.is_permanent() => {
+            tracing::warn!(job = %job.id, kind = job.kind, attempt = job.attempt, %error, "a job failed for good");
+            jobs::fail(&mut tx, job.id, &hub.instance, &error.to_string(), now).await?;
+        }
         Err(error) => {
             tracing::warn!(job = %job.id, kind = job.kind, attempt = job.attempt, %error, "a job failed");
-            jobs::retry(&mut tx, job.id, &hub.instance, now + pause(job.attempt), &error.to_string(), now).await?;
+            let pause = pause(job.attempt, error.retry_after());
+            jobs::retry(&mut tx, job.id, &hub.instance, now + pause, &error.to_string(), now).await?;
         }
     }
     tx.commit().await
 }
 
-/// 10 s, 20 s, 40 s, … up to an hour.
-fn pause(attempt: i32) -> Duration {
+/// 10 s, 20 s, 40 s, … up to an hour, or longer where that was asked for, but never above the hour.
+fn pause(attempt: i32, asked: Option<Duration>) -> Duration {
     let doublings = u32::try_from(attempt.clamp(1, 16)).unwrap_or(1) - 1;
-    Duration::from_secs(10 * 2_u64.pow(doublings)).min(MAX_PAUSE)
+    Duration::from_secs(10 * 2_u64.pow(doublings)).max(asked.unwrap_or_default()).min(MAX_PAUSE)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::pause;
+    use super::*;
 
     #[test]
-    fn pauses_grow_and_stay_bounded() {
-        assert_eq!(pause(1).as_secs(), 10);
-        assert_eq!(pause(3).as_secs(), 40);
-        assert_eq!(pause(1000).as_secs(), 3600);
+    fn pauses_grow_obey_and_stay_bounded() {
+        assert_eq!(pause(1, None).as_secs(), 10);
+        assert_eq!(pause(3, None).as_secs(), 40);
+        assert_eq!(pause(1000, None).as_secs(), 3600);
+        assert_eq!(pause(3, Some(Duration::from_secs(90))).as_secs(), 90);
+        assert_eq!(pause(3, Some(Duration::from_secs(9))).as_secs(), 40);
+        assert_eq!(pause(3, Some(Duration::MAX)).as_secs(), 3600);
     }
 }

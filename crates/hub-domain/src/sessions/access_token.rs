@@ -1,9 +1,9 @@
-//! The access token: a JWT (HS256) that points at a session. Roles and permissions in it are for display only.
+//! The access token: a JWT (HS256 or EdDSA) that points at a session. Roles and permissions in it are for display only.
 //!
 //! Time is checked here against the hub's clock; the JWT library would ask the machine's. Checks follow RFC 8725 and RFC 9068.
 
 use hub_types::{SessionId, Timestamp, UserId};
-use jsonwebtoken::{Algorithm, Header, Validation};
+use jsonwebtoken::{Header, Validation};
 use serde::{Deserialize, Serialize};
 
 use super::TokenKeys;
@@ -80,10 +80,11 @@ pub enum TokenError {
 impl TokenKeys {
     /// Signs an access token.
     pub(crate) fn sign(&self, claims: &Claims) -> Result<String, TokenError> {
-        let mut header = Header::new(Algorithm::HS256);
+        let key = self.signing_key();
+        let mut header = Header::new(key.algorithm);
         header.typ = Some(TYPE.to_owned());
-        header.kid = Some(self.current.kid.clone());
-        jsonwebtoken::encode(&header, claims, &self.current.signing).map_err(TokenError::Sign)
+        header.kid = Some(key.kid.clone());
+        jsonwebtoken::encode(&header, claims, &key.signing).map_err(TokenError::Sign)
     }
 
     /// Checks signature, kind, issuer, audience and time. What it points at is not looked up.
@@ -92,19 +93,21 @@ impl TokenKeys {
             return Err(TokenError::Invalid);
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
-        let kind_fits = header.alg == Algorithm::HS256
+        let key = header.kid.as_deref().and_then(|kid| self.access_key(kid)).ok_or(TokenError::Invalid)?;
+        let kind_fits = header.alg == key.algorithm
             && header.typ.as_deref().is_some_and(|typ| typ.eq_ignore_ascii_case(TYPE))
             && header.crit.is_none();
-        let set = self.all().find(|set| Some(set.kid.as_str()) == header.kid.as_deref());
-        let (true, Some(set)) = (kind_fits, set) else { return Err(TokenError::Invalid) };
-        let mut rules = Validation::new(Algorithm::HS256);
+        if !kind_fits {
+            return Err(TokenError::Invalid);
+        }
+        let mut rules = Validation::new(key.algorithm);
         rules.set_issuer(&[ISSUER]);
         rules.set_audience(&[AUDIENCE]);
         rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         rules.validate_exp = false;
         rules.validate_nbf = false;
         let claims =
-            jsonwebtoken::decode::<Claims>(token, &set.verifying, &rules).map_err(|_| TokenError::Invalid)?.claims;
+            jsonwebtoken::decode::<Claims>(token, &key.verifying, &rules).map_err(|_| TokenError::Invalid)?.claims;
         let now = now.timestamp();
         // At `exp` itself the token is over (RFC 7519 §4.1.4).
         let in_time = now < claims.exp.saturating_add(LEEWAY)
@@ -120,9 +123,11 @@ mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use chrono::Duration;
     use hub_types::Clock;
+    use jsonwebtoken::Algorithm;
     use serde_json::json;
 
     use super::*;
+    use crate::sessions::TokenAlgorithm;
 
     const SECRET: &[u8] = b"7Gd2xk0qLw9vPzR4tYb8NcJm5HsEuAfQ";
 
@@ -132,7 +137,7 @@ mod tests {
     }
 
     fn signed_with(header: &Header, claims: &impl Serialize, keys: &TokenKeys) -> String {
-        jsonwebtoken::encode(header, claims, &keys.current.signing).unwrap()
+        jsonwebtoken::encode(header, claims, &keys.signing_key().signing).unwrap()
     }
 
     #[test]
@@ -153,7 +158,8 @@ mod tests {
         let keys = TokenKeys::new(SECRET).unwrap();
         let token = keys.sign(&claims(&clock)).unwrap();
         let parts: Vec<&str> = token.split('.').collect();
-        let none = URL_SAFE_NO_PAD.encode(json!({"alg": "none", "typ": "at+jwt", "kid": keys.current.kid}).to_string());
+        let none =
+            URL_SAFE_NO_PAD.encode(json!({"alg": "none", "typ": "at+jwt", "kid": keys.signing_key().kid}).to_string());
         let mixed = URL_SAFE_NO_PAD.encode(json!({"alg": "nOnE", "typ": "at+jwt"}).to_string());
         for bad in [
             String::new(),
@@ -175,13 +181,38 @@ mod tests {
     }
 
     #[test]
+    fn both_algorithms_are_accepted_and_each_is_pinned_to_its_key() {
+        let clock = Clock::fixed_at("2026-11-23T10:00:00Z");
+        let shared = TokenKeys::new(SECRET).unwrap();
+        let signed = TokenKeys::new(SECRET).unwrap().signing_with(TokenAlgorithm::EdDSA);
+        let claims = claims(&clock);
+        let token = signed.sign(&claims).unwrap();
+        assert_eq!(jsonwebtoken::decode_header(&token).unwrap().alg, Algorithm::EdDSA);
+        assert_eq!(shared.verify(&token, clock.now()).unwrap(), claims);
+        assert!(signed.verify(&shared.sign(&claims).unwrap(), clock.now()).is_ok());
+        assert_eq!((shared.public_keys().len(), signed.public_keys().len()), (0, 1));
+
+        // The public key as an HMAC secret, under the name of the key pair: the classic confusion.
+        let mut header = Header::new(Algorithm::HS256);
+        header.typ = Some(TYPE.to_owned());
+        header.kid = Some(signed.signing_key().kid.clone());
+        let public = jsonwebtoken::EncodingKey::from_secret(&signed.current.ed25519_public);
+        let confused = jsonwebtoken::encode(&header, &claims, &public).unwrap();
+        assert!(signed.verify(&confused, clock.now()).is_err());
+        let mut crossed = Header::new(Algorithm::EdDSA);
+        crossed.typ = Some(TYPE.to_owned());
+        crossed.kid = Some(shared.signing_key().kid.clone());
+        assert!(shared.verify(&signed_with(&crossed, &claims, &signed), clock.now()).is_err());
+    }
+
+    #[test]
     fn another_kind_issuer_audience_algorithm_or_critical_header_is_refused() {
         let clock = Clock::fixed_at("2026-11-23T10:00:00Z");
         let keys = TokenKeys::new(SECRET).unwrap();
         let good = claims(&clock);
         let header = |alg: Algorithm, typ: Option<&str>| {
             let mut header = Header::new(alg);
-            header.kid = Some(keys.current.kid.clone());
+            header.kid = Some(keys.signing_key().kid.clone());
             header.typ = typ.map(str::to_owned);
             header
         };

@@ -3,11 +3,14 @@
 //! The session row is the truth; a token only points at it. Nothing here trusts what a token says about rights.
 
 mod access_token;
+mod fresh;
+mod jwks;
 mod mac;
 mod manage;
 mod open;
 mod refresh;
 mod refresh_token;
+mod renew;
 mod token_keys;
 
 use chrono::Duration;
@@ -15,14 +18,17 @@ use hub_types::{Caller, Email, UserId};
 use serde::Deserialize;
 
 pub use access_token::{Claims, TokenError};
+pub use fresh::{FRESH, FreshError, require_fresh};
+pub use jwks::PublicKey;
 pub use manage::{Device, LogoutScope, SessionError, list, logout, revoke};
 pub use open::IssueError;
 pub(crate) use open::{issue, open};
 pub use refresh::{RefreshError, refresh};
 pub use refresh_token::RefreshToken;
-pub use token_keys::{SecretError, TokenKeys};
+pub use token_keys::{SecretError, TokenAlgorithm, TokenKeys};
 
-pub(crate) use mac::{mac384, sha256};
+pub(crate) use mac::{mac256, mac384, sha256};
+pub(crate) use renew::renew;
 
 /// `[sessions]` in `hub.toml`.
 #[derive(Debug, Clone, Deserialize)]

@@ -2,7 +2,9 @@
 //!
 //! The first secret signs; older ones still verify, so that a secret can be replaced without signing everybody out.
 
-use jsonwebtoken::{DecodingKey, EncodingKey};
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use serde::Deserialize;
 
 use super::mac::{Key, mac256, sha256};
 
@@ -31,19 +33,41 @@ pub enum SecretError {
     /// Guessable: a placeholder, or too few different bytes.
     #[error("the token secret is a placeholder or can be guessed; make one with `openssl rand -base64 48`")]
     Guessable,
+    /// No key pair could be made of it: a defect.
+    #[error("no signing key can be derived from the token secret")]
+    Underivable,
+}
+
+/// What signs new access tokens. Either kind is accepted, each under its own key names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub enum TokenAlgorithm {
+    /// HMAC with SHA-256: whoever can check can also sign.
+    #[default]
+    HS256,
+    /// Ed25519: others can check with the keys at `/.well-known/jwks.json`, only the hub signs.
+    EdDSA,
 }
 
 /// Signs and checks access tokens, refresh tokens and codes.
 pub struct TokenKeys {
     pub(super) current: KeySet,
     pub(super) older: Vec<KeySet>,
+    pub(super) algorithm: TokenAlgorithm,
+}
+
+/// One key for access tokens. Its name stands for its algorithm too: a token that names it must be of that kind.
+pub(super) struct AccessKey {
+    pub(super) kid: String,
+    pub(super) algorithm: Algorithm,
+    pub(super) signing: EncodingKey,
+    pub(super) verifying: DecodingKey,
 }
 
 /// What is derived from one secret.
 pub(super) struct KeySet {
-    pub(super) kid: String,
-    pub(super) signing: EncodingKey,
-    pub(super) verifying: DecodingKey,
+    pub(super) hs256: AccessKey,
+    pub(super) eddsa: AccessKey,
+    pub(super) ed25519_public: Vec<u8>,
     pub(super) refresh: Key,
     pub(super) code: Key,
 }
@@ -51,13 +75,37 @@ pub(super) struct KeySet {
 impl TokenKeys {
     /// Keys from a secret of at least 32 bytes. Refuses placeholders.
     pub fn new(secret: &[u8]) -> Result<Self, SecretError> {
-        Ok(Self { current: KeySet::derive(secret)?, older: Vec::new() })
+        Ok(Self { current: KeySet::derive(secret)?, older: Vec::new(), algorithm: TokenAlgorithm::HS256 })
     }
 
     /// Also accepts what was signed with an earlier secret; nothing new is signed with it.
     pub fn accepting(mut self, earlier: &[u8]) -> Result<Self, SecretError> {
         self.older.push(KeySet::derive(earlier)?);
         Ok(self)
+    }
+
+    /// Signs new access tokens with this algorithm.
+    pub fn signing_with(mut self, algorithm: TokenAlgorithm) -> Self {
+        self.algorithm = algorithm;
+        self
+    }
+
+    /// The name of the key of new access tokens, which stands in their header.
+    pub fn kid(&self) -> &str {
+        &self.signing_key().kid
+    }
+
+    /// The key of new access tokens.
+    pub(super) fn signing_key(&self) -> &AccessKey {
+        match self.algorithm {
+            TokenAlgorithm::HS256 => &self.current.hs256,
+            TokenAlgorithm::EdDSA => &self.current.eddsa,
+        }
+    }
+
+    /// The key of that name, current or older.
+    pub(super) fn access_key(&self, kid: &str) -> Option<&AccessKey> {
+        self.all().flat_map(|set| [&set.hs256, &set.eddsa]).find(|key| key.kid == kid)
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &KeySet> {
@@ -83,10 +131,24 @@ impl KeySet {
         let root = sha256(secret);
         let key = |label: &str| mac256(&root, &[label.as_bytes()]);
         let access = key("access-token/1");
+        let seed = key("access-token-ed25519/1");
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| SecretError::Underivable)?;
+        let private = pair.to_pkcs8v1().map_err(|_| SecretError::Underivable)?;
+        let public = pair.public_key().as_ref().to_vec();
         Ok(Self {
-            kid: hex::encode(&key("key-id/1")[..4]),
-            signing: EncodingKey::from_secret(&access),
-            verifying: DecodingKey::from_secret(&access),
+            hs256: AccessKey {
+                kid: hex::encode(&key("key-id/1")[..4]),
+                algorithm: Algorithm::HS256,
+                signing: EncodingKey::from_secret(&access),
+                verifying: DecodingKey::from_secret(&access),
+            },
+            eddsa: AccessKey {
+                kid: hex::encode(&key("key-id-ed25519/1")[..4]),
+                algorithm: Algorithm::EdDSA,
+                signing: EncodingKey::from_ed_der(private.as_ref()),
+                verifying: DecodingKey::from_ed_der(&public),
+            },
+            ed25519_public: public,
             refresh: key("refresh-token/1"),
             code: key("mailed-code/1"),
         })
@@ -96,7 +158,7 @@ impl KeySet {
 impl std::fmt::Debug for TokenKeys {
     /// Only the names of the keys.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.all().map(|set| &set.kid)).finish()
+        f.debug_list().entries(self.all().map(|set| &set.hs256.kid)).finish()
     }
 }
 

@@ -118,7 +118,7 @@ async fn the_tenth_failure_closes_the_account_to_that_address_for_a_while() {
     assert!(test.caller(&live).await.is_some(), "live sessions are not touched");
     let mut elsewhere = origin();
     elsewhere.address = "198.51.100.7".to_owned();
-    let input = identity::Login { email: ada(), password: PASSWORD.to_owned() };
+    let input = identity::Login { email: ada(), password: PASSWORD.to_owned(), totp: None };
     assert!(identity::login(&test.hub, &elsewhere, input).await.is_ok(), "the owner at home is not locked out");
     test.advance(Duration::minutes(15));
     test.login(&ada()).await;

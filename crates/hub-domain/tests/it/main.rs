@@ -2,7 +2,9 @@
 
 #![cfg(test)]
 
+mod audit_actions;
 mod identity;
 mod keys;
+mod mail;
 mod sessions;
 mod support;

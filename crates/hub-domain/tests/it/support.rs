@@ -7,6 +7,7 @@ use hub_cache::Cache;
 use hub_clients::mail::{Mail, MemoryOutbox};
 use hub_domain::access::{self, Proof};
 use hub_domain::identity::{self, HashSettings, Hasher, Login, LoginError, MailboxProof, Register};
+use hub_domain::sealing::Sealer;
 use hub_domain::sessions::{TokenKeys, Tokens};
 use hub_domain::{Hub, Origin, Settings, Tasks, inference, jobs, pricing};
 use hub_store::{Engine, Store, StoreOptions, roles};
@@ -45,6 +46,8 @@ impl TestHub {
             mailer: Arc::new(outbox.clone()),
             passwords: Hasher::new(&HashSettings::for_tests(), [7; 32]).unwrap(),
             tokens: TokenKeys::new(b"7Gd2xk0qLw9vPzR4tYb8NcJm5HsEuAfQ").unwrap(),
+            sealer: Sealer::new(&[9; 32]).unwrap(),
+            oauth: hub_domain::oauth::Registry::default(),
             providers: inference::Registry::new(Vec::new()),
             prices: pricing::PriceBook::default(),
             instance: "test".to_owned(),
@@ -86,7 +89,7 @@ impl TestHub {
     }
 
     pub(crate) async fn try_login(&self, email: &Email, password: &str) -> Result<Tokens, LoginError> {
-        let input = Login { email: email.clone(), password: password.to_owned() };
+        let input = Login { email: email.clone(), password: password.to_owned(), totp: None };
         identity::login(&self.hub, &origin(), input).await
     }
 
@@ -107,7 +110,9 @@ impl TestHub {
     pub(crate) async fn audit(&self) -> Vec<String> {
         let mut tx = self.hub.store.read().await.unwrap();
         let end = self.hub.clock.now() + chrono::Duration::days(999);
-        let rows = hub_store::audit::list(&mut tx, (end, hub_types::AuditId::new(&self.hub.clock)), 100).await.unwrap();
+        let all = hub_store::audit::Filter::default();
+        let before = (end, hub_types::AuditId::new(&self.hub.clock));
+        let rows = hub_store::audit::list(&mut tx, &all, before, 100).await.unwrap();
         rows.into_iter().rev().map(|row| row.action).collect()
     }
 }

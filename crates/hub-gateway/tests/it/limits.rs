@@ -61,7 +61,8 @@ async fn requests_are_counted_by_route_and_never_by_invented_methods() {
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
     let guard = metrics::set_default_local_recorder(&recorder);
-    let guarded = hub_web::guarded(edge(Handle::default()), Arc::new(OpenDoor), &[("GET", "/api/text")]);
+    let open = hub_web::OpenRoutes { public: &[("GET", "/api/text")], optional: &[] };
+    let guarded = hub_web::guarded(edge(Handle::default()), Arc::new(OpenDoor), open);
     let app = front_door(parts(vec![local("/api", guarded)]));
     for request in [
         get_of("/api/text"),

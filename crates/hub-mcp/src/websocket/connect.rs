@@ -9,7 +9,7 @@ use axum::response::Response;
 use http::HeaderMap;
 use hub_domain::Hub;
 use hub_types::ErrorCode;
-use hub_web::{ApiError, ClientAddr, MaybeCaller, Presented, RequestId, comes_from_here};
+use hub_web::{ApiError, ClientAddr, MaybeCaller, RequestId, comes_from_here};
 
 use super::session;
 
@@ -32,10 +32,6 @@ pub(crate) async fn connect(
     // Without this any site could open a socket from a signed-in browser (RFC 6455 §10.2).
     if !comes_from_here(&headers, &hub.settings.identity.public_url) {
         return Err(ApiError::new(ErrorCode::Forbidden).message("The socket may not be opened from this origin"));
-    }
-    // The route is public for browsers, which show nothing here. Who shows a credential that does not count learns it now.
-    if caller.is_none() && Presented::of(&headers) != Presented::Nothing {
-        return Err(ApiError::unauthenticated());
     }
     let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
     Ok(upgrade.on_upgrade(move |socket| session::run(hub, socket, caller, address, request_id)))

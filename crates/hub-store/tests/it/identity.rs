@@ -279,6 +279,6 @@ both! {
         let page = audit::of_user(&mut tx, id, start, 1).await.unwrap();
         assert_eq!(page, [second]);
         assert_eq!(audit::of_user(&mut tx, id, (page[0].at, page[0].id), 5).await.unwrap(), [first]);
-        assert_eq!(audit::list(&mut tx, start, 5).await.unwrap().len(), 2);
+        assert_eq!(audit::list(&mut tx, &audit::Filter::default(), start, 5).await.unwrap().len(), 2);
     }
 }

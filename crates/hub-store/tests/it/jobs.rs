@@ -87,4 +87,36 @@ both! {
         let mut tx = store.read().await.unwrap();
         assert_eq!(jobs::counts(&mut tx).await.unwrap(), (0, 1));
     }
+
+    async fn a_job_that_cannot_succeed_fails_at_once_and_is_listed(store: Store) {
+        let new = job(None);
+        let id = new.id;
+        enqueue(&store, new).await;
+        assert_eq!(claim(&store, "one", now()).await, [id]);
+        let mut tx = store.write().await.unwrap();
+        assert!(!jobs::fail(&mut tx, id, "other", "no such user", now()).await.unwrap());
+        assert!(jobs::fail(&mut tx, id, "one", "no such user", now()).await.unwrap());
+        let listed = jobs::list(&mut tx, "failed", None, 10).await.unwrap();
+        assert_eq!((listed.len(), listed[0].id, listed[0].attempts), (1, id, 1));
+        assert_eq!((listed[0].last_error.as_deref(), listed[0].finished_at), (Some("no such user"), Some(now())));
+        assert!(jobs::list(&mut tx, "failed", Some(id), 10).await.unwrap().is_empty());
+        tx.commit().await.unwrap();
+        assert!(claim(&store, "two", now() + Duration::hours(1)).await.is_empty());
+    }
+
+    async fn finished_jobs_are_forgotten_in_their_time(store: Store) {
+        let (done, failed) = (job(None), job(None));
+        let ids = (done.id, failed.id);
+        enqueue(&store, done).await;
+        enqueue(&store, failed).await;
+        claim(&store, "one", now()).await;
+        let mut tx = store.write().await.unwrap();
+        jobs::finish(&mut tx, ids.0, "one", now()).await.unwrap();
+        jobs::fail(&mut tx, ids.1, "one", "no", now()).await.unwrap();
+        let later = now() + Duration::days(1);
+        assert_eq!(jobs::prune(&mut tx, now(), now()).await.unwrap(), 0);
+        assert_eq!(jobs::prune(&mut tx, later, now()).await.unwrap(), 1);
+        assert_eq!(jobs::prune(&mut tx, later, later).await.unwrap(), 1);
+        tx.commit().await.unwrap();
+    }
 }

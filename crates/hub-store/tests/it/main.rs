@@ -5,6 +5,9 @@
 #[macro_use]
 mod support;
 
+mod audit;
+mod factors;
+mod identities;
 mod identity;
 mod jobs;
 mod money;

@@ -16,5 +16,6 @@ pub use idempotency::IdempotencyKey;
 pub use json::Json;
 pub use json_bytes::JsonBytes;
 pub use origin::RequestOrigin;
+pub(crate) use origin::origin_of;
 pub use path::Path;
 pub use query::Query;

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
+use http::HeaderValue;
 use http::header::USER_AGENT;
 use http::request::Parts;
 use hub_types::Origin;
@@ -20,13 +21,17 @@ impl<S: Sync> FromRequestParts<S> for RequestOrigin {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let address = parts.extensions.get::<ClientAddr>().map(|ClientAddr(address)| address.to_string());
-        let agent = parts.headers.get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned());
-        let request_id = parts.extensions.get::<RequestId>().map(|id| id.as_str().to_owned());
-        Ok(Self(Origin {
-            address: address.unwrap_or_default(),
-            user_agent: agent.unwrap_or_default().chars().take(MAX_USER_AGENT).collect(),
-            request_id: request_id.unwrap_or_default(),
-        }))
+        let extensions = &parts.extensions;
+        Ok(Self(origin_of(extensions.get().copied(), parts.headers.get(USER_AGENT), extensions.get())))
+    }
+}
+
+/// The same from its parts.
+pub(crate) fn origin_of(address: Option<ClientAddr>, agent: Option<&HeaderValue>, id: Option<&RequestId>) -> Origin {
+    let agent = agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()).chars().take(MAX_USER_AGENT).collect());
+    Origin {
+        address: address.map(|ClientAddr(address)| address.to_string()).unwrap_or_default(),
+        user_agent: agent.unwrap_or_default(),
+        request_id: id.map(|id| id.as_str().to_owned()).unwrap_or_default(),
     }
 }

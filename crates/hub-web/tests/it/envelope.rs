@@ -4,7 +4,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
-use http::header::{ALLOW, CONTENT_TYPE};
+use http::header::{ALLOW, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use http::{Request, StatusCode};
 use hub_types::ErrorCode;
 use hub_web::{ApiError, Json};
@@ -35,6 +35,13 @@ fn router() -> Router {
     async fn text() -> impl IntoResponse {
         (StatusCode::UNPROCESSABLE_ENTITY, "serde internals of struct Thing")
     }
+    async fn page() -> impl IntoResponse {
+        let policy = (CONTENT_SECURITY_POLICY, "default-src 'none'");
+        (StatusCode::BAD_REQUEST, [(CONTENT_TYPE, "text/html; charset=utf-8"), policy], "<p>Begin again</p>")
+    }
+    async fn proxys_page() -> impl IntoResponse {
+        (StatusCode::BAD_GATEWAY, [(CONTENT_TYPE, "text/html")], "<p>nginx 1.2.3</p>")
+    }
     async fn broke() -> ApiError {
         ApiError::new(ErrorCode::InsufficientCredits)
     }
@@ -47,6 +54,8 @@ fn router() -> Router {
             .route("/v1/messages", get(broke))
             .route("/foreign", get(foreign))
             .route("/text", get(text))
+            .route("/page", get(page))
+            .route("/proxy", get(proxys_page))
             .route("/panic", get(async || -> StatusCode { panic!("hunter2") })),
     )
 }
@@ -126,4 +135,14 @@ async fn json_of_a_service_behind_us_passes_untouched() {
     let response = call(router(), get_of("/foreign")).await;
     assert_eq!(response.status(), 409);
     assert_eq!(body_of(response).await, json!({"theirs": true}));
+}
+
+#[tokio::test]
+async fn a_page_for_a_person_stays_and_a_proxys_page_does_not() {
+    let page = call(router(), get_of("/page")).await;
+    assert_eq!(page.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(page.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
+    let proxys = call(router(), get_of("/proxy")).await;
+    assert_eq!(proxys.status(), StatusCode::BAD_GATEWAY);
+    assert_eq!(body_of(proxys).await["error"]["code"], "BAD_GATEWAY");
 }

@@ -10,7 +10,10 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::Request;
 use hub_types::{ApiKeyId, Caller, Clock, Credential, ErrorCode, RateTier, UserId};
-use hub_web::{Admission, ApiError, Authenticated, Gatekeeper, Knock, LimitState, MaybeCaller, Presented, guarded};
+use hub_web::{
+    Admission, ApiError, Authenticated, Gatekeeper, Knock, LimitState, MaybeCaller, OpenRoutes, Path, Presented,
+    Refusal, RouteKind, guarded,
+};
 
 use crate::kit::{call, composed, json};
 
@@ -18,6 +21,7 @@ use crate::kit::{call, composed, json};
 #[derive(Default)]
 struct Porter {
     knocks: Mutex<Vec<Knock>>,
+    refusals: Mutex<Vec<Refusal>>,
     careless: bool,
 }
 
@@ -30,10 +34,16 @@ impl Gatekeeper for Porter {
             Presented::ApiKey(key) if key == "sk_busy" => {
                 Err(ApiError::new(ErrorCode::RateLimitExceeded).limit(LimitState { remaining: 0, ..limit }))
             }
-            Presented::Nothing if knock.public || self.careless => Ok(None),
+            _ if self.careless => Ok(None),
+            Presented::Nothing if knock.route != RouteKind::Closed => Ok(None),
             _ => Err(ApiError::unauthenticated()),
         };
         async move { outcome.map(|caller| Admission { caller, limit: Some(limit) }) }.boxed()
+    }
+
+    fn refused(&self, refusal: Refusal) -> BoxFuture<'_, ()> {
+        self.refusals.lock().unwrap().push(refusal);
+        async {}.boxed()
     }
 }
 
@@ -60,9 +70,18 @@ fn router(porter: Arc<Porter>) -> Router {
     async fn open(MaybeCaller(caller): MaybeCaller) -> String {
         caller.map_or("nobody".into(), |caller| caller.name)
     }
-    let routes =
-        Router::new().route("/mine", get(mine)).route("/open/{id}", get(open).post(open)).route("/wrong", post(open));
-    composed(guarded(routes, porter, &[("GET", "/open/{id}")]))
+    async fn forbidden(Path(code): Path<String>) -> ApiError {
+        ApiError::new(if code == "frozen" { ErrorCode::AccountFrozen } else { ErrorCode::Forbidden })
+    }
+    let routes = Router::new()
+        .route("/mine", get(mine))
+        .route("/open/{id}", get(open).post(open))
+        .route("/either", get(open))
+        .route("/forbidden/{code}", get(forbidden))
+        .route("/wrong", post(open));
+    let open =
+        OpenRoutes { public: &[("GET", "/open/{id}"), ("GET", "/forbidden/{code}")], optional: &[("GET", "/either")] };
+    composed(guarded(routes, porter, open))
 }
 
 fn with_key(path: &str, key: &str) -> Request<Body> {
@@ -88,6 +107,7 @@ async fn routes_are_closed_unless_listed_by_method_and_path() {
         ("GET", "/mine", 401),
         ("GET", "/open/7", 200),
         ("HEAD", "/open/7", 200),
+        ("GET", "/either", 200),
         ("POST", "/open/7", 401),
         ("GET", "/nowhere", 404),
         ("GET", "/wrong", 405),
@@ -109,14 +129,46 @@ async fn a_nameless_knock_on_a_closed_route_is_counted_by_the_gatekeeper() {
     call(router(Arc::clone(&porter)), bare("GET", "/mine")).await;
     let knocks = porter.knocks.lock().unwrap();
     assert!(
-        matches!(&knocks[..], [Knock { presented: Presented::Nothing, public: false, address }] if address.to_string() == "10.0.0.1")
+        matches!(&knocks[..], [Knock { presented: Presented::Nothing, route: RouteKind::Closed, address }] if address.to_string() == "10.0.0.1")
     );
 }
 
 #[tokio::test]
 async fn a_gatekeeper_that_admits_nobody_to_a_closed_route_is_not_obeyed() {
     let porter = Arc::new(Porter { careless: true, ..Porter::default() });
-    assert_eq!(call(router(porter), bare("POST", "/wrong")).await.status(), 401);
+    let app = router(porter);
+    assert_eq!(call(app.clone(), bare("POST", "/wrong")).await.status(), 401);
+    assert_eq!(call(app, with_key("/either", "sk_bad")).await.status(), 401);
+}
+
+#[tokio::test]
+async fn where_a_credential_may_be_left_out_a_shown_one_must_be_valid() {
+    for (key, status, who) in [("sk_good", 200, "Ada"), ("sk_bad", 401, "")] {
+        let response = call(router(Arc::default()), with_key("/either", key)).await;
+        assert_eq!(response.status(), status, "{key}");
+        let body = axum::body::to_bytes(Body::new(response.into_body()), 4096).await.unwrap();
+        assert!(status == 401 || body == who, "{body:?}");
+    }
+    let odd = Request::get("/either").header("authorization", "Basic dTpw").body(Body::empty()).unwrap();
+    assert_eq!(call(router(Arc::default()), odd).await.status(), 401);
+}
+
+#[tokio::test]
+async fn a_403_of_a_known_caller_is_told_to_the_gatekeeper_and_nothing_else_is() {
+    let porter = Arc::new(Porter::default());
+    let app = router(Arc::clone(&porter));
+    let mut request = with_key("/forbidden/secret-id", "sk_good");
+    request.headers_mut().insert("user-agent", "curl/8".parse().unwrap());
+    assert_eq!(call(app.clone(), request).await.status(), 403);
+    assert_eq!(call(app.clone(), with_key("/forbidden/frozen", "sk_good")).await.status(), 403);
+    assert_eq!(call(app.clone(), bare("GET", "/forbidden/7")).await.status(), 403);
+    assert_eq!(call(app, with_key("/mine", "sk_good")).await.status(), 200);
+    let refusals = porter.refusals.lock().unwrap();
+    let [refusal] = &refusals[..] else { panic!("{refusals:?}") };
+    assert_eq!((refusal.route.as_str(), refusal.email.as_str()), ("/forbidden/{code}", "a@example.com"));
+    let origin = &refusal.origin;
+    assert_eq!((origin.address.as_str(), origin.user_agent.as_str()), ("10.0.0.1", "curl/8"));
+    assert!(!origin.request_id.is_empty());
 }
 
 #[tokio::test]

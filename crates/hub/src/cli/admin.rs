@@ -51,6 +51,12 @@ pub(super) enum AdminCommand {
         #[arg(long)]
         password: Option<String>,
     },
+    /// Take the second factor of an account away, for an owner who has lost phone and recovery codes
+    RemoveTotp {
+        /// Whose second factor
+        #[arg(long)]
+        email: Email,
+    },
     /// Give credits to an account
     GrantCredits {
         /// To whom
@@ -74,6 +80,7 @@ pub(super) async fn admin(context: &Context, command: AdminCommand) -> Result<Ou
         }
         AdminCommand::CreateKey { email, name, scopes } => create_key(&hub, &email, name, scopes).await,
         AdminCommand::ResetPassword { email, password } => reset_password(&hub, &email, password).await,
+        AdminCommand::RemoveTotp { email } => remove_totp(&hub, &email).await,
         AdminCommand::GrantCredits { email, amount, reason } => grant_credits(&hub, &email, amount, reason).await,
     };
     hub.tasks.stop().cancel();
@@ -103,6 +110,12 @@ async fn reset_password(hub: &Hub, email: &Email, password: Option<String>) -> R
     let mut words = format!("Set a new password for {email} and signed out all devices");
     add_password(&mut value, &mut words, made.password);
     Ok((value, words))
+}
+
+async fn remove_totp(hub: &Hub, email: &Email) -> Result<Told> {
+    let removed = identity::admin_remove_totp(hub, &operator()?, email).await?;
+    let words = if removed { "Took the second factor away from" } else { "There was no second factor on" };
+    Ok((json!({ "email": email, "removed": removed }), format!("{words} {email}")))
 }
 
 async fn create_key(hub: &Hub, email: &Email, name: String, scopes: Vec<String>) -> Result<Told> {

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use hub_store::Store;
+use hub_store::{Store, jobs};
 use hub_types::Clock;
 use serde::Serialize;
 use tokio::time::timeout;
 
 use super::{Context, Outcome};
 use crate::compose;
+use crate::config::sections::MailTransport;
 use crate::config::{Loaded, Settings};
 use crate::secrets;
 
@@ -70,9 +71,11 @@ pub(super) async fn doctor(context: &Context) -> Result<Outcome> {
         Ok(loaded) => {
             settings(&mut findings, &loaded);
             directory(&mut findings, context, &loaded.settings);
+            mail(&mut findings, context, &loaded.settings).await;
             database(&mut findings, context, &loaded.settings).await;
             cache(&mut findings, &loaded.settings).await;
             providers(&mut findings, &loaded.settings).await;
+            sign_in(&mut findings, &loaded.settings).await;
         }
     }
     findings.ok = findings.checks.iter().all(|finding| finding.state != State::Failed);
@@ -118,12 +121,29 @@ fn directory(findings: &mut Findings, context: &Context, settings: &Settings) {
             Err(error) => findings.add("secrets", State::Failed, error.to_string()),
         }
     }
-    let outbox = settings.mail.outbox.clone().unwrap_or_else(|| directory.outbox());
-    if outbox.exists() {
-        match writable(&outbox) {
-            Ok(()) => findings.add("mail", State::Ok, format!("written to {}", outbox.display())),
-            Err(error) => findings.add("mail", State::Failed, format!("{}: {error}", outbox.display())),
+}
+
+async fn mail(findings: &mut Findings, context: &Context, settings: &Settings) {
+    let transport = settings.mail.transport();
+    if transport == MailTransport::Outbox {
+        let outbox = settings.mail.outbox.clone().unwrap_or_else(|| context.directory.outbox());
+        if outbox.exists() {
+            match writable(&outbox) {
+                Ok(()) => findings.add("mail", State::Ok, format!("written to {}", outbox.display())),
+                Err(error) => findings.add("mail", State::Failed, format!("{}: {error}", outbox.display())),
+            }
         }
+        return;
+    }
+    let mailer = match compose::mailer(settings, &context.directory, &Clock::system()) {
+        Ok(mailer) => mailer,
+        Err(error) => return findings.add("mail", State::Failed, format!("{error:#}")),
+    };
+    let name = mailer.name();
+    match timeout(PATIENCE, mailer.ping()).await {
+        Err(_) => findings.add("mail", State::Failed, format!("{name} does not answer")),
+        Ok(Err(error)) => findings.add("mail", State::Failed, format!("{name}: {}", chain(&error))),
+        Ok(Ok(())) => findings.add("mail", State::Ok, format!("{name} answers and takes our credential")),
     }
 }
 
@@ -145,15 +165,20 @@ async fn database(findings: &mut Findings, context: &Context, settings: &Setting
         store.ping().await?;
         let state = store.migration_state().await?;
         let kind = store.kind();
+        let failed = if state.pending == 0 { jobs::counts(&mut store.read().await?).await?.1 } else { 0 };
         store.close().await;
-        Ok::<_, hub_store::StoreError>((kind, state))
+        Ok::<_, hub_store::StoreError>((kind, state, failed))
     };
     match timeout(PATIENCE, tried).await {
         Err(_) => findings.add("database", State::Failed, "does not answer"),
         Ok(Err(error)) => findings.add("database", State::Failed, chain(&error)),
-        Ok(Ok((kind, state))) => {
+        Ok(Ok((kind, state, failed))) => {
             let message = format!("{kind}, {} migrations applied, {} pending", state.applied, state.pending);
             findings.add("database", State::Ok, message);
+            if failed > 0 {
+                let message = format!("{failed} jobs have failed for good, such as mail; see GET /api/admin/jobs");
+                findings.add("jobs", State::Warning, message);
+            }
         }
     }
 }
@@ -185,6 +210,26 @@ async fn providers(findings: &mut Findings, settings: &Settings) {
             Err(_) => findings.add(&check, State::Failed, "does not answer"),
             Ok(Err(error)) => findings.add(&check, State::Failed, chain(&error)),
             Ok(Ok(())) => findings.add(&check, State::Ok, "answers and takes our credential"),
+        }
+    }
+}
+
+async fn sign_in(findings: &mut Findings, settings: &Settings) {
+    let list = match compose::sign_in_providers(settings, &Clock::system()) {
+        Ok(list) => list,
+        Err(error) => return findings.add("sign-in", State::Failed, chain(&error)),
+    };
+    for provider in list {
+        let check = format!("sign-in {}", provider.name());
+        // The rest of the hub works without it, so this stops nothing.
+        match timeout(PATIENCE, provider.ping()).await {
+            Err(_) => findings.add(&check, State::Warning, "does not answer"),
+            Ok(Err(error)) => findings.add(&check, State::Warning, chain(&error)),
+            Ok(Ok(())) => {
+                let (public, name) = (&settings.identity.public_url, provider.name());
+                let message = format!("register {public}/api/auth/oauth/{name}/callback there as redirect URI");
+                findings.add(&check, State::Ok, message);
+            }
         }
     }
 }

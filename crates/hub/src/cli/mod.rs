@@ -3,6 +3,7 @@
 
 mod admin;
 mod doctor;
+mod keys;
 mod ledger;
 mod print;
 
@@ -72,6 +73,9 @@ enum Command {
     /// Accounts, keys and credits, on the word of whoever has the machine
     #[command(subcommand)]
     Admin(admin::AdminCommand),
+    /// The keys that sign tokens
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// The money
     #[command(subcommand)]
     Ledger(LedgerCommand),
@@ -152,6 +156,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Outcome> {
         Command::Doctor => doctor::doctor(context).await,
         Command::Config(ConfigCommand::Print) => print::settings(context),
         Command::Admin(command) => admin::admin(context, command).await,
+        Command::Keys(command) => keys::keys(context, &command),
         Command::Ledger(LedgerCommand::Verify) => ledger::verify(context).await,
         Command::Openapi => print::openapi().await,
     }

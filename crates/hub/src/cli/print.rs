@@ -8,13 +8,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use hub_cache::Cache;
 use hub_clients::mail::MemoryOutbox;
+use hub_domain::sessions::TokenAlgorithm;
 use hub_store::{Engine, Store, StoreOptions};
 use hub_types::{Clock, random_bytes};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, Outcome};
-use crate::compose::{self, Parts};
+use crate::compose::{self, Parts, Secrets};
 
 /// `hub config print`.
 pub(super) fn settings(context: &Context) -> Result<Outcome> {
@@ -63,10 +64,11 @@ pub(super) async fn openapi() -> Result<Outcome> {
         cache: Cache::memory(clock.clone()),
         clock,
         settings: hub_domain::Settings::default(),
-        jwt_secret: hex::encode(random_bytes::<32>()).into(),
-        pepper: random_bytes(),
+        secrets: Secrets::one(&hex::encode(random_bytes::<32>())),
+        token_algorithm: TokenAlgorithm::default(),
         mailer: Arc::new(MemoryOutbox::new()),
         providers: Vec::new(),
+        oauth: Vec::new(),
         stop: CancellationToken::new(),
     })?;
     let document = compose::document(&hub).to_pretty_json()?;

@@ -9,7 +9,7 @@ use axum::Router;
 use hub_domain::{Hub, access};
 use hub_gateway::{DoorCheck, ForwardOptions, Forwarder, GatewayParts, Operations, Route, Upstream, front_door};
 use hub_types::Timestamp;
-use hub_web::{Gatekeeper, ServeOptions, guarded, openapi};
+use hub_web::{Gatekeeper, OpenRoutes, ServeOptions, guarded, openapi};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::task::TaskTracker;
 use url::{Host, Url};
@@ -24,12 +24,17 @@ use crate::roles::{Role, Roles};
 struct Edge {
     role: Role,
     prefixes: &'static [&'static str],
-    public: &'static [(&'static str, &'static str)],
+    open: OpenRoutes,
     router: fn(Arc<Hub>) -> (Router, OpenApi),
 }
 
 const EDGES: &[Edge] = &[
-    Edge { role: Role::Auth, prefixes: &["/api/auth"], public: hub_auth::PUBLIC, router: hub_auth::router },
+    Edge {
+        role: Role::Auth,
+        prefixes: &["/api/auth", "/.well-known"],
+        open: OpenRoutes { public: hub_auth::PUBLIC, optional: &[] },
+        router: hub_auth::router,
+    },
     Edge {
         role: Role::Core,
         prefixes: &[
@@ -43,13 +48,13 @@ const EDGES: &[Edge] = &[
             "/api/admin",
             "/api/webhooks",
         ],
-        public: hub_core::PUBLIC,
+        open: OpenRoutes { public: hub_core::PUBLIC, optional: &[] },
         router: hub_core::router,
     },
     Edge {
         role: Role::Mcp,
         prefixes: &["/api/ws", "/api/mcp", "/v1", "/mcp"],
-        public: hub_mcp::PUBLIC,
+        open: OpenRoutes { public: hub_mcp::PUBLIC, optional: hub_mcp::OPTIONAL },
         router: hub_mcp::router,
     },
 ];
@@ -105,7 +110,7 @@ pub fn app(hub: &Arc<Hub>, options: &AppOptions<'_>) -> Result<Router> {
     for edge in EDGES {
         let upstream = if options.roles.has(edge.role) {
             let (service, _) = (edge.router)(Arc::clone(hub));
-            Upstream::Local(guarded(service, Arc::clone(&gatekeeper), edge.public))
+            Upstream::Local(guarded(service, Arc::clone(&gatekeeper), edge.open))
         } else if options.roles.has(Role::Gateway) {
             Upstream::Remote(forwarder(hub, edge.role, options)?)
         } else {

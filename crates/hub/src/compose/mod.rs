@@ -2,8 +2,10 @@
 //! two functions, so what is tested is what runs.
 
 mod app;
+mod mail;
 mod open;
 mod providers;
+mod sign_in;
 
 use std::sync::Arc;
 
@@ -11,20 +13,25 @@ use anyhow::{Context, Result};
 use hub_cache::Cache;
 use hub_clients::llm::LlmProvider;
 use hub_clients::mail::Mailer;
+use hub_clients::oauth::OAuthProvider;
 use hub_domain::identity::Hasher;
 use hub_domain::inference::Registry;
 use hub_domain::pricing::{self, PriceBook};
-use hub_domain::sessions::TokenKeys;
+use hub_domain::sealing::Sealer;
+use hub_domain::sessions::{TokenAlgorithm, TokenKeys};
 use hub_domain::{Hub, Settings, Tasks};
 use hub_store::{Store, roles};
 use hub_types::{Clock, random_bytes};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::secrets::Secrets;
 pub use app::{AppOptions, app, document};
+pub use mail::mailer;
 pub(crate) use open::cache;
 pub use open::{Need, Opened, open, store_options};
 pub use providers::{ProviderError, providers};
+pub use sign_in::{SignInProviderError, sign_in_providers};
 
 /// What a hub is made of.
 pub struct Parts {
@@ -36,14 +43,16 @@ pub struct Parts {
     pub clock: Clock,
     /// The settings of the rules.
     pub settings: Settings,
-    /// Signs tokens and codes.
-    pub jwt_secret: SecretString,
-    /// Mixed into bcrypt hashes.
-    pub pepper: [u8; 32],
+    /// What the hub signs, peppers and seals with.
+    pub secrets: Secrets,
+    /// What signs new access tokens.
+    pub token_algorithm: TokenAlgorithm,
     /// How mail leaves.
     pub mailer: Arc<dyn Mailer>,
     /// The model providers, best first.
     pub providers: Vec<Arc<dyn LlmProvider>>,
+    /// The sign-in providers.
+    pub oauth: Vec<Arc<dyn OAuthProvider>>,
     /// Cancelled when the process is asked to stop.
     pub stop: CancellationToken,
 }
@@ -64,11 +73,13 @@ pub async fn build(parts: Parts) -> Result<Arc<Hub>> {
 
 /// Puts the parts together without touching the database; the price book is empty.
 pub fn assemble(parts: Parts) -> Result<Arc<Hub>> {
-    let Parts { store, cache, clock, settings, jwt_secret, pepper, mailer, providers, stop } = parts;
+    let Parts { store, cache, clock, settings, secrets, token_algorithm, mailer, providers, oauth, stop } = parts;
     Ok(Arc::new(Hub {
         local: Cache::memory(clock.clone()),
-        passwords: Hasher::new(&settings.identity.passwords, pepper).context("identity.passwords")?,
-        tokens: TokenKeys::new(jwt_secret.expose_secret().as_bytes()).context("security.jwt_secret")?,
+        passwords: Hasher::new(&settings.identity.passwords, secrets.pepper_key()).context("identity.passwords")?,
+        tokens: token_keys(&secrets)?.signing_with(token_algorithm),
+        sealer: Sealer::new(&secrets.sealing_key()).context("security.sealing_secret")?,
+        oauth: hub_domain::oauth::Registry::new(oauth),
         providers: Registry::new(providers),
         prices: PriceBook::default(),
         instance: format!("hub-{}-{}", std::process::id(), hex::encode(random_bytes::<4>())),
@@ -79,4 +90,13 @@ pub fn assemble(parts: Parts) -> Result<Arc<Hub>> {
         settings,
         mailer,
     }))
+}
+
+/// The keys of all tokens: new ones from the secret in force, older ones to accept.
+pub(crate) fn token_keys(secrets: &Secrets) -> Result<TokenKeys> {
+    let mut keys = TokenKeys::new(secrets.jwt.expose_secret().as_bytes()).context("security.jwt_secret")?;
+    for secret in &secrets.also_accepted {
+        keys = keys.accepting(secret.expose_secret().as_bytes()).context("security.jwt_secret_previous")?;
+    }
+    Ok(keys)
 }

@@ -1,23 +1,18 @@
 //! From settings and a data directory to open parts: what the binary does before [`super::build`], and tests replace by their own.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use hub_cache::Cache;
-use hub_clients::mail::{FileOutbox, Sender};
 use hub_store::{Engine, Store, StoreOptions};
-use hub_types::{Clock, Email};
+use hub_types::Clock;
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
-use super::{Parts, providers};
+use super::{Parts, mailer, providers, sign_in_providers};
 use crate::config::Settings;
 use crate::data_dir::{DataDir, Lock};
 use crate::secrets::Secrets;
-
-/// Whom mail is from unless the settings say otherwise.
-const FROM: &str = "hub@localhost";
 
 /// What the parts are opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +35,8 @@ pub struct Opened {
 pub async fn open(settings: &Settings, directory: &DataDir, need: Need, stop: CancellationToken) -> Result<Opened> {
     directory.create()?;
     let lock = if need == Need::Serve && settings.is_embedded() { Some(directory.lock()?) } else { None };
-    let secrets = Secrets::load(settings, directory)?;
+    let clock = Clock::system();
+    let secrets = Secrets::load(settings, directory, clock.now())?;
     if settings.is_embedded() {
         directory.create_database()?;
     }
@@ -49,7 +45,6 @@ pub async fn open(settings: &Settings, directory: &DataDir, need: Need, stop: Ca
         Engine::Postgres { .. } => "database.url: the database cannot be opened".to_owned(),
         Engine::Sqlite { path } => format!("the database {} cannot be opened", path.display()),
     })?;
-    let clock = Clock::system();
     if store.is_shared() {
         clock.follow(store.now().await.context("database.url: the database does not answer")?);
     }
@@ -57,17 +52,13 @@ pub async fn open(settings: &Settings, directory: &DataDir, need: Need, stop: Ca
     if let Err(error) = cache.ping().await {
         bail!("cache.redis_url: the cache does not answer: {error}");
     }
-    let from: Email = FROM.parse()?;
-    let sender =
-        Sender { address: settings.mail.from.clone().unwrap_or(from), name: Some(settings.identity.product.clone()) };
-    let outbox = settings.mail.outbox.clone().unwrap_or_else(|| directory.outbox());
-    let mailer = FileOutbox::open(outbox, &sender, clock.clone()).context("mail.outbox")?;
     let parts = Parts {
         providers: providers(settings, &clock)?,
-        pepper: secrets.pepper_key(),
-        jwt_secret: secrets.jwt,
+        oauth: sign_in_providers(settings, &clock)?,
+        token_algorithm: settings.security.token_algorithm,
+        secrets,
         settings: settings.domain(),
-        mailer: Arc::new(mailer),
+        mailer: mailer(settings, directory, &clock)?,
         store,
         cache,
         clock,

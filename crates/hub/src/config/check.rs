@@ -2,16 +2,18 @@
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
+use hub_clients::mail::SmtpConfig;
 use hub_domain::identity::Algorithm;
 use hub_domain::sessions::TokenKeys;
 use secrecy::{ExposeSecret, SecretString};
-use url::Url;
+use url::{Host, Url};
 
 use super::Settings;
 use super::error::Problem;
 use super::layers::Layers;
-use super::sections::Provider;
+use super::sections::{Mail, MailTransport, OAuth, Provider};
 
 /// Shortest pepper, in bytes.
 const SHORTEST_PEPPER: usize = 32;
@@ -25,7 +27,9 @@ pub(super) fn values(settings: &Settings, layers: &mut Layers) {
     check.shared(settings);
     check.secrets(settings);
     check.addresses(settings);
+    check.mail(&settings.mail);
     check.providers(&settings.providers);
+    check.sign_in(&settings.oauth);
 }
 
 struct Check<'a> {
@@ -72,6 +76,8 @@ impl Check<'_> {
         self.unless(credits.welcome.micro() >= 0, "credits.welcome", "must not be below zero");
         self.range("inference.slow_reader_seconds", inference.slow_reader_seconds, 1..=300);
         self.range("inference.stream_buffer", inference.stream_buffer, 1..=4096);
+        self.range("audit.keep_days", settings.audit.keep_days, 0..=36_500);
+        self.range("mail.timeout_seconds", settings.mail.timeout_seconds, 1..=25);
         let hashing = &identity.passwords;
         self.range("identity.passwords.memory_kib", hashing.memory_kib, 8..=1_048_576);
         self.range("identity.passwords.passes", hashing.passes, 1..=100);
@@ -95,6 +101,10 @@ impl Check<'_> {
             let help = "is required with PostgreSQL, the same in every process; set JWT_SECRET, for instance to the output of \
                         `openssl rand -base64 48`";
             self.unless(settings.security.jwt_secret.is_some(), "security.jwt_secret", help);
+            let sealing = settings.security.sealing_secret.is_some();
+            let help = "is required once the token secret is replaced: second factors were sealed with the first token secret, so set it to \
+                        that one, the same in every process";
+            self.unless(sealing || settings.security.jwt_secret_previous.is_none(), "security.sealing_secret", help);
             let pepper = settings.security.password_pepper.is_some();
             let bcrypt = settings.identity.passwords.algorithm == Algorithm::Bcrypt;
             let help = "is required for bcrypt with PostgreSQL, the same in every process";
@@ -112,11 +122,17 @@ impl Check<'_> {
                 .map(ExposeSecret::expose_secret)
                 .is_none_or(|text| text.len() >= least && !text.contains("change-me"))
         };
-        if let Some(secret) = &settings.security.jwt_secret
-            && let Err(error) = TokenKeys::new(secret.expose_secret().as_bytes())
-        {
-            self.wrong("security.jwt_secret", error.to_string());
+        let security = &settings.security;
+        let signing = [("jwt_secret", &security.jwt_secret), ("jwt_secret_previous", &security.jwt_secret_previous)];
+        for (name, secret) in signing {
+            if let Some(secret) = secret
+                && let Err(error) = TokenKeys::new(secret.expose_secret().as_bytes())
+            {
+                self.wrong(&format!("security.{name}"), error.to_string());
+            }
         }
+        let sealing = fits(security.sealing_secret.as_ref(), SHORTEST_PEPPER);
+        self.unless(sealing, "security.sealing_secret", "must have at least 32 bytes and be no placeholder");
         let pepper = fits(settings.security.password_pepper.as_ref(), SHORTEST_PEPPER);
         self.unless(pepper, "security.password_pepper", "must have at least 32 bytes and be no placeholder");
         let token = fits(settings.ops.token.as_ref(), SHORTEST_TOKEN);
@@ -149,14 +165,30 @@ impl Check<'_> {
         }
     }
 
+    fn mail(&mut self, mail: &Mail) {
+        if mail.transport.is_none() && mail.smtp_url.is_some() && mail.sendgrid_api_key.is_some() {
+            self.wrong("mail.transport", "is needed to choose: both mail.smtp_url and mail.sendgrid_api_key are set");
+        }
+        if let Some(url) = &mail.smtp_url
+            && let Err(error) = SmtpConfig::from_url(url.expose_secret(), Duration::from_secs(mail.timeout_seconds))
+        {
+            self.wrong("mail.smtp_url", error.to_string());
+        }
+        let fits = mail.sendgrid_url.parse::<Url>().is_ok_and(|url| url.query().is_none() && keeps_secrets(&url));
+        self.unless(fits, "mail.sendgrid_url", "must be an https address; http only on this machine");
+        let transport = mail.transport();
+        let (smtp, sendgrid) = (transport == MailTransport::Smtp, transport == MailTransport::Sendgrid);
+        self.unless(!smtp || mail.smtp_url.is_some(), "mail.smtp_url", "is required for smtp; set SMTP_URL");
+        let help = "is required for sendgrid; set SENDGRID_API_KEY";
+        self.unless(!sendgrid || mail.sendgrid_api_key.is_some(), "mail.sendgrid_api_key", help);
+        let files = transport == MailTransport::Outbox;
+        self.unless(files || mail.from.is_some(), "mail.from", "is required when mail is sent: the address it is from");
+    }
+
     fn providers(&mut self, providers: &[Provider]) {
         let mut names = HashSet::new();
         for (index, provider) in providers.iter().enumerate() {
             let setting = |key: &str| format!("providers[{index}].{key}");
-            let word = |text: &str| {
-                let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
-                (1..=40).contains(&text.len()) && text.bytes().all(letter)
-            };
             self.unless(word(&provider.name), &setting("name"), "must have 1 to 40 characters of a-z, 0-9, - and _");
             let service = provider.service.as_deref().is_none_or(word);
             self.unless(service, &setting("service"), "must have 1 to 40 characters of a-z, 0-9, - and _");
@@ -171,6 +203,39 @@ impl Check<'_> {
             self.range(&setting("hangup_seconds"), provider.hangup_seconds, 1..=600);
         }
     }
+
+    fn sign_in(&mut self, providers: &[OAuth]) {
+        let mut names = HashSet::new();
+        for (index, provider) in providers.iter().enumerate() {
+            let setting = |key: &str| format!("oauth[{index}].{key}");
+            self.unless(word(&provider.name), &setting("name"), "must have 1 to 40 characters of a-z, 0-9, - and _");
+            // These stand in the same places as the names of providers.
+            let free = !["session", "exchange", "password"].contains(&provider.name.as_str());
+            self.unless(free, &setting("name"), "is taken by the hub itself");
+            self.unless(names.insert(&provider.name), &setting("name"), "must be unique");
+            let id = (1..=500).contains(&provider.client_id.len());
+            self.unless(id, &setting("client_id"), "must have 1 to 500 characters");
+            let scope = |text: &String| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
+            self.unless(provider.scopes.iter().all(scope), &setting("scopes"), "must hold words without spaces");
+        }
+    }
+}
+
+/// A name that can stand in paths, labels and rows.
+fn word(text: &str) -> bool {
+    let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+    (1..=40).contains(&text.len()) && text.bytes().all(letter)
+}
+
+/// True where a key does not cross a network in the clear.
+fn keeps_secrets(url: &Url) -> bool {
+    let here = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => return false,
+    };
+    url.scheme() == "https" || (url.scheme() == "http" && here)
 }
 
 fn is_web(text: &str) -> bool {

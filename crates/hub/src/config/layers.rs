@@ -17,7 +17,10 @@ const PLAIN: &[(&str, &str)] = &[
     ("DATABASE_URL", "database.url"),
     ("REDIS_URL", "cache.redis_url"),
     ("JWT_SECRET", "security.jwt_secret"),
+    ("JWT_SECRET_PREVIOUS", "security.jwt_secret_previous"),
     ("LOG_LEVEL", "log.level"),
+    ("SMTP_URL", "mail.smtp_url"),
+    ("SENDGRID_API_KEY", "mail.sendgrid_api_key"),
 ];
 
 /// All settings that somebody set, and who did.
@@ -126,25 +129,25 @@ impl Layers {
         }
     }
 
-    /// Adds or completes the entry of `[[providers]]` named `name`, with `default` where it has no such key; a new entry is
-    /// preferred to those of the file.
-    pub(super) fn provider(&mut self, name: &str, mut entry: Table, default: (&str, &str), source: &Source) {
+    /// Adds or completes the entry named `name` of a list such as `[[providers]]`, with `default` where a new one has no such key; a new
+    /// entry stands before those of the file.
+    pub(super) fn entry(&mut self, list: &str, name: &str, mut entry: Table, default: (&str, &str), source: &Source) {
         let (value, list_source) =
-            self.assigned.remove("providers").unwrap_or_else(|| (Value::Array(Vec::new()), source.clone()));
-        let Value::Array(mut list) = value else {
+            self.assigned.remove(list).unwrap_or_else(|| (Value::Array(Vec::new()), source.clone()));
+        let Value::Array(mut entries) = value else {
             // Not a list: left as it is, to be refused with its own source.
-            return self.assign("providers".to_owned(), value, list_source);
+            return self.assign(list.to_owned(), value, list_source);
         };
         let named = |value: &Value| value.get("name").and_then(Value::as_str) == Some(name);
-        let place = list.iter().position(named);
-        if let Some(Value::Table(present)) = place.and_then(|place| list.get_mut(place)) {
+        let place = entries.iter().position(named);
+        if let Some(Value::Table(present)) = place.and_then(|place| entries.get_mut(place)) {
             present.extend(entry);
         } else {
             entry.entry(default.0).or_insert_with(|| default.1.into());
-            list.insert(0, Value::Table(entry));
+            entries.insert(0, Value::Table(entry));
         }
-        self.parts.insert(format!("providers[{}]", place.unwrap_or(0)), source.clone());
-        self.assign("providers".to_owned(), Value::Array(list), list_source);
+        self.parts.insert(format!("{list}[{}]", place.unwrap_or(0)), source.clone());
+        self.assign(list.to_owned(), Value::Array(entries), list_source);
     }
 
     /// Forgets a setting that cannot be used; `false` when nobody set it.

@@ -13,7 +13,8 @@ pub mod shape;
 
 use std::path::{Path, PathBuf};
 
-use hub_domain::{credits, identity, inference, limits, pricing, sessions};
+use hub_clients::oauth::GOOGLE_ISSUER;
+use hub_domain::{audit, credits, identity, inference, limits, pricing, sessions};
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -22,7 +23,7 @@ pub use error::{ConfigError, Problem, Source};
 pub use print::Shown;
 
 use layers::Layers;
-use sections::{Cache, Database, Log, Mail, Ops, Provider, Sandbox, Security, Server, Upstreams};
+use sections::{Cache, Database, Log, Mail, OAuth, Ops, Provider, Sandbox, Security, Server, Upstreams};
 use shape::Shape;
 
 /// The documented settings; every default stands in it, and a test keeps that true.
@@ -54,6 +55,8 @@ pub struct Settings {
     pub providers: Vec<Provider>,
     /// The provider inside the hub.
     pub sandbox: Sandbox,
+    /// The sign-in providers.
+    pub oauth: Vec<OAuth>,
     /// Registration, passwords.
     pub identity: identity::Settings,
     /// Tokens and session lifetimes.
@@ -66,6 +69,8 @@ pub struct Settings {
     pub inference: inference::Settings,
     /// Prices of the operator's own models.
     pub pricing: pricing::Settings,
+    /// How long the audit trail is kept.
+    pub audit: audit::Settings,
 }
 
 impl Settings {
@@ -78,6 +83,7 @@ impl Settings {
             credits: self.credits.clone(),
             inference: self.inference.clone(),
             pricing: self.pricing.clone(),
+            audit: self.audit.clone(),
         }
     }
 
@@ -198,10 +204,27 @@ fn provider_variables(layers: &mut Layers, environment: &Environment) -> Vec<Str
             }
         }
         let name = if key.is_some() { "OPENAI_API_KEY" } else { "OPENAI_BASE_URL" };
-        layers.provider("openai", entry, ("base_url", OPENAI_URL), &Source::Variable(name.to_owned()));
+        layers.entry("providers", "openai", entry, ("base_url", OPENAI_URL), &Source::Variable(name.to_owned()));
     }
+    google_variables(layers, environment);
     let unused = ["ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"].into_iter().filter(|name| environment.get(name).is_some());
     unused
         .map(|name| format!("{name} is set, but this version has no adapter for Anthropic and does not use it"))
         .collect()
+}
+
+/// The variables under which Google's own examples keep what its console gives.
+fn google_variables(layers: &mut Layers, environment: &Environment) {
+    let mut entry = Table::new();
+    let mut source = None;
+    for (name, key) in [("GOOGLE_CLIENT_SECRET", "client_secret"), ("GOOGLE_CLIENT_ID", "client_id")] {
+        if let Some(value) = environment.get(name) {
+            entry.insert(key.to_owned(), value.into());
+            source = Some(Source::Variable(name.to_owned()));
+        }
+    }
+    if let Some(source) = source {
+        entry.insert("name".to_owned(), "google".into());
+        layers.entry("oauth", "google", entry, ("issuer", GOOGLE_ISSUER), &source);
+    }
 }

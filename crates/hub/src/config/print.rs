@@ -55,12 +55,13 @@ impl fmt::Display for Shown {
 /// True for settings whose value is a secret, by the rule of their names. URLs are looked at apart.
 pub(super) fn is_secret(name: &str) -> bool {
     let key = name.rsplit('.').next().unwrap_or(name);
-    ["secret", "key", "token", "password", "pepper"].iter().any(|end| key.ends_with(end)) || is_secret_url(key)
+    ["secret", "secret_previous", "key", "token", "password", "pepper"].iter().any(|end| key.ends_with(end))
+        || is_secret_url(key)
 }
 
 /// URLs that may carry a password.
 fn is_secret_url(key: &str) -> bool {
-    matches!(key, "url" | "redis_url")
+    matches!(key, "url" | "redis_url" | "smtp_url")
 }
 
 fn mask(name: &str, value: &mut Value) {
@@ -95,14 +96,20 @@ mod tests {
         assert_eq!(without_password("postgres://hub:hush@db:5432/hub"), "postgres://hub:***@db:5432/hub");
         assert_eq!(without_password("redis://:hush@cache"), "redis://:***@cache");
         assert_eq!(without_password("postgres://db/hub?password=hush"), "postgres://db/hub?***");
+        assert_eq!(without_password("smtps://hub:hush@mail"), "smtps://hub:***@mail");
         assert_eq!(without_password("hush hush"), "***");
     }
 
     #[test]
     fn secrets_are_known_by_their_names() {
-        for name in
-            ["security.jwt_secret", "providers[0].api_key", "ops.token", "database.url", "security.password_pepper"]
-        {
+        for name in [
+            "security.jwt_secret",
+            "security.jwt_secret_previous",
+            "providers[0].api_key",
+            "ops.token",
+            "database.url",
+            "security.password_pepper",
+        ] {
             assert!(is_secret(name), "{name}");
         }
         for name in

@@ -2,11 +2,16 @@
 
 #![cfg(test)]
 
+mod account;
+mod audit;
 mod auth;
 mod credits;
+mod factors;
 mod front_door;
 mod inference;
 mod keys;
 mod limits;
+mod oauth;
 mod openapi;
+mod token_keys;
 mod websocket;

@@ -168,4 +168,22 @@ on_both_pairs! {
         hub.get("/api/ws").bearer(&ada.access_token).send().await.expect(426);
         hub.finish().await;
     }
+
+    async fn a_worthless_credential_is_refused_before_the_socket_opens_and_none_is_fine(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let ada = hub.user("ada").await;
+        let socket = hub.socket().await;
+        let revoked = hub.get("/api/keys").bearer(&ada.access_token).send().await.expect(200).json()["keys"][0]["id"].clone();
+        let path = format!("/api/keys/{}", revoked.as_str().unwrap());
+        hub.delete(&path).bearer(&ada.access_token).send().await.expect(204);
+        for worthless in [ada.api_key.as_str(), "sk_0000000000000000000000000000000000000000000", "sk_short", "forged.access.token"] {
+            match socket.websocket("/api/ws", Some(worthless)).await {
+                Err(tokio_tungstenite::tungstenite::Error::Http(answer)) => assert_eq!(answer.status(), 401, "{worthless}"),
+                other => panic!("{worthless}: {:?}", other.map(drop)),
+            }
+        }
+        drop(socket.websocket("/api/ws", None).await.expect("a browser shows its ticket later"));
+        drop(socket.websocket("/api/ws", Some(&ada.access_token)).await.expect("a good token opens it"));
+        hub.finish().await;
+    }
 }

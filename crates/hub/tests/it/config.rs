@@ -56,7 +56,7 @@ fn every_problem_is_told_at_once_with_name_source_and_what_is_allowed() {
         "server.drain_seconds (from ",
         "is 9000, must be 0 to 300",
         "log.format (from HUB__LOG__FORMAT): unknown variant `xml`, expected one of `auto`, `json`, `pretty`",
-        "servr.listen (from HUB__SERVR__LISTEN): is not a setting; the settings have: cache, credits, database",
+        "servr.listen (from HUB__SERVR__LISTEN): is not a setting; the settings have: audit, cache, credits, database",
         "limits.user_per_minute (from HUB__LIMITS__USER_PER_MINUTE): must be a whole number",
     ] {
         assert!(text.contains(expected), "{expected} is missing in {text}");
@@ -176,5 +176,64 @@ fn printing_masks_every_secret_and_names_the_sources() {
         for word in ["postgres://hub:***@db/hub", "redis://:***@cache:6379", "guest_per_minute", "DATABASE_URL"] {
             assert!(printed.contains(word), "{word} is missing in {printed}");
         }
+    }
+}
+
+#[test]
+fn google_needs_no_more_than_what_its_console_gives() {
+    let variables = [("GOOGLE_CLIENT_ID", "id"), ("GOOGLE_CLIENT_SECRET", "hush")];
+    let loaded = load("", &variables).expect("good settings");
+    let google = &loaded.settings.oauth[0];
+    assert!(google.name == "google" && google.is_google() && google.client_secret.is_some());
+    assert!(!format!("{:?} {}", loaded.settings, loaded.shown()).contains("hush"));
+    // The file's entry is completed, and keeps what it says.
+    let file = "[[oauth]]\nname = \"sora2\"\nclient_id = \"x\"\nissuer = \"https://s.example\"\n[[oauth]]\nname = \"google\"\nclient_id = \"old\"\nscopes = [\"openid\"]";
+    let loaded = load(file, &variables).expect("good settings");
+    let google = &loaded.settings.oauth[1];
+    assert_eq!((google.client_id.as_str(), google.scopes.len(), loaded.settings.oauth.len()), ("id", 1, 2));
+    // A google of somebody's own is not Google.
+    let file = "[[oauth]]\nname = \"google\"\nclient_id = \"x\"\nissuer = \"https://idp.example\"";
+    assert!(!load(file, &[]).expect("good settings").settings.oauth[0].is_google());
+    for name in ["session", "password", "Sora 2", ""] {
+        let text = problems(&format!("[[oauth]]\nname = \"{name}\"\nclient_id = \"x\""), &[]);
+        assert!(text.contains("oauth[0].name"), "{text}");
+    }
+}
+
+#[test]
+fn mail_leaves_the_way_that_is_set_up() {
+    use hub::config::sections::MailTransport::{Outbox, Sendgrid, Smtp};
+    let from = ("HUB__MAIL__FROM", "hub@example.com");
+    let (smtp, key) = (("SMTP_URL", "smtps://hub:hush@mail.example.com"), ("SENDGRID_API_KEY", "SG.hush"));
+    for (variables, transport) in [
+        (&[][..], Outbox),
+        (&[from, smtp][..], Smtp),
+        (&[from, key], Sendgrid),
+        (&[from, smtp, key, ("HUB__MAIL__TRANSPORT", "smtp")], Smtp),
+        (&[smtp, ("HUB__MAIL__TRANSPORT", "outbox")], Outbox),
+    ] {
+        let loaded = load("", variables).expect("good settings");
+        assert_eq!(loaded.settings.mail.transport(), transport, "{variables:?}");
+        assert!(!loaded.shown().to_string().contains("hush"));
+    }
+}
+
+#[test]
+fn mail_settings_that_cannot_work_are_refused_without_showing_a_secret() {
+    let from = ("HUB__MAIL__FROM", "hub@example.com");
+    let (smtp, key) = (("SMTP_URL", "smtps://hub:hush@mail.example.com"), ("SENDGRID_API_KEY", "SG.hush"));
+    for (variables, expected) in [
+        (&[smtp][..], "mail.from: is required"),
+        (&[from, smtp, key], "mail.transport: is needed to choose"),
+        (&[from, ("HUB__MAIL__TRANSPORT", "smtp")], "mail.smtp_url: is required for smtp"),
+        (&[from, ("HUB__MAIL__TRANSPORT", "sendgrid")], "mail.sendgrid_api_key: is required for sendgrid"),
+        (&[from, ("SMTP_URL", "smtp://hub:hush@mail.example.com?tls=none")], "may do without TLS only on this machine"),
+        (&[from, key, ("HUB__MAIL__SENDGRID_URL", "http://mail.example.com")], "must be an https address"),
+        (&[("HUB__MAIL__TIMEOUT_SECONDS", "60")], "is 60, must be 1 to 25"),
+        (&[("HUB__AUDIT__KEEP_DAYS", "-1")], "audit.keep_days (from HUB__AUDIT__KEEP_DAYS)"),
+    ] {
+        let text = problems("", variables);
+        assert!(text.contains(expected), "{expected} is missing in {text}");
+        assert!(!text.contains("hush"), "{text}");
     }
 }

@@ -51,4 +51,13 @@ fn the_example_is_readable_with_every_key_switched_on() {
     let short = "[[providers]]\nname = \"openai\"\nservice = \"openai\"\nbase_url = \"https://api.openai.com/v1\"\napi_key = \"x\"";
     let short: Settings = toml::from_str(short).expect("an entry is readable");
     assert_eq!(format!("{:?}", short.providers), format!("{:?}", settings.providers));
+    let mut full = settings.oauth;
+    for entry in &mut full {
+        // These have no defaults.
+        (entry.issuer, entry.authorization_endpoint, entry.token_endpoint) = (None, None, None);
+        (entry.userinfo_endpoint, entry.jwks_endpoint) = (None, None);
+    }
+    let short = "[[oauth]]\nname = \"sora2\"\nclient_id = \"hub\"\nclient_secret = \"x\"";
+    let short: Settings = toml::from_str(short).expect("an entry is readable");
+    assert_eq!(format!("{:?}", short.oauth), format!("{full:?}"));
 }

@@ -7,6 +7,7 @@ mod binary;
 mod config;
 mod doctor;
 mod example;
+mod keys;
 mod refusals;
 mod several;
 mod smoke;

@@ -2,14 +2,18 @@
 //!
 //! Each section is one struct; every key has a default, and `hub.example.toml` documents it. Values are checked in `check`.
 
+mod mail;
+mod oauth;
 mod providers;
 mod security;
 mod server;
 mod shared;
 mod surroundings;
 
+pub use mail::{Mail, MailTransport};
+pub use oauth::{OAuth, SecretPlace};
 pub use providers::{Provider, ProviderKind, Sandbox, TokensField, WhenHungUp};
 pub use security::Security;
 pub use server::{Ops, Server, Upstreams};
 pub use shared::{Cache, Database};
-pub use surroundings::{Log, LogFormat, Mail};
+pub use surroundings::{Log, LogFormat};

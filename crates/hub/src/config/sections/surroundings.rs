@@ -1,19 +1,6 @@
-//! What leaves the hub sideways: mail and logs.
+//! What leaves the hub sideways: logs.
 
-use std::path::PathBuf;
-
-use hub_types::Email;
 use serde::Deserialize;
-
-/// `[mail]` in `hub.toml`. Mail is written as one `.eml` file per message.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Mail {
-    /// Whom mail is from. Without it `hub@localhost`.
-    pub from: Option<Email>,
-    /// Where the files go. Without it `DATA_DIR/outbox`.
-    pub outbox: Option<PathBuf>,
-}
 
 /// `[log]` in `hub.toml`. Logs go to standard error.
 #[derive(Debug, Clone, Deserialize)]

@@ -109,7 +109,7 @@ async fn another_device(hub: &TestHub, user: &TestUser) -> TestUser {
 async fn trail(hub: &TestHub) -> Vec<Entry> {
     let mut tx = hub.hub.store.read().await.unwrap();
     let end = (hub.clock().now() + Duration::days(1), AuditId::new(hub.clock()));
-    audit::list(&mut tx, end, 1000).await.unwrap()
+    audit::list(&mut tx, &audit::Filter::default(), end, 1000).await.unwrap()
 }
 
 /// Rows of one kind in the audit trail.

@@ -1,15 +1,34 @@
 //! The audit trail: who did what to whom. Rows are written in the transaction of the change they tell about, so neither exists
 //! without the other. They never hold a password, token, code or key.
+//!
+//! `docs/audit.md` lists every action. The database refuses to change a row, and to delete one before its time.
 
-use hub_store::audit::Entry;
+mod denied;
+mod read;
+mod retention;
+
 use hub_store::{StoreError, Tx};
 use hub_types::{AuditId, Caller, Credential, Email, UserId};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
 use crate::{Hub, Origin};
 
+pub use denied::{DeniedCall, record_denied};
+pub use hub_store::audit::Entry;
+pub use read::{AuditError, Position, Query, begin_export, export_page, list, list_own};
+pub(crate) use retention::delete_old;
+
 /// Longest text of one field, in characters.
 const LONGEST: usize = 300;
+
+/// `[audit]` in `hub.toml`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Days after which a row is deleted; 0 keeps all for ever.
+    pub keep_days: u32,
+}
 
 /// Something that happened, such as `auth.login` or `key.created`.
 #[derive(Debug, Clone)]
@@ -99,7 +118,7 @@ pub async fn record(hub: &Hub, tx: &mut Tx, origin: &Origin, event: Event) -> Re
         address: clean(&origin.address),
         user_agent: clean(&origin.user_agent),
         request_id: clean(&origin.request_id),
-        details: event.details,
+        details: cleaned(event.details),
     };
     hub_store::audit::insert(tx, &entry).await
 }
@@ -119,6 +138,18 @@ pub(crate) fn clean(text: &str) -> String {
     cleaned
 }
 
+/// The same for every text inside a value.
+fn cleaned(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(clean(&text)),
+        Value::Array(list) => Value::Array(list.into_iter().map(cleaned).collect()),
+        Value::Object(map) => {
+            Value::Object(map.into_iter().map(|(key, value)| (key, cleaned(value))).collect::<Map<_, _>>())
+        }
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,5 +159,11 @@ mod tests {
         assert_eq!(clean("curl\r\nroot ok\u{1b}[31m"), "curl\\u{d}\\u{a}root ok\\u{1b}[31m");
         assert_eq!(clean("\u{202e}evil"), "\\u{202e}evil");
         assert_eq!(clean(&"ä".repeat(400)).chars().count(), 300);
+    }
+
+    #[test]
+    fn details_are_cleaned_however_deep() {
+        let dirty = json!({ "a": ["x\ny", { "b": "\u{1b}[0m" }], "n": 1 });
+        assert_eq!(cleaned(dirty), json!({ "a": ["x\\u{a}y", { "b": "\\u{1b}[0m" }], "n": 1 }));
     }
 }

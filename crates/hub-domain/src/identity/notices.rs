@@ -1,0 +1,180 @@
+//! The mails that tell an owner what happened to the account: password, address, second factor. They follow the rules of `mails`.
+
+use hub_store::{StoreError, Tx};
+use hub_types::Email;
+
+use super::mails::{Letter, page, send};
+use crate::Hub;
+
+/// Tells that the password was changed by somebody signed in.
+pub(super) async fn password_changed_here(hub: &Hub, tx: &mut Tx, to: &Email) -> Result<(), StoreError> {
+    let product = &hub.settings.identity.product;
+    let letter = Letter {
+        subject: format!("Your password at {product} was changed"),
+        paragraphs: vec![
+            "Your password was changed, and all other devices were signed out. API keys still work.".to_owned(),
+            "If it was not you, ask for a new password at once, and take back API keys that you do not know:"
+                .to_owned(),
+        ],
+        link: Some(forgot(hub)),
+        dedupe_key: None,
+        to,
+    };
+    send(hub, tx, letter).await
+}
+
+/// Asks the address in force whether it agrees to another one.
+pub(super) async fn change_of_address(
+    hub: &Hub,
+    tx: &mut Tx,
+    to: &Email,
+    new: &Email,
+    secret: &str,
+) -> Result<(), StoreError> {
+    let product = &hub.settings.identity.product;
+    let letter = Letter {
+        subject: format!("Another address for your account at {product}?"),
+        paragraphs: vec![
+            format!(
+                "Somebody who knows your password asked to change the address of your account at {product} to {new}. \
+                 To agree, open this page within an hour and confirm:"
+            ),
+            "Then a second mail goes to the new address; until it is confirmed there, nothing changes.".to_owned(),
+            "If it was not you, do not confirm, and choose a new password: somebody knows the one you have.".to_owned(),
+        ],
+        link: Some(page(hub, "change-email", secret)),
+        dedupe_key: None,
+        to,
+    };
+    send(hub, tx, letter).await
+}
+
+/// Asks the new address to prove itself.
+pub(super) async fn prove_new_address(hub: &Hub, tx: &mut Tx, to: &Email, secret: &str) -> Result<(), StoreError> {
+    let product = &hub.settings.identity.product;
+    let letter = Letter {
+        subject: format!("Confirm your new address for {product}"),
+        paragraphs: vec![
+            format!(
+                "Somebody, hopefully you, wants to use this address for an account at {product}. To finish, open this page \
+                 within an hour and confirm:"
+            ),
+            "If it was not you, do nothing.".to_owned(),
+        ],
+        link: Some(page(hub, "change-email", secret)),
+        dedupe_key: None,
+        to,
+    };
+    send(hub, tx, letter).await
+}
+
+/// Tells the old address that it is no longer in force, and how to take that back.
+pub(super) async fn address_changed(
+    hub: &Hub,
+    tx: &mut Tx,
+    to: &Email,
+    new: &Email,
+    secret: &str,
+) -> Result<(), StoreError> {
+    let product = &hub.settings.identity.product;
+    let letter = Letter {
+        subject: format!("The address of your account at {product} was changed"),
+        paragraphs: vec![
+            format!("Your account at {product} has the address {new} now. Mail of the hub no longer comes here."),
+            "If it was not you, take it back here within 7 days; all devices are signed out then:".to_owned(),
+        ],
+        link: Some(page(hub, "revert-email", secret)),
+        dedupe_key: None,
+        to,
+    };
+    send(hub, tx, letter).await
+}
+
+/// Tells that a change of address was taken back.
+pub(super) async fn address_is_back(hub: &Hub, tx: &mut Tx, to: &Email) -> Result<(), StoreError> {
+    let product = &hub.settings.identity.product;
+    let letter = Letter {
+        subject: format!("Your account at {product} has this address again"),
+        paragraphs: vec![
+            "The change of address was taken back, and all devices were signed out. API keys still work.".to_owned(),
+            "Whoever changed it knew your password. Choose a new one, and take back API keys that you do not know:"
+                .to_owned(),
+        ],
+        link: Some(forgot(hub)),
+        dedupe_key: None,
+        to,
+    };
+    send(hub, tx, letter).await
+}
+
+/// Tells that sign-in asks for a second factor now.
+pub(super) async fn factor_on(hub: &Hub, tx: &mut Tx, to: &Email) -> Result<(), StoreError> {
+    let product = &hub.settings.identity.product;
+    let letter = Letter {
+        subject: format!("A second factor protects your account at {product}"),
+        paragraphs: vec![
+            "From now on signing in asks for a code of your authenticator app. Keep the recovery codes where you find them without \
+             the phone."
+                .to_owned(),
+            "If it was not you, ask for a new password at once and write to the operator:".to_owned(),
+        ],
+        link: Some(forgot(hub)),
+        dedupe_key: None,
+        to,
+    };
+    send(hub, tx, letter).await
+}
+
+/// Tells that sign-in no longer asks for a second factor.
+pub(super) async fn factor_off(hub: &Hub, tx: &mut Tx, to: &Email) -> Result<(), StoreError> {
+    let product = &hub.settings.identity.product;
+    let letter = Letter {
+        subject: format!("The second factor of your account at {product} was removed"),
+        paragraphs: vec![
+            "Signing in needs the password only. The recovery codes no longer work.".to_owned(),
+            "If it was not you, choose a new password and set up a second factor again:".to_owned(),
+        ],
+        link: Some(forgot(hub)),
+        dedupe_key: None,
+        to,
+    };
+    send(hub, tx, letter).await
+}
+
+/// Tells that a recovery code was used up.
+pub(super) async fn recovery_code_used(hub: &Hub, tx: &mut Tx, to: &Email, left: i64) -> Result<(), StoreError> {
+    let product = &hub.settings.identity.product;
+    let letter = Letter {
+        subject: format!("A recovery code of your account at {product} was used"),
+        paragraphs: vec![
+            format!("One of your recovery codes was used in place of the authenticator app; {left} are left."),
+            "If it was not you, choose a new password at once:".to_owned(),
+        ],
+        link: Some(forgot(hub)),
+        dedupe_key: None,
+        to,
+    };
+    send(hub, tx, letter).await
+}
+
+/// Tells that somebody with the password guesses at the second factor; at most one such mail per hour.
+pub(super) async fn factor_guessed(hub: &Hub, tx: &mut Tx, to: &Email) -> Result<(), StoreError> {
+    let product = &hub.settings.identity.product;
+    let hour = hub.clock.now().timestamp() / 3600;
+    let letter = Letter {
+        subject: format!("Somebody tries to sign in to your account at {product}"),
+        paragraphs: vec![
+            "Several wrong codes were entered after the right password, and sign-in is slowed down. The second factor holds."
+                .to_owned(),
+            "If it was not you, somebody knows your password. Choose a new one:".to_owned(),
+        ],
+        link: Some(forgot(hub)),
+        dedupe_key: Some(format!("factor-guessed:{to}:{hour}")),
+        to,
+    };
+    send(hub, tx, letter).await
+}
+
+fn forgot(hub: &Hub) -> String {
+    format!("{}/forgot-password", hub.settings.identity.public_url)
+}
