@@ -2,6 +2,7 @@
 
 mod jobs;
 mod ledger;
+mod prices;
 
 use std::sync::Arc;
 
@@ -10,5 +11,5 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) fn router() -> OpenApiRouter<Arc<Hub>> {
-    OpenApiRouter::new().routes(routes!(ledger::verify)).routes(routes!(jobs::list))
+    OpenApiRouter::new().routes(routes!(ledger::verify)).routes(routes!(jobs::list)).merge(prices::router())
 }

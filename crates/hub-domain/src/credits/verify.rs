@@ -1,17 +1,12 @@
 //! `hub ledger verify`: every invariant of the money, checked on one unchanging picture of the database, culprits named.
 
-use hub_store::receipts::{self, Receipt};
 use hub_store::verify::{self as questions, AccountFault, CallFault};
-use hub_store::{Store, StoreError, Tx, holds};
-use hub_types::{Clock, HoldId};
+use hub_store::{Store, StoreError, holds};
+use hub_types::Clock;
 use serde::Serialize;
 
-use crate::pricing::{PriceBook, UnitPrices};
-
-/// Receipts read at a time.
-const PAGE: i64 = 1000;
-/// Culprits named per check.
-const NAMED: usize = 100;
+use super::recompute::recompute_all;
+use crate::pricing::PriceBook;
 
 /// What the check found.
 #[derive(Debug, Clone, Serialize)]
@@ -59,8 +54,8 @@ pub async fn verify(store: &Store, book: &PriceBook, clock: &Clock) -> Result<Re
         of_calls("every receipt's amount is on the ledger", questions::receipts(&mut tx).await?),
         of_calls("every usage row agrees with its receipt", questions::usage(&mut tx).await?),
     ];
-    let (receipts, recomputed) = recompute(&mut tx, book).await?;
-    checks.push(recomputed);
+    let (receipts, faults) = recompute_all(&mut tx, book).await?;
+    checks.push(Check { name: "every receipt computes again from the price book", faults });
     let late = holds::count_due(&mut tx, clock.now() - chrono::Duration::minutes(5)).await?;
     let late = if late == 0 {
         Vec::new()
@@ -83,44 +78,4 @@ fn of_calls(name: &'static str, faults: Vec<CallFault>) -> Check {
     let words =
         |fault: CallFault| format!("receipt {}: stored {}, computed {}", fault.hold, fault.stored, fault.computed);
     Check { name, faults: faults.into_iter().map(words).collect() }
-}
-
-/// Computes every receipt again from its usage, its stored prices, and the price book.
-async fn recompute(tx: &mut Tx, book: &PriceBook) -> Result<(i64, Check), StoreError> {
-    let mut check = Check { name: "every receipt computes again from the price book", faults: Vec::new() };
-    let (mut last, mut count) = (HoldId(uuid::Uuid::nil()), 0);
-    loop {
-        let page = receipts::after(tx, last, PAGE).await?;
-        let Some(newest) = page.last() else { return Ok((count, check)) };
-        last = newest.id;
-        count += i64::try_from(page.len()).unwrap_or(0);
-        let room = NAMED.saturating_sub(check.faults.len());
-        check.faults.extend(page.iter().filter_map(|receipt| difference(receipt, book)).take(room));
-    }
-}
-
-/// What is wrong with a receipt, in words.
-fn difference(receipt: &Receipt, book: &PriceBook) -> Option<String> {
-    let stored: UnitPrices = match serde_json::from_value(receipt.unit_prices.clone()) {
-        Ok(units) => units,
-        Err(_) => return Some(format!("receipt {}: unreadable prices", receipt.id)),
-    };
-    match book.by_id(receipt.price) {
-        None => return Some(format!("receipt {}: price version {} is not in the book", receipt.id, receipt.price)),
-        Some(price) if price.units != stored => {
-            return Some(format!("receipt {}: prices differ from version {}", receipt.id, receipt.price));
-        }
-        Some(_) => {}
-    }
-    // A voided call keeps the prices but owes nothing, whatever a call itself would cost.
-    if receipt.usage_source == "none" {
-        return (receipt.amount.micro() != 0 || receipt.exact_pico != 0)
-            .then(|| format!("receipt {}: charged for nothing", receipt.id));
-    }
-    // A cost out of range was charged at the hold, see `settle`.
-    let (exact_pico, cost) =
-        stored.cost(&receipt.usage).map_or((i64::MAX, receipt.held), |cost| (cost.exact_pico, cost.amount));
-    let amount = cost.min(receipt.held);
-    let same = exact_pico == receipt.exact_pico && amount == receipt.amount;
-    (!same).then(|| format!("receipt {}: stored {}, computed {amount}", receipt.id, receipt.amount))
 }

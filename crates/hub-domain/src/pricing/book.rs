@@ -45,7 +45,8 @@ pub struct ModelPrice {
     pub context_tokens: Option<i64>,
 }
 
-const fn default_max_output() -> i64 {
+/// The largest answer of a model whose price does not say, in tokens.
+pub(super) const fn default_max_output() -> i64 {
     4096
 }
 
@@ -66,6 +67,8 @@ pub struct Price {
     pub max_output_tokens: i64,
     /// In force from here on.
     pub valid_from: Timestamp,
+    /// Where the numbers come from.
+    pub source: String,
 }
 
 type Versions = BTreeMap<(String, String), Vec<Arc<Price>>>;
@@ -95,6 +98,16 @@ impl PriceBook {
         self.snapshot().values().filter_map(newest).collect()
     }
 
+    /// The versions that begin after `at`, ordered by service, model and start.
+    pub fn to_come(&self, at: Timestamp) -> Vec<Arc<Price>> {
+        self.snapshot().values().flatten().filter(|price| price.valid_from > at).cloned().collect()
+    }
+
+    /// Every version, ordered by service, model and start.
+    pub fn all(&self) -> Vec<Arc<Price>> {
+        self.snapshot().values().flatten().cloned().collect()
+    }
+
     fn snapshot(&self) -> Arc<Versions> {
         Arc::clone(&self.versions.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -119,6 +132,7 @@ pub async fn load(store: &Store, book: &PriceBook) -> Result<(), StoreError> {
             context_tokens: row.context_tokens,
             max_output_tokens: row.max_output_tokens,
             valid_from: row.valid_from,
+            source: row.source,
         };
         versions.entry((row.provider, row.model)).or_default().push(Arc::new(price));
     }
@@ -191,6 +205,7 @@ fn from_settings(model: &ModelPrice) -> UnitPrices {
     }
 }
 
-fn to_json(units: &UnitPrices) -> Result<serde_json::Value, StoreError> {
+/// Unit prices as the database keeps them.
+pub(super) fn to_json(units: &UnitPrices) -> Result<serde_json::Value, StoreError> {
     serde_json::to_value(units).map_err(|_| StoreError::Corrupt("unit prices"))
 }

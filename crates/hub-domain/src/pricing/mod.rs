@@ -1,11 +1,21 @@
 //! What things cost: unit prices, the one cost function, and the price book. An unknown price is refused, never free.
 
 mod book;
+mod change;
+mod check;
 mod cost;
+mod entry;
+mod import;
+mod list;
 mod seed;
 
 pub use book::{ModelPrice, Price, PriceBook, Settings, load, seed};
+pub use change::{Change, ChangeKind, FieldChange, diff};
+pub use check::{Finding, check};
 pub use cost::{Cost, CostError, LongContext, UnitPrices};
+pub use entry::PriceEntry;
+pub use import::{ImportError, ImportOptions, Imported, import};
+pub use list::{PriceState, PricesQuery, list};
 
 /// Credits in one US dollar: 1 credit is one cent. Only the seed uses it; the book itself knows no dollars.
 pub const CREDITS_PER_USD: i64 = 100;

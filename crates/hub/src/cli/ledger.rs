@@ -13,6 +13,22 @@ use crate::compose;
 
 /// Checks the money. Reads only; may run beside a serving process.
 pub(super) async fn verify(context: &Context) -> Result<Outcome> {
+    let Books { store, prices, clock } = open(context).await?;
+    let report = credits::verify(&store, &prices, &clock).await?;
+    store.close().await;
+    context.report(&serde_json::to_value(&report)?, &words(&report))?;
+    Ok(if report.clean { Outcome::Good } else { Outcome::Bad })
+}
+
+/// What commands about money read.
+pub(super) struct Books {
+    pub(super) store: Store,
+    pub(super) prices: PriceBook,
+    pub(super) clock: Clock,
+}
+
+/// Opens the books of a hub that exists, without changing anything.
+pub(super) async fn open(context: &Context) -> Result<Books> {
     let loaded = context.load(None)?;
     let directory = &context.directory;
     if loaded.settings.is_embedded() && !directory.database().exists() {
@@ -26,12 +42,9 @@ pub(super) async fn verify(context: &Context) -> Result<Outcome> {
     if store.is_shared() {
         clock.follow(store.now().await?);
     }
-    let book = PriceBook::default();
-    pricing::load(&store, &book).await.context("the prices cannot be read")?;
-    let report = credits::verify(&store, &book, &clock).await?;
-    store.close().await;
-    context.report(&serde_json::to_value(&report)?, &words(&report))?;
-    Ok(if report.clean { Outcome::Good } else { Outcome::Bad })
+    let prices = PriceBook::default();
+    pricing::load(&store, &prices).await.context("the prices cannot be read")?;
+    Ok(Books { store, prices, clock })
 }
 
 fn words(report: &credits::Report) -> String {

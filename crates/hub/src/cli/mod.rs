@@ -5,7 +5,9 @@ mod admin;
 mod doctor;
 mod keys;
 mod ledger;
+mod prices;
 mod print;
+mod receipts;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -79,6 +81,12 @@ enum Command {
     /// The money
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// What calls cost
+    #[command(subcommand)]
+    Prices(prices::PricesCommand),
+    /// What calls have cost
+    #[command(subcommand)]
+    Receipts(receipts::ReceiptsCommand),
     /// Write the OpenAPI document
     Openapi,
 }
@@ -158,6 +166,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<Outcome> {
         Command::Admin(command) => admin::admin(context, command).await,
         Command::Keys(command) => keys::keys(context, &command),
         Command::Ledger(LedgerCommand::Verify) => ledger::verify(context).await,
+        Command::Prices(command) => prices::prices(context, command).await,
+        Command::Receipts(command) => receipts::receipts(context, command).await,
         Command::Openapi => print::openapi().await,
     }
 }

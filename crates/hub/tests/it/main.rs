@@ -8,6 +8,7 @@ mod config;
 mod doctor;
 mod example;
 mod keys;
+mod prices;
 mod refusals;
 mod several;
 mod smoke;

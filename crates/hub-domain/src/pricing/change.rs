@@ -1,0 +1,229 @@
+//! What an import would change, and what is wrong or unusual about it. Looks only; `import` writes.
+
+use std::collections::HashSet;
+
+use hub_types::{Credits, Timestamp};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::book::{Price, PriceBook};
+use super::cost::UnitPrices;
+use super::entry::PriceEntry;
+
+/// Credits per million tokens above which a price is taken for a slip of the pen: 1 000 dollars.
+const DEAR: i64 = 1_000 * super::CREDITS_PER_USD * 1_000_000;
+/// Credits per call above which the same holds: 100 dollars.
+const DEAR_REQUEST: i64 = 100 * super::CREDITS_PER_USD * 1_000_000;
+/// A price that becomes this many times dearer or cheaper is unusual.
+const LEAP: i128 = 10;
+/// Longest id or source, in characters.
+const LONGEST: usize = 200;
+/// Most tokens a window can have.
+const MOST_TOKENS: i64 = 100_000_000;
+/// A start this much before now still counts as now: files are written before they are read.
+const GRACE: chrono::Duration = chrono::Duration::minutes(5);
+
+/// What becomes of one model.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Change {
+    /// Service word.
+    pub service: String,
+    /// Model id.
+    pub model: String,
+    /// Whether and how it differs from the price in force.
+    pub kind: ChangeKind,
+    /// The numbers that differ.
+    pub fields: Vec<FieldChange>,
+    /// What forbids it.
+    pub faults: Vec<String>,
+    /// What is allowed only on purpose.
+    pub unusual: Vec<String>,
+}
+
+/// See `Change::kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ChangeKind {
+    /// The model has no price yet.
+    New,
+    /// The price in force differs.
+    Changed,
+    /// Nothing differs; nothing is written.
+    Same,
+}
+
+/// One number that differs: micro-credits per million tokens, per call, or tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FieldChange {
+    /// Which.
+    pub field: &'static str,
+    /// As it is; absent for a new model.
+    pub from: Option<i64>,
+    /// As it would be.
+    pub to: i64,
+}
+
+/// Compares entries with the book as it is at `now`, in their order.
+pub fn diff(book: &PriceBook, entries: &[PriceEntry], now: Timestamp) -> Vec<Change> {
+    let mut seen = HashSet::new();
+    entries
+        .iter()
+        .map(|entry| {
+            let at = entry.valid_from.unwrap_or(now).max(now);
+            let in_force = book.current(&entry.service, &entry.model, at);
+            let mut change = compare(entry, in_force.as_deref());
+            if !seen.insert((&entry.service, &entry.model, entry.valid_from)) {
+                change.faults.push("stands here twice with the same start".to_owned());
+            }
+            if entry.valid_from.is_some_and(|from| from < now - GRACE) && change.kind != ChangeKind::Same {
+                change.faults.push("validFrom is in the past: what was charged stays as it was".to_owned());
+            }
+            change
+        })
+        .collect()
+}
+
+fn compare(entry: &PriceEntry, in_force: Option<&Price>) -> Change {
+    let units = entry.units();
+    let mut fields: Vec<FieldChange> = Vec::new();
+    let mut unusual = Vec::new();
+    let old = in_force.map(|price| named(&price.units));
+    for (index, (field, to)) in named(&units).into_iter().enumerate() {
+        let from = old.as_ref().and_then(|old| old.get(index)).map(|(_, from)| *from);
+        if from != Some(to) {
+            fields.push(FieldChange { field, from, to });
+        }
+        unusual.extend(oddity(field, from, to));
+    }
+    let limits = [
+        ("maxOutputTokens", in_force.map(|price| price.max_output_tokens), entry.max_output_tokens),
+        ("contextTokens", in_force.map(|price| price.context_tokens.unwrap_or(0)), entry.context_tokens.unwrap_or(0)),
+    ];
+    fields.extend(limits.into_iter().filter(|(_, from, to)| *from != Some(*to)).map(|(field, from, to)| FieldChange {
+        field,
+        from,
+        to,
+    }));
+    let tiers_differ = in_force.is_some_and(|price| price.units.long_context != units.long_context);
+    let kind = match in_force {
+        None => ChangeKind::New,
+        Some(_) if fields.is_empty() && !tiers_differ => ChangeKind::Same,
+        Some(_) => ChangeKind::Changed,
+    };
+    if units.input == 0 && units.output == 0 && units.request == 0 {
+        unusual.push("calls would be free".to_owned());
+    }
+    let faults = faults(entry, &units);
+    Change { service: entry.service.clone(), model: entry.model.clone(), kind, fields, faults, unusual }
+}
+
+fn named(units: &UnitPrices) -> [(&'static str, i64); 6] {
+    [
+        ("input", units.input),
+        ("cacheRead", units.cache_read),
+        ("cacheWrite", units.cache_write),
+        ("output", units.output),
+        ("reasoning", units.reasoning),
+        ("request", units.request),
+    ]
+}
+
+/// What is odd about a number, in words.
+fn oddity(field: &str, from: Option<i64>, to: i64) -> Option<String> {
+    let dear = if field == "request" { DEAR_REQUEST } else { DEAR };
+    if to > dear {
+        return Some(format!("{field} is above {} credits", Credits::from_micro(dear)));
+    }
+    let from = from.filter(|from| *from > 0 && to > 0)?;
+    let (small, large) = (i128::from(from.min(to)), i128::from(from.max(to)));
+    let (old, new) = (Credits::from_micro(from), Credits::from_micro(to));
+    (large > small * LEAP).then(|| format!("{field} leaps from {old} to {new} credits"))
+}
+
+/// What can never be written.
+fn faults(entry: &PriceEntry, units: &UnitPrices) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (field, value) in named(units) {
+        if value < 0 {
+            faults.push(format!("{field} is below zero"));
+        }
+    }
+    let word = |text: &str| !text.is_empty() && text.chars().count() <= LONGEST && !text.chars().any(char::is_control);
+    if !word(&entry.service) || !word(&entry.model) {
+        faults.push(format!("service and model have 1 to {LONGEST} printable characters"));
+    }
+    if entry.source.chars().count() > LONGEST {
+        faults.push(format!("source has at most {LONGEST} characters"));
+    }
+    let tokens = 1..=MOST_TOKENS;
+    if !tokens.contains(&entry.max_output_tokens) || entry.context_tokens.is_some_and(|size| !tokens.contains(&size)) {
+        faults.push(format!("token limits are 1 to {MOST_TOKENS}"));
+    }
+    let scale = 1..=1_000_000;
+    if units.long_context.is_some_and(|long| {
+        !(1..=MOST_TOKENS).contains(&long.above)
+            || !scale.contains(&long.input_permille)
+            || !scale.contains(&long.output_permille)
+    }) {
+        faults.push("longContext needs above, inputPermille and outputPermille above zero".to_owned());
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(input: i32, output: i32) -> PriceEntry {
+        PriceEntry {
+            service: "openai".to_owned(),
+            model: "m".to_owned(),
+            input: Credits::whole(input),
+            cache_read: None,
+            cache_write: None,
+            output: Credits::whole(output),
+            reasoning: None,
+            request: Credits::ZERO,
+            long_context: None,
+            context_tokens: None,
+            max_output_tokens: 4096,
+            valid_from: None,
+            source: String::new(),
+        }
+    }
+
+    fn only(entry: PriceEntry) -> Change {
+        diff(&PriceBook::default(), &[entry], Timestamp::UNIX_EPOCH).remove(0)
+    }
+
+    #[test]
+    fn a_sound_new_price_has_nothing_against_it() {
+        let change = only(entry(15, 60));
+        assert_eq!(change.kind, ChangeKind::New);
+        assert!(change.faults.is_empty() && change.unusual.is_empty(), "{change:?}");
+    }
+
+    #[test]
+    fn negative_prices_are_faults_and_absurd_ones_unusual() {
+        assert!(only(entry(-1, 60)).faults.iter().any(|fault| fault.contains("below zero")));
+        assert!(only(entry(100_001, 60)).unusual.iter().any(|odd| odd.contains("above 100000 credits")));
+        assert!(only(entry(0, 0)).unusual.iter().any(|odd| odd.contains("free")));
+        assert!(only(PriceEntry { max_output_tokens: 0, ..entry(1, 1) }).faults.len() == 1);
+    }
+
+    #[test]
+    fn the_same_model_twice_is_a_fault() {
+        let changes = diff(&PriceBook::default(), &[entry(1, 1), entry(2, 2)], Timestamp::UNIX_EPOCH);
+        assert!(changes[0].faults.is_empty() && !changes[1].faults.is_empty());
+    }
+
+    #[test]
+    fn a_leap_is_unusual_and_a_step_is_not() {
+        assert_eq!(oddity("input", Some(10), 100), None);
+        assert!(oddity("input", Some(10), 101).is_some());
+        assert!(oddity("input", Some(101), 10).is_some());
+        assert_eq!(oddity("input", None, 101), None);
+    }
+}

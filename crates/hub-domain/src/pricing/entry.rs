@@ -1,0 +1,113 @@
+//! A price as people write it: credits per million tokens, in files and in the API. The book itself holds micro-credits.
+
+use hub_types::{Credits, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::book::Price;
+use super::cost::{LongContext, UnitPrices};
+
+/// One model's price. The same shape is imported, exported, compared and sent to the API.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PriceEntry {
+    /// Service word of the provider that serves it: `openai`, `claude`, `sandbox`, or the name of an own server.
+    pub service: String,
+    /// Model id.
+    pub model: String,
+    /// Credits per million prompt tokens.
+    pub input: Credits,
+    /// Credits per million prompt tokens read from a cache; the input price when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_read: Option<Credits>,
+    /// Credits per million prompt tokens written to a cache; the input price when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write: Option<Credits>,
+    /// Credits per million completion tokens.
+    pub output: Credits,
+    /// Credits per million hidden reasoning tokens; the output price when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<Credits>,
+    /// Credits per call, whatever its length.
+    #[serde(default)]
+    pub request: Credits,
+    /// Other prices for the whole call when its prompt is long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub long_context: Option<LongContext>,
+    /// Largest prompt in tokens, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_tokens: Option<i64>,
+    /// Largest answer in tokens.
+    #[serde(default = "super::book::default_max_output")]
+    pub max_output_tokens: i64,
+    /// In force from here on; now when not given. Never in the past: what was charged stays as it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub valid_from: Option<Timestamp>,
+    /// Where the numbers come from: a page and its date.
+    #[serde(default)]
+    pub source: String,
+}
+
+impl PriceEntry {
+    /// The unit prices in micro-credits.
+    pub(super) fn units(&self) -> UnitPrices {
+        UnitPrices {
+            input: self.input.micro(),
+            cache_read: self.cache_read.unwrap_or(self.input).micro(),
+            cache_write: self.cache_write.unwrap_or(self.input).micro(),
+            output: self.output.micro(),
+            reasoning: self.reasoning.unwrap_or(self.output).micro(),
+            request: self.request.micro(),
+            long_context: self.long_context,
+        }
+    }
+}
+
+impl From<&Price> for PriceEntry {
+    fn from(price: &Price) -> Self {
+        let units = &price.units;
+        Self {
+            service: price.service.clone(),
+            model: price.model.clone(),
+            input: Credits::from_micro(units.input),
+            cache_read: Some(Credits::from_micro(units.cache_read)),
+            cache_write: Some(Credits::from_micro(units.cache_write)),
+            output: Credits::from_micro(units.output),
+            reasoning: Some(Credits::from_micro(units.reasoning)),
+            request: Credits::from_micro(units.request),
+            long_context: units.long_context,
+            context_tokens: price.context_tokens,
+            max_output_tokens: price.max_output_tokens,
+            valid_from: Some(price.valid_from),
+            source: price.source.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_said_follows_from_what_is() {
+        let text = r#"{ "service": "openai", "model": "m", "input": 1.5, "output": 6 }"#;
+        let units = serde_json::from_str::<PriceEntry>(text).map(|entry| entry.units());
+        let expected = UnitPrices {
+            input: 1_500_000,
+            cache_read: 1_500_000,
+            cache_write: 1_500_000,
+            output: 6_000_000,
+            reasoning: 6_000_000,
+            ..UnitPrices::default()
+        };
+        assert_eq!(units.ok(), Some(expected));
+    }
+
+    #[test]
+    fn a_misspelt_field_is_refused() {
+        let text = r#"{ "service": "openai", "model": "m", "input": 1, "output": 6, "cacheReads": 1 }"#;
+        assert!(serde_json::from_str::<PriceEntry>(text).is_err());
+    }
+}

@@ -1,0 +1,97 @@
+//! The price book over HTTP: who may change it, what a change does to the next call, and receipts that compute again.
+
+use chrono::Duration;
+use hub_domain::credits::{self, Period};
+use hub_testkit::{TestHub, on_both_pairs};
+use serde_json::{Value, json};
+
+fn sandbox(input: i64, output: i64) -> Value {
+    json!({ "prices": [{ "service": "sandbox", "model": "sandbox", "input": input, "output": output, "maxOutputTokens": 16384, "contextTokens": 128_000 }] })
+}
+
+fn month() -> Period {
+    let at = |text: &str| text.parse().expect("a time");
+    Period { from: at("2026-11-01T00:00:00Z"), to: at("2026-12-01T00:00:00Z") }
+}
+
+on_both_pairs! {
+    async fn a_new_price_holds_for_the_next_call_and_old_receipts_still_compute(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let (ada, admin) = (hub.user("ada").await, hub.admin().await);
+        let ask = || hub.post("/v1/chat/completions").bearer(&ada.api_key)
+            .json(&json!({ "model": "sandbox", "messages": [{ "role": "user", "content": "hello" }] })).send();
+        let before = ask().await.expect(200).header("x-hub-receipt").to_owned();
+        hub.post("/api/admin/prices").bearer(&admin.access_token).json(&sandbox(30, 120)).send().await.expect(200);
+        let after = ask().await.expect(200).header("x-hub-receipt").to_owned();
+        let receipt = |id: String| { let (hub, ada) = (&hub, &ada); async move {
+            hub.get(&format!("/api/credits/receipts/{id}")).bearer(&ada.access_token).send().await.expect(200).json()
+        } };
+        let (before, after) = (receipt(before).await, receipt(after).await);
+        assert_ne!(before["priceId"], after["priceId"]);
+        assert_eq!(after["unitPrices"]["input"], 30_000_000);
+        assert_eq!(after["exactCost"].as_i64(), before["exactCost"].as_i64().map(|cost| cost * 2), "twice the price");
+
+        let versions = hub.get("/api/admin/prices?service=sandbox&model=sandbox&state=all").bearer(&admin.access_token).send().await;
+        assert_eq!(versions.expect(200).json()["total"], 2);
+        let found = credits::recompute(&hub.hub.store, &hub.hub.prices, month()).await.expect("receipts");
+        assert_eq!((found.receipts, found.differences), (2, 0), "{:?}", found.named);
+        assert_eq!(found.charged, found.computed);
+        hub.finish().await;
+    }
+
+    async fn a_price_of_the_future_waits_for_its_time(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let admin = hub.admin().await;
+        let mut body = sandbox(30, 120);
+        body["prices"][0]["validFrom"] = json!("2026-12-01T00:00:00Z");
+        hub.post("/api/admin/prices").bearer(&admin.access_token).json(&body).send().await.expect(200);
+        let input = |state: &str| { let (hub, admin, path) = (&hub, &admin, format!("/api/admin/prices?service=sandbox&model=sandbox&state={state}")); async move {
+            let page = hub.get(&path).bearer(&admin.access_token).send().await.expect(200).json();
+            page["prices"].as_array().expect("prices").iter().map(|price| price["input"].clone()).collect::<Vec<_>>()
+        } };
+        assert_eq!((input("current").await, input("future").await), (vec![json!(15)], vec![json!(30)]));
+        hub.advance(Duration::days(9));
+        let mut admin = admin;
+        hub.sign_in(&mut admin).await;
+        let page = hub.get("/api/admin/prices?service=sandbox&model=sandbox").bearer(&admin.access_token).send().await.expect(200).json();
+        assert_eq!(page["prices"][0]["input"], 30);
+        hub.finish().await;
+    }
+
+    async fn what_cannot_be_a_price_is_named_and_nothing_is_written(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let admin = hub.admin().await;
+        let refused = hub.post("/api/admin/prices").bearer(&admin.access_token).json(&sandbox(30_000, 120)).send().await.expect(400);
+        let details = &refused.json()["error"]["details"];
+        assert!(details["changes"][0]["unusual"][0].as_str().is_some_and(|odd| odd.contains("leaps")), "{details}");
+        for body in [sandbox(-1, 1), json!({ "prices": [] }), json!({ "prices": [{ "service": "x" }] }), json!({})] {
+            hub.post("/api/admin/prices").bearer(&admin.access_token).json(&body).send().await.expect(400);
+        }
+        let mut dry = sandbox(30, 120);
+        dry["dryRun"] = json!(true);
+        let told = hub.post("/api/admin/prices").bearer(&admin.access_token).json(&dry).send().await.expect(200).json();
+        assert_eq!((&told["written"], &told["changes"][0]["kind"]), (&json!(0), &json!("changed")));
+        let page = hub.get("/api/admin/prices?service=sandbox&state=all").bearer(&admin.access_token).send().await.expect(200).json();
+        assert_eq!(page["total"], 1);
+        hub.finish().await;
+    }
+
+    async fn the_book_is_read_in_pages_without_gaps(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let admin = hub.admin().await;
+        let whole = hub.get("/api/admin/prices?limit=100").bearer(&admin.access_token).send().await.expect(200).json();
+        let mut seen: Vec<Value> = Vec::new();
+        let mut path = "/api/admin/prices?limit=7".to_owned();
+        loop {
+            let page = hub.get(&path).bearer(&admin.access_token).send().await.expect(200).json();
+            seen.extend(page["prices"].as_array().expect("prices").iter().cloned());
+            match page["nextCursor"].as_str() {
+                Some(cursor) => path = format!("/api/admin/prices?limit=7&cursor={cursor}"),
+                None => break,
+            }
+        }
+        assert_eq!(&json!(seen), &whole["prices"]);
+        assert!(seen.len() > 14);
+        hub.finish().await;
+    }
+}
