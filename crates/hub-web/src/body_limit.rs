@@ -4,22 +4,19 @@
 //! way the answer is 413, also when the handler, or a service behind us, made something else of the broken body. That
 //! a client which is still sending gets to read the answer is the business of [`crate::serve`].
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Version};
-use http_body::{Frame, SizeHint};
 use hub_types::ErrorCode;
 
+use crate::observed::{Observed, Observer};
 use crate::{ApiError, BodyError};
 
 const KIB: u64 = 1024;
@@ -74,7 +71,7 @@ async fn body_limit(State(limits): State<Arc<BodyLimits>>, request: Request, nex
     }
     let tripped = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&tripped);
-    let request = request.map(|inner| Body::new(Counted { inner, left: limit, tripped: flag }));
+    let request = request.map(|inner| Body::new(Observed::new(inner, Counted { left: limit, tripped: flag })));
     let response = next.run(request).await;
     // A handler that had already begun to answer well keeps its answer.
     if tripped.load(Ordering::Relaxed) && !response.status().is_success() { refused(version) } else { response }
@@ -93,39 +90,19 @@ fn refused(version: Version) -> Response {
     response
 }
 
-/// A body that fails once it has yielded more bytes than it may.
+/// Makes a body fail once it has yielded more bytes than it may.
 struct Counted {
-    inner: Body,
     left: u64,
     tripped: Arc<AtomicBool>,
 }
 
-impl HttpBody for Counted {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let polled = Pin::new(&mut self.inner).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &polled {
-            let size = frame.data_ref().map_or(0, |data| data.len() as u64);
-            let Some(left) = self.left.checked_sub(size) else {
-                self.tripped.store(true, Ordering::Relaxed);
-                return Poll::Ready(Some(Err(axum::Error::new(BodyError::TooLarge))));
-            };
-            self.left = left;
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+impl Observer for Counted {
+    fn data(&mut self, bytes: u64) -> Result<(), axum::Error> {
+        let left = self.left.checked_sub(bytes).ok_or_else(|| {
+            self.tripped.store(true, Ordering::Relaxed);
+            axum::Error::new(BodyError::TooLarge)
+        });
+        left.map(|left| self.left = left)
     }
 }
 

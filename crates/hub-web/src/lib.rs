@@ -24,6 +24,7 @@ mod extract;
 mod gatekeeper;
 mod handler_timeout;
 mod hygiene;
+mod observed;
 pub mod openapi;
 mod paging;
 mod panics;

@@ -3,22 +3,19 @@
 //! The line is written when the last byte of the answer is gone or given up, so a long stream shows its true duration.
 //! The query string, headers and bodies are never recorded; user ids are in the log but never in a metric's labels.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use axum::Router;
-use axum::body::{Body, HttpBody};
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
-use bytes::Bytes;
 use http::Method;
-use http_body::{Frame, SizeHint};
 use hub_types::UserId;
 use tokio::time::Instant;
 use tracing::{Instrument, Span, field};
 
+use crate::observed::{Observed, Observer};
 use crate::{CallerId, RequestId, TraceId};
 
 /// Longest part of a path in the log, in bytes.
@@ -65,7 +62,7 @@ async fn trace(request: Request, next: Next) -> Response {
     }
     record.status = response.status().as_u16();
     record.user = response.extensions_mut().remove::<CallerId>().map(|caller| caller.0);
-    response.map(|inner| Body::new(Watched { inner, record }))
+    response.map(|inner| Body::new(Observed::new(inner, record)))
 }
 
 fn route_of(path: &MatchedPath) -> Arc<str> {
@@ -121,38 +118,12 @@ impl Drop for Record {
     }
 }
 
-/// The answer's body together with the record that ends with it.
-struct Watched {
-    inner: Body,
-    record: Record,
-}
-
-impl HttpBody for Watched {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let polled = Pin::new(&mut self.inner).poll_frame(cx);
-        if let Poll::Ready(None) = polled {
-            self.record.complete = true;
-        }
-        polled
+impl Observer for Record {
+    fn end(&mut self) {
+        self.complete = true;
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        self.record.complete |= self.record.bodiless || self.inner.is_end_stream();
+    fn dropped(&mut self, ended: bool) {
+        self.complete |= self.bodiless || ended;
     }
 }

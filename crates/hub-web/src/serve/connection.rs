@@ -4,14 +4,12 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::ConnectInfo;
-use bytes::Bytes;
 use http::{Request, Response, Version};
-use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -25,6 +23,7 @@ use tower::Service;
 
 use super::watch::Watch;
 use super::{Place, ServeOptions, Socket};
+use crate::observed::{Observed, Observer};
 
 /// HTTP/2 requests of one connection that are served at once.
 const MAX_STREAMS: u32 = 200;
@@ -134,20 +133,23 @@ async fn answer(
     watch: Arc<Watch>,
     peer: SocketAddr,
     request: Request<Incoming>,
-) -> Result<Response<Answering>, Infallible> {
+) -> Result<Response<Observed<Body, Serving>>, Infallible> {
     let http2 = request.version() == Version::HTTP_2;
     let has_body = !request.body().is_end_stream();
     watch.request_began(http2, has_body);
     let serving = Serving(Arc::clone(&watch));
-    let mut request =
-        request.map(|inner| if has_body && !http2 { Body::new(Arriving { inner, watch }) } else { Body::new(inner) });
+    let mut request = request.map(|inner| {
+        if has_body && !http2 { Body::new(Observed::new(inner, Arriving(watch))) } else { Body::new(inner) }
+    });
     request.extensions_mut().insert(ConnectInfo(peer));
     let response = app.call(request).await?;
-    Ok(response.map(|inner| Answering { inner, _serving: serving }))
+    Ok(response.map(|inner| Observed::new(inner, serving)))
 }
 
-/// Says that the request is over when it is dropped, on every way out.
+/// Keeps the request counted as being served until its answer is gone or given up.
 struct Serving(Arc<Watch>);
+
+impl Observer for Serving {}
 
 impl Drop for Serving {
     fn drop(&mut self) {
@@ -155,59 +157,12 @@ impl Drop for Serving {
     }
 }
 
-/// A response body that keeps the request counted as being served.
-struct Answering {
-    inner: Body,
-    _serving: Serving,
-}
+/// Tells the watch when all of a request body was read.
+struct Arriving(Arc<Watch>);
 
-impl HttpBody for Answering {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
-}
-
-/// A request body that tells the watch when all of it was read.
-struct Arriving {
-    inner: Incoming,
-    watch: Arc<Watch>,
-}
-
-impl HttpBody for Arriving {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let polled = Pin::new(&mut self.inner).poll_frame(cx);
-        if matches!(polled, Poll::Ready(None)) || self.inner.is_end_stream() {
-            self.watch.body_read();
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+impl Observer for Arriving {
+    fn end(&mut self) {
+        self.0.body_read();
     }
 }
 
