@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 
 use crate::process::{self, Running};
-use crate::{repo, servers};
+use crate::{load, repo, servers};
 
 const STARTS: usize = 10;
 const START_BUDGET: Duration = Duration::from_millis(150);
@@ -26,12 +26,15 @@ const START_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) enum Bench {
     /// Time from start to the first answer, and memory when idle, of the release build on an existing data directory.
     Start,
+    /// Cost of a call beside a plain nginx in the same run: processor time, added latency, streams; on both engine pairs.
+    Load(load::Options),
 }
 
 /// Runs the measurement; an error when a budget is exceeded.
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     match bench {
         Bench::Start => start(),
+        Bench::Load(options) => load::run(options),
     }
 }
 

@@ -32,14 +32,28 @@ pub(crate) struct Servers {
     /// For `HUB_TEST_REDIS_URL`.
     pub(crate) redis_url: String,
     // Fields are dropped in this order: first the servers, then the directory they live in.
-    _postgres: Running,
-    _redis: Running,
+    postgres: Running,
+    redis: Running,
     _directory: TempDir,
 }
 
 impl Servers {
     /// Finds or installs the programs, starts them and waits until both answer.
     pub(crate) fn start(interrupt: &Interrupt) -> Result<Self> {
+        Self::start_with(postgres::SETTINGS, interrupt)
+    }
+
+    /// The same, but PostgreSQL keeps what it has committed: for measurements.
+    pub(crate) fn start_durable(interrupt: &Interrupt) -> Result<Self> {
+        Self::start_with(postgres::DURABLE, interrupt)
+    }
+
+    /// The process ids of both, for measurements.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        vec![self.postgres.id(), self.redis.id()]
+    }
+
+    fn start_with(settings: &[&str], interrupt: &Interrupt) -> Result<Self> {
         let postgres_program = postgres::Program::ensure()?;
         let redis_program = redis::ensure()?;
         interrupt.check()?;
@@ -47,9 +61,10 @@ impl Servers {
         // PostgreSQL may run as another user, who has to get through to its own directory inside.
         std::fs::set_permissions(directory.path(), Permissions::from_mode(0o711))?;
         let password = hex::encode(hub_types::random_bytes::<16>());
-        let (postgres, postgres_url) = postgres::start(&postgres_program, directory.path(), &password, interrupt)?;
+        let (postgres, postgres_url) =
+            postgres::start(&postgres_program, directory.path(), &password, settings, interrupt)?;
         let (redis, redis_url) = redis::start(&redis_program, directory.path(), &password, interrupt)?;
-        Ok(Self { postgres_url, redis_url, _postgres: postgres, _redis: redis, _directory: directory })
+        Ok(Self { postgres_url, redis_url, postgres, redis, _directory: directory })
     }
 }
 

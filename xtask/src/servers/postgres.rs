@@ -17,7 +17,7 @@ use crate::tools;
 const OLDEST: u32 = 15;
 
 /// Fast, small and forgetful. Sockets in the file system are off: their paths can be too long, and TCP is enough.
-const SETTINGS: &[&str] = &[
+pub(super) const SETTINGS: &[&str] = &[
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
     "fsync=off",
@@ -26,6 +26,17 @@ const SETTINGS: &[&str] = &[
     "max_connections=300",
     "shared_buffers=64MB",
     // Containers often have a tiny /dev/shm.
+    "dynamic_shared_memory_type=mmap",
+    "timezone=UTC",
+];
+
+/// As an operator would run it, except that it listens only here.
+pub(super) const DURABLE: &[&str] = &[
+    "listen_addresses=127.0.0.1",
+    "unix_socket_directories=",
+    "max_connections=300",
+    "shared_buffers=256MB",
+    "max_wal_size=2GB",
     "dynamic_shared_memory_type=mmap",
     "timezone=UTC",
 ];
@@ -71,6 +82,7 @@ pub(super) fn start(
     program: &Program,
     directory: &Path,
     password: &str,
+    settings: &[&str],
     interrupt: &Interrupt,
 ) -> Result<(Running, String)> {
     let home = directory.join("postgres");
@@ -90,7 +102,7 @@ pub(super) fn start(
         let output = File::create(&log)?;
         let mut command = program.command("postgres", &home);
         command.arg("-D").arg(&data).arg("-c").arg(format!("port={port}"));
-        for setting in SETTINGS {
+        for setting in settings {
             command.args(["-c", setting]);
         }
         // INT is PostgreSQL's fast shutdown: it does not wait for clients.
