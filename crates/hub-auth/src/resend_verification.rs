@@ -6,7 +6,7 @@ use axum::extract::State;
 use http::StatusCode;
 use hub_domain::{Hub, identity};
 use hub_types::Email;
-use hub_web::{ApiError, Json};
+use hub_web::{ApiError, Json, RequestOrigin};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -26,8 +26,9 @@ pub(crate) struct ResendVerificationBody {
     responses((status = 202, body = MessageBody)))]
 pub(crate) async fn resend_verification(
     State(hub): State<Arc<Hub>>,
+    RequestOrigin(origin): RequestOrigin,
     Json(body): Json<ResendVerificationBody>,
 ) -> Result<(StatusCode, Json<MessageBody>), ApiError> {
-    identity::resend_verification(&hub, &body.email).await.map_err(errors::store)?;
+    identity::resend_verification(&hub, &origin, &body.email).await.map_err(errors::store)?;
     Ok((StatusCode::ACCEPTED, Json(MessageBody { message: "If there is something to verify, a mail is on its way" })))
 }

@@ -1,8 +1,10 @@
 //! What every OpenAPI document of the hub shares, and the one document made of all parts.
 
+mod errors;
+
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Components, ContentBuilder, Info, License, OpenApi, Paths, Ref, ResponseBuilder};
+use utoipa::openapi::{Components, Info, License, OpenApi, Paths};
 use utoipa::{PartialSchema, ToSchema};
 
 /// The name of the access-token scheme in `security(...)`.
@@ -37,7 +39,7 @@ pub struct ErrorObject {
     pub request_id: String,
 }
 
-/// One document of all parts: title, version, licence, security schemes and the error form added. Where two parts
+/// One document of all parts: title, version, licence, security schemes and the errors of each operation added. Where two parts
 /// describe the same path and method, the first wins; `hub` has a test that none do.
 pub fn document(parts: Vec<OpenApi>) -> OpenApi {
     let mut info = Info::new("Smart AI Hub", env!("CARGO_PKG_VERSION"));
@@ -48,7 +50,9 @@ pub fn document(parts: Vec<OpenApi>) -> OpenApi {
     let mut base = OpenApi::new(info, Paths::new());
     base.components = Some(shared_components());
     base.security = Some(security());
-    merge(base, parts)
+    let mut document = merge(base, parts);
+    errors::describe(&mut document);
+    document
 }
 
 /// Merges documents into `base`: paths, components and tags are joined, the head of `base` stays.
@@ -71,9 +75,7 @@ fn shared_components() -> Components {
     components.add_security_scheme(API_KEY, SecurityScheme::ApiKey(ApiKey::Header(key)));
     components.schemas.insert("ErrorEnvelope".into(), ErrorEnvelope::schema());
     components.schemas.insert("ErrorObject".into(), ErrorObject::schema());
-    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorEnvelope"))).build();
-    let response = ResponseBuilder::new().description("Something went wrong").content("application/json", content);
-    components.responses.insert("Error".into(), response.build().into());
+    components.responses.extend(errors::components());
     components
 }
 

@@ -3,6 +3,7 @@
 //! Invariants: an account exists only after its mailbox was proven (or an operator vouched for it), so nobody can register somebody
 //! else's address beforehand; no answer tells whether an address is known; no secret is stored that could be used as it stands.
 
+pub(crate) mod asked;
 mod change_email;
 mod change_password;
 pub(crate) mod factor;
@@ -31,6 +32,7 @@ use chrono::Duration;
 use hub_types::random_bytes;
 use serde::Deserialize;
 
+pub use asked::{forgot_password, resend_verification};
 pub use change_email::{ChangeEmailError, EmailConfirmed, change_email, confirm_email, revert_email};
 pub use change_password::{ChangePassword, ChangePasswordError, change_password};
 pub use factor::{FactorError, TotpStart, TotpStatus, confirm_totp, remove_totp, start_totp, totp_status};
@@ -45,8 +47,7 @@ pub use proof::ProofError;
 pub use reauthenticate::{ReauthenticateError, reauthenticate};
 pub(crate) use register::mail_proof_of_identity;
 pub use register::{Register, RegisterError, register};
-pub use resend::resend_verification;
-pub use reset::{ResetError, forgot_password, reset_password};
+pub use reset::{ResetError, reset_password};
 pub(crate) use verify_email::PASSWORD_PROVIDER;
 pub use verify_email::{MailboxProof, VerifyError, verify_email};
 

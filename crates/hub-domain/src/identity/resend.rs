@@ -11,8 +11,8 @@ use crate::Hub;
 /// The registration's own mail and three more, per hour.
 const PER_HOUR: i64 = 4;
 
-/// Mails a new code, where there is something to prove and not too many mails went out. The answer never tells which.
-pub async fn resend_verification(hub: &Hub, email: &Email) -> Result<(), StoreError> {
+/// Mails a new code, where there is something to prove and not too many mails went out.
+pub(super) async fn mail_again(hub: &Hub, email: &Email) -> Result<(), StoreError> {
     let now = hub.clock.now();
     let mut tx = hub.store.write().await?;
     if users::by_email(&mut tx, email).await?.is_none() {

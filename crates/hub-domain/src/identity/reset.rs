@@ -39,8 +39,8 @@ pub enum ResetError {
     Store(#[from] StoreError),
 }
 
-/// Mails a link, where there is an account that may have one. The answer never tells which.
-pub async fn forgot_password(hub: &Hub, origin: &Origin, email: &Email) -> Result<(), StoreError> {
+/// Mails a link, where there is an account that may have one.
+pub(super) async fn mail_link(hub: &Hub, origin: &Origin, email: &Email) -> Result<(), StoreError> {
     let now = hub.clock.now();
     let mut tx = hub.store.write().await?;
     let Some(user) = users::by_email(&mut tx, email).await?.filter(|user| user.is_usable() && user.verified) else {

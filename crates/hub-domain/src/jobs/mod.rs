@@ -13,6 +13,7 @@ use hub_store::{sessions, verifications};
 use hub_types::{Caller, Email, JobId, Permission};
 use serde::Deserialize;
 
+use crate::identity::asked::{self, MAIL_ASKED};
 use crate::rbac::{self, Denied};
 use crate::{Hub, audit};
 
@@ -57,13 +58,15 @@ enum JobError {
     Payload(#[source] serde_json::Error),
     #[error("the mail was not accepted: {0}")]
     Mail(#[from] MailError),
+    #[error("the database failed")]
+    Store(#[from] StoreError),
 }
 
 impl JobError {
     /// True when doing the same again cannot help. A kind that is not known here may be known to a newer process.
     const fn is_permanent(&self) -> bool {
         match self {
-            Self::UnknownKind(_) => false,
+            Self::UnknownKind(_) | Self::Store(_) => false,
             Self::Payload(_) => true,
             Self::Mail(error) => error.is_permanent(),
         }
@@ -73,7 +76,7 @@ impl JobError {
     const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Mail(error) => error.retry_after(),
-            Self::UnknownKind(_) | Self::Payload(_) => None,
+            Self::UnknownKind(_) | Self::Payload(_) | Self::Store(_) => None,
         }
     }
 }
@@ -167,6 +170,10 @@ async fn run(hub: &Hub, job: &Job) -> Result<(), JobError> {
             let payload: MailPayload = serde_json::from_value(job.payload.clone()).map_err(JobError::Payload)?;
             let mail = Mail { to: payload.to, subject: payload.subject, text: payload.text, html: payload.html };
             Ok(hub.mailer.send(mail).await?)
+        }
+        MAIL_ASKED => {
+            let asked = serde_json::from_value(job.payload.clone()).map_err(JobError::Payload)?;
+            Ok(asked::run(hub, asked).await?)
         }
         other => Err(JobError::UnknownKind(other.to_owned())),
     }

@@ -61,7 +61,7 @@ async fn five_wrong_codes_burn_the_code_and_a_new_one_works() {
         assert!(!test.verify(&ada(), wrong).await);
     }
     assert!(!test.verify(&ada(), &right).await);
-    identity::resend_verification(&test.hub, &ada()).await.unwrap();
+    identity::resend_verification(&test.hub, &origin(), &ada()).await.unwrap();
     let again = test.mail_to(&ada()).await.unwrap();
     test.advance(Duration::minutes(9));
     assert!(test.verify(&ada(), &code_in(&again)).await);
@@ -74,10 +74,10 @@ async fn a_code_lives_ten_minutes_and_mails_are_counted() {
     test.advance(Duration::minutes(10));
     assert!(!test.verify(&ada(), &code_in(&mail)).await);
     for _ in 0..10 {
-        identity::resend_verification(&test.hub, &ada()).await.unwrap();
+        identity::resend_verification(&test.hub, &origin(), &ada()).await.unwrap();
     }
     assert_eq!(test.mail_count().await, 4, "the registration's mail and three more");
-    identity::resend_verification(&test.hub, &"nobody@example.com".parse().unwrap()).await.unwrap();
+    identity::resend_verification(&test.hub, &origin(), &"nobody@example.com".parse().unwrap()).await.unwrap();
     assert_eq!(test.mail_count().await, 4);
 }
 

@@ -19,7 +19,8 @@ const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 /// Opens the socket. A program shows its credential in the header; a browser, which cannot, opens first and sends
 /// `{"type":"auth","ticket":"…"}` (from `POST /api/auth/ws-ticket`) as its first frame.
 #[utoipa::path(get, path = "/api/ws", tag = "mcp", security((), ("bearer" = []), ("apiKey" = [])),
-    responses((status = 101, description = "The socket is open")))]
+    responses((status = 101, description = "The socket is open"),
+        (status = 426, description = "A request that is no WebSocket's", body = hub_web::openapi::ErrorEnvelope)))]
 pub(crate) async fn connect(
     State(hub): State<Arc<Hub>>,
     MaybeCaller(caller): MaybeCaller,
