@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: measurements with a budget.
 
+mod ledger;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -26,12 +28,15 @@ const START_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) enum Bench {
     /// Time from start to the first answer, and memory when idle, of the release build on an existing data directory.
     Start,
+    /// Charges per second on PostgreSQL and SQLite with every commit on the disk, beside the spec's transaction, TPC-B and a commit each.
+    Ledger,
 }
 
 /// Runs the measurement; an error when a budget is exceeded.
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     match bench {
         Bench::Start => start(),
+        Bench::Ledger => ledger::run(),
     }
 }
 

@@ -11,6 +11,7 @@ pub mod accounts;
 pub mod audit;
 mod engine;
 mod error;
+pub mod fold;
 pub mod holds;
 pub mod identities;
 pub mod jobs;
@@ -42,6 +43,7 @@ pub fn statements() -> Vec<&'static Statement> {
         accounts::STATEMENTS,
         audit::STATEMENTS,
         engine::STATEMENTS,
+        fold::STATEMENTS,
         holds::STATEMENTS,
         identities::STATEMENTS,
         jobs::STATEMENTS,

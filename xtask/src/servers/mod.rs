@@ -1,7 +1,8 @@
 //! Throw-away servers: a PostgreSQL and a Redis of our own, on free ports of the loopback address, in a directory
 //! that goes when they go.
 //!
-//! They keep nothing safe (no fsync) and must never be used for anything but tests. Each run has its own, so any
+//! They keep nothing safe (no fsync) and must never be used for anything but tests; only the one for measuring money
+//! writes as a real server does. Each run has its own, so any
 //! number of runs can go side by side. A password keeps other people of the machine out.
 
 mod postgres;
@@ -12,6 +13,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -47,9 +49,47 @@ impl Servers {
         // PostgreSQL may run as another user, who has to get through to its own directory inside.
         std::fs::set_permissions(directory.path(), Permissions::from_mode(0o711))?;
         let password = hex::encode(hub_types::random_bytes::<16>());
-        let (postgres, postgres_url) = postgres::start(&postgres_program, directory.path(), &password, interrupt)?;
+        let (postgres, postgres_url) = postgres::start(&postgres_program, postgres::FORGETFUL, directory.path(), &password, interrupt)?;
         let (redis, redis_url) = redis::start(&redis_program, directory.path(), &password, interrupt)?;
         Ok(Self { postgres_url, redis_url, _postgres: postgres, _redis: redis, _directory: directory })
+    }
+}
+
+/// A PostgreSQL that keeps what it has committed, for measuring what that costs. Dropping this stops it and removes its files.
+pub(crate) struct Durable {
+    /// A superuser's URL.
+    pub(crate) url: String,
+    program: postgres::Program,
+    password: String,
+    port: u16,
+    _server: Running,
+    directory: TempDir,
+}
+
+impl Durable {
+    /// Starts it on a disk: `/tmp` may be memory, `/var/tmp` outlives a restart of the machine.
+    pub(crate) fn start(interrupt: &Interrupt) -> Result<Self> {
+        let program = postgres::Program::ensure()?;
+        let disk = Path::new("/var/tmp");
+        let directory = tempfile::Builder::new().prefix("hub-bench-").tempdir_in(disk).context("no /var/tmp")?;
+        std::fs::set_permissions(directory.path(), Permissions::from_mode(0o711))?;
+        let password = hex::encode(hub_types::random_bytes::<16>());
+        let (server, port) = postgres::run(&program, postgres::DURABLE, directory.path(), &password, interrupt)?;
+        let url = postgres::url(port, &password);
+        Ok(Self { url, program, password, port, _server: server, directory })
+    }
+
+    /// Its directory, on the same disk.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// `pgbench` on this server.
+    pub(crate) fn pgbench(&self) -> Command {
+        let mut command = self.program.command("pgbench", self.directory());
+        command.env("PGHOST", "127.0.0.1").env("PGPORT", self.port.to_string());
+        command.env("PGUSER", "postgres").env("PGDATABASE", "postgres").env("PGPASSWORD", &self.password);
+        command
     }
 }
 

@@ -6,6 +6,8 @@
 mod balance;
 mod deduct;
 mod error;
+mod export;
+mod fold;
 mod grant;
 mod history;
 mod hold;
@@ -28,6 +30,8 @@ pub use hub_store::receipts::Receipt;
 pub use balance::{Balance, balance};
 pub use deduct::{Deduct, Deducted, deduct};
 pub use error::CreditsError;
+pub use export::{Export, export};
+pub use fold::Writer;
 pub use grant::{Grant, grant};
 pub use history::{History, HistoryQuery, history};
 pub use hold::{Checkpoint, HoldError, Shortfall, checkpoint, hold};
@@ -35,7 +39,7 @@ pub use measure::measure;
 pub use receipt::receipt;
 pub use settle::{Charge, Outcome, Settled, settle, void};
 pub use sweep::{sweep, sweep_all};
-pub use verify::{Check, Report, verify};
+pub use verify::{Check, Depth, Entry, Report, verify};
 
 use crate::Hub;
 
