@@ -9,6 +9,7 @@ mod statement;
 
 pub mod accounts;
 pub mod audit;
+pub mod budgets;
 mod engine;
 mod error;
 pub mod holds;
@@ -24,6 +25,7 @@ pub mod sessions;
 pub mod totp;
 mod tx;
 pub mod usage;
+pub mod user_budgets;
 pub mod users;
 pub mod verifications;
 pub mod verify;
@@ -41,6 +43,7 @@ pub fn statements() -> Vec<&'static Statement> {
     [
         accounts::STATEMENTS,
         audit::STATEMENTS,
+        budgets::STATEMENTS,
         engine::STATEMENTS,
         holds::STATEMENTS,
         identities::STATEMENTS,
@@ -53,6 +56,7 @@ pub fn statements() -> Vec<&'static Statement> {
         sessions::STATEMENTS,
         totp::STATEMENTS,
         usage::STATEMENTS,
+        user_budgets::STATEMENTS,
         users::STATEMENTS,
         verifications::STATEMENTS,
         verify::STATEMENTS,

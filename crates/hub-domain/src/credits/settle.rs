@@ -1,5 +1,6 @@
 //! Ending a call: charge, receipt and usage row in one transaction.
 
+use hub_store::budgets;
 use hub_store::holds::{self, End, Hold};
 use hub_store::ledger::{Kind, Posting};
 use hub_store::receipts::{self, Receipt};
@@ -83,6 +84,7 @@ pub async fn settle(hub: &Hub, charge: &Charge) -> Result<Settled, StoreError> {
     let Some(hold) = holds::get(&mut tx, charge.hold).await? else {
         return Err(StoreError::Corrupt("a settle without a hold"));
     };
+    budgets::lock(&mut tx, &hold.budgets).await?;
     let now = hub.clock.now();
     let owed = Owed::of(charge, &hold);
     let settled = match hold.status.as_str() {
@@ -107,6 +109,7 @@ pub async fn void(hub: &Hub, charge: &Charge) -> Result<(), StoreError> {
     let mut tx = hub.store.write().await?;
     let Some(hold) = holds::get(&mut tx, charge.hold).await? else { return Ok(()) };
     if hold.status == "held" {
+        budgets::lock(&mut tx, &hold.budgets).await?;
         let now = hub.clock.now();
         if settle_open(hub, &mut tx, &hold, &nothing, Owed::NOTHING, End::Voided, now).await?.is_some() {
             tx.commit().await?;

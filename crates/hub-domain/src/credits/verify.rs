@@ -1,8 +1,9 @@
 //! `hub ledger verify`: every invariant of the money, checked on one unchanging picture of the database, culprits named.
 
+use hub_store::budgets::WindowFault;
 use hub_store::receipts::{self, Receipt};
 use hub_store::verify::{self as questions, AccountFault, CallFault};
-use hub_store::{Store, StoreError, Tx, holds};
+use hub_store::{Store, StoreError, Tx, budgets, holds};
 use hub_types::{Clock, HoldId};
 use serde::Serialize;
 
@@ -54,6 +55,7 @@ pub async fn verify(store: &Store, book: &PriceBook, clock: &Clock) -> Result<Re
             questions::running_balances(&mut tx).await?,
         ),
         of_accounts("no active account has spent or promised more than it has", questions::overdrawn(&mut tx).await?),
+        of_windows("every budget window is the sum of its holds", budgets::wrong(&mut tx).await?),
         of_calls("every hold charged what the ledger took for it", questions::resolved_holds(&mut tx).await?),
         of_calls("every settled hold has a receipt", questions::holds_without_receipt(&mut tx).await?),
         of_calls("every receipt's amount is on the ledger", questions::receipts(&mut tx).await?),
@@ -76,6 +78,17 @@ pub async fn verify(store: &Store, book: &PriceBook, clock: &Clock) -> Result<Re
 fn of_accounts(name: &'static str, faults: Vec<AccountFault>) -> Check {
     let words =
         |fault: AccountFault| format!("user {}: stored {}, computed {}", fault.user, fault.stored, fault.computed);
+    Check { name, faults: faults.into_iter().map(words).collect() }
+}
+
+fn of_windows(name: &'static str, faults: Vec<WindowFault>) -> Check {
+    let words = |fault: WindowFault| {
+        let WindowFault { window, stored, computed } = fault;
+        format!(
+            "window {window}: stored {} spent and {} held, computed {} and {}",
+            stored.spent, stored.held, computed.spent, computed.held
+        )
+    };
     Check { name, faults: faults.into_iter().map(words).collect() }
 }
 
