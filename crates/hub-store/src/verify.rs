@@ -26,7 +26,7 @@ statements! {
     OVERDRAWN = "SELECT user_id, balance, overdraft_limit FROM credit_accounts
                  WHERE status = 'active' AND balance + overdraft_limit - held < 0 LIMIT $1";
     // Only a correction may go either way.
-    SIGN = "SELECT user_id, amount, account_version FROM credit_transactions
+    SIGN = "SELECT user_id, account_version, kind, amount FROM credit_transactions
             WHERE (kind IN ('purchase', 'promo', 'grant', 'refund') AND amount < 0)
                OR (kind IN ('usage', 'expiry', 'chargeback') AND amount > 0) LIMIT $1";
     KINDS = "SELECT kind, COUNT(*), CAST(SUM(amount) AS BIGINT) FROM credit_transactions GROUP BY kind ORDER BY kind";
@@ -94,6 +94,31 @@ pub async fn kinds(tx: &mut Tx) -> Result<Vec<KindTotal>> {
     Ok(rows.into_iter().map(|(kind, rows, total)| KindTotal { kind, rows, total: Credits::from_micro(total) }).collect())
 }
 
+/// A ledger row that cannot be true.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowFault {
+    /// Whose.
+    pub user: UserId,
+    /// Which: the version.
+    pub version: i64,
+    /// Its kind.
+    pub kind: String,
+    /// Its amount.
+    pub amount: Credits,
+}
+
+/// Rows that go the wrong way for their kind.
+pub async fn signs(tx: &mut Tx) -> Result<Vec<RowFault>> {
+    let rows: Vec<(Uuid, i64, String, i64)> = run!(tx, rows, SIGN, NAMED)?;
+    let fault = |(user, version, kind, amount)| RowFault {
+        user: UserId(user),
+        version,
+        kind,
+        amount: Credits::from_micro(amount),
+    };
+    Ok(rows.into_iter().map(fault).collect())
+}
+
 /// What all members have together.
 pub async fn members(tx: &mut Tx) -> Result<Credits> {
     let total: Option<i64> = run!(tx, scalar, MEMBERS)?;
@@ -119,8 +144,6 @@ account_question! {
     held HELD;
     /// Rows whose running balance is not the sum of the rows up to them.
     running_balances RUNNING;
-    /// Movements that go the wrong way for their kind; `computed` is the row's version.
-    signs SIGN;
     /// Active accounts that have spent or promised more than they have.
     overdrawn OVERDRAWN;
 }

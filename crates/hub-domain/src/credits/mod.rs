@@ -4,6 +4,7 @@
 //! takes more than its hold; the same key never posts twice. No transaction is open while a provider is awaited.
 
 mod balance;
+pub(crate) mod budget;
 mod deduct;
 mod error;
 mod export;
@@ -28,6 +29,7 @@ pub use hub_store::ledger::{Kind, Transaction};
 pub use hub_store::receipts::Receipt;
 
 pub use balance::{Balance, balance};
+pub use budget::{BudgetShort, BudgetState, budgets_of, set_budgets};
 pub use deduct::{Deduct, Deducted, deduct};
 pub use error::CreditsError;
 pub use export::{Export, export};

@@ -1,9 +1,10 @@
 //! `hub ledger verify`: every invariant of the money, checked on one unchanging picture of the database, culprits named.
 
+use hub_store::budgets::WindowFault;
 use hub_store::ledger::Kind;
 use hub_store::receipts::{self, Receipt};
-use hub_store::verify::{self as questions, AccountFault, CallFault, KindTotal};
-use hub_store::{Store, StoreError, Tx, holds};
+use hub_store::verify::{self as questions, AccountFault, CallFault, KindTotal, RowFault};
+use hub_store::{Store, StoreError, Tx, budgets, holds};
 use hub_types::{Clock, Credits, HoldId};
 use serde::Serialize;
 
@@ -76,7 +77,8 @@ pub async fn verify(store: &Store, book: &PriceBook, clock: &Clock, depth: Depth
         of_accounts("every version is the gapless count of its rows", questions::versions(&mut tx).await?),
         of_accounts("every held amount is the sum of the open holds", questions::held(&mut tx).await?),
         of_accounts("no active account has spent or promised more than it has", questions::overdrawn(&mut tx).await?),
-        of_accounts("every movement goes the way of its kind", questions::signs(&mut tx).await?),
+        of_rows("every movement goes the way of its kind", questions::signs(&mut tx).await?),
+        of_windows("every budget window is the sum of its holds", budgets::wrong(&mut tx).await?),
     ];
     let (books, balanced) = double_entry(&mut tx).await?;
     checks.push(balanced);
@@ -111,6 +113,24 @@ pub async fn verify(store: &Store, book: &PriceBook, clock: &Clock, depth: Depth
 fn of_accounts(name: &'static str, faults: Vec<AccountFault>) -> Check {
     let words =
         |fault: AccountFault| format!("user {}: stored {}, computed {}", fault.user, fault.stored, fault.computed);
+    Check { name, faults: faults.into_iter().map(words).collect() }
+}
+
+fn of_rows(name: &'static str, faults: Vec<RowFault>) -> Check {
+    let words = |fault: RowFault| {
+        format!("user {}, row {}: a {} of {}", fault.user, fault.version, fault.kind, fault.amount)
+    };
+    Check { name, faults: faults.into_iter().map(words).collect() }
+}
+
+fn of_windows(name: &'static str, faults: Vec<WindowFault>) -> Check {
+    let words = |fault: WindowFault| {
+        let WindowFault { window, stored, computed } = fault;
+        format!(
+            "window {window}: stored {} spent and {} held, computed {} and {}",
+            stored.spent, stored.held, computed.spent, computed.held
+        )
+    };
     Check { name, faults: faults.into_iter().map(words).collect() }
 }
 

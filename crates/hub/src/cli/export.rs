@@ -61,7 +61,10 @@ pub(super) async fn export(context: &Context, arguments: &ExportArguments) -> Re
         for row in &rows {
             match arguments.format {
                 Format::Csv => csv(&mut page, row),
-                Format::Ndjson => drop(writeln!(page, "{}", object(row))),
+                Format::Ndjson => {
+                    page.push_str(&object(row).to_string());
+                    page.push('\n');
+                }
             }
         }
         write_exactly(&page)?;
@@ -92,7 +95,7 @@ fn csv(out: &mut String, row: &Transaction) {
     let Transaction { id, user, version, kind, amount, balance_after, created_at, .. } = row;
     let at = created_at.to_rfc3339();
     // Writing to a string does not fail.
-    drop(write!(out, "{id},{user},{version},{kind},{},{amount},{balance_after},{at},", counter(row)));
+    let _ = write!(out, "{id},{user},{version},{kind},{},{amount},{balance_after},{at},", counter(row));
     let actor = row.actor.map(|actor| actor.to_string()).unwrap_or_default();
     let hold = row.hold.map(|hold| hold.to_string()).unwrap_or_default();
     write_csv(out, [row.reason.as_str(), &actor, &hold, &row.metadata.to_string()]);

@@ -12,13 +12,15 @@ use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use hub_store::holds::End;
 use hub_store::ledger::{Posting, Transaction};
 use hub_store::{Store, StoreError};
-use hub_types::UserId;
+use hub_types::{Clock, UserId};
 use tokio::sync::oneshot;
 
 pub(super) use book::Refusal;
 
+use super::settle::{Charge, Settled};
 use crate::Hub;
 
 /// Movements in one commit at most.
@@ -28,12 +30,40 @@ const QUEUE: usize = 4096;
 /// Batches under way at the same time on PostgreSQL. SQLite has one writer.
 const LANES: usize = 2;
 
-/// The answer to one movement.
-type Answer = Result<Result<Transaction, Refusal>, StoreError>;
+/// Something that is to happen to an account.
+enum Movement {
+    /// A row is posted.
+    Post(Box<Posting>),
+    /// A call ends: its hold is resolved, charged or given back, with receipt and usage row.
+    End(Box<Charge>, End),
+}
+
+impl Movement {
+    fn user(&self) -> UserId {
+        match self {
+            Self::Post(posting) => posting.user,
+            Self::End(charge, _) => charge.user,
+        }
+    }
+}
+
+/// What became of a movement.
+enum Done {
+    /// The row, posted now or when its key was first used.
+    Posted(Transaction),
+    /// The account does not allow it; nothing was changed.
+    Refused(Refusal),
+    /// The hold is resolved.
+    Ended(Settled),
+    /// The hold was not open; nothing was changed.
+    NotOpen,
+}
+
+type Answer = Result<Done, StoreError>;
 
 /// A movement and who waits for its answer.
 struct Waiting {
-    posting: Posting,
+    movement: Movement,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -56,12 +86,33 @@ struct Queue {
 impl Writer {
     /// Posts; answers when it is durable, refused or failed. After a failure the caller may repeat: the key keeps it from happening
     /// twice.
-    pub(super) async fn post(&self, hub: &Hub, posting: Posting) -> Answer {
+    pub(super) async fn post(
+        &self,
+        hub: &Hub,
+        posting: Posting,
+    ) -> Result<Result<Transaction, Refusal>, StoreError> {
+        match self.fold(hub, Movement::Post(Box::new(posting))).await? {
+            Done::Posted(row) => Ok(Ok(row)),
+            Done::Refused(refusal) => Ok(Err(refusal)),
+            Done::Ended(_) | Done::NotOpen => Err(StoreError::Writer("gave a wrong answer")),
+        }
+    }
+
+    /// Ends a call. `None` when its hold is not open (any more); nothing was changed then.
+    pub(super) async fn end(&self, hub: &Hub, charge: Charge, end: End) -> Result<Option<Settled>, StoreError> {
+        match self.fold(hub, Movement::End(Box::new(charge), end)).await? {
+            Done::Ended(settled) => Ok(Some(settled)),
+            Done::NotOpen => Ok(None),
+            Done::Posted(_) | Done::Refused(_) => Err(StoreError::Writer("gave a wrong answer")),
+        }
+    }
+
+    async fn fold(&self, hub: &Hub, movement: Movement) -> Answer {
         let lanes = if hub.store.is_shared() { LANES } else { 1 };
-        let lane = &self.lanes[lane_of(posting.user, lanes)];
+        let lane = &self.lanes[lane_of(movement.user(), lanes)];
         let (answer, answered) = oneshot::channel();
-        if lane.push(Waiting { posting, answer })? {
-            hub.tasks.spawn(drain(Arc::clone(lane), hub.store.clone()));
+        if lane.push(Waiting { movement, answer })? {
+            hub.tasks.spawn(drain(Arc::clone(lane), hub.store.clone(), hub.clock.clone()));
         }
         answered.await.unwrap_or(Err(StoreError::Writer("stopped in the middle of a batch")))
     }
@@ -88,13 +139,13 @@ impl Lane {
 }
 
 /// Takes batches until none is left. Runs as a tracked task: a caller who goes away cannot stop it half way.
-async fn drain(lane: Arc<Lane>, store: Store) {
+async fn drain(lane: Arc<Lane>, store: Store, clock: Clock) {
     let mut ended = Ended { lane: &lane, well: false };
     loop {
         // Those who were just answered, or are on their way, may queue first; alone this costs nothing.
         tokio::task::yield_now().await;
         let Some(batch) = lane.take() else { break };
-        Box::pin(batch::run(&store, batch)).await;
+        Box::pin(batch::run(&store, &clock, batch)).await;
     }
     ended.well = true;
 }
