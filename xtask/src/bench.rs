@@ -1,5 +1,8 @@
 //! `cargo xtask bench`: measurements with a budget.
 
+mod ledger;
+mod load;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -10,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 
 use crate::process::{self, Running};
-use crate::{load, repo, servers};
+use crate::{repo, servers};
 
 const STARTS: usize = 10;
 const START_BUDGET: Duration = Duration::from_millis(150);
@@ -28,6 +31,8 @@ pub(crate) enum Bench {
     Start,
     /// Cost of a call beside a plain nginx in the same run: processor time, added latency, streams; on both engine pairs.
     Load(load::Options),
+    /// Charges per second on PostgreSQL and SQLite with every commit on the disk, beside the spec's transaction, TPC-B and a commit each.
+    Ledger,
 }
 
 /// Runs the measurement; an error when a budget is exceeded.
@@ -35,6 +40,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     match bench {
         Bench::Start => start(),
         Bench::Load(options) => load::run(options),
+        Bench::Ledger => ledger::run(),
     }
 }
 

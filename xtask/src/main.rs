@@ -10,7 +10,6 @@ mod ci;
 mod count;
 mod e2e;
 mod interrupt;
-mod load;
 mod openapi;
 mod process;
 mod repo;

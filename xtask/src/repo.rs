@@ -27,9 +27,14 @@ pub(crate) fn metadata() -> Result<Value> {
     serde_json::from_str(&text).context("cargo metadata wrote something that is not JSON")
 }
 
-/// The hub's binary after a build with this profile (`debug` or `release`), wherever the target directory is.
-pub(crate) fn hub_binary(profile: &str) -> Result<PathBuf> {
+/// Where cargo puts what it builds with this profile (`debug` or `release`).
+pub(crate) fn target(profile: &str) -> Result<PathBuf> {
     let metadata = metadata()?;
     let target = metadata.get("target_directory").and_then(Value::as_str).context("cargo metadata has no target")?;
-    Ok(Path::new(target).join(profile).join("hub"))
+    Ok(Path::new(target).join(profile))
+}
+
+/// The hub's binary after a build with this profile.
+pub(crate) fn hub_binary(profile: &str) -> Result<PathBuf> {
+    Ok(target(profile)?.join("hub"))
 }

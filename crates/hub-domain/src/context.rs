@@ -59,6 +59,8 @@ pub struct Hub {
     pub providers: inference::Registry,
     /// The price book in memory, refreshed from the database.
     pub prices: pricing::PriceBook,
+    /// Folds concurrent movements of money into one commit.
+    pub ledger: credits::Writer,
     /// Name of this process, unique while it lives; owner of leases.
     pub instance: String,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hub_domain::credits::HoldError;
+use hub_domain::credits::{BudgetShort, HoldError};
 use hub_domain::inference::InferenceError;
 use hub_domain::inference::{BadRequest, ProviderFault};
 use hub_types::ErrorCode;
@@ -51,7 +51,10 @@ fn hold(error: HoldError) -> ApiError {
     match error {
         HoldError::Insufficient(short) => ApiError::new(ErrorCode::InsufficientCredits)
             .message(format!("This call may cost up to {} credits, {} are available", short.needed, short.spendable))
-            .details(json!({ "needed": short.needed, "available": short.spendable, "held": short.held })),
+            .details(json!({
+                "gate": "balance", "needed": short.needed, "available": short.spendable, "held": short.held,
+            })),
+        HoldError::Budget(short) => budget(&short),
         HoldError::Frozen => ErrorCode::AccountFrozen.into(),
         HoldError::NoAccount => ApiError::not_found("Credit account"),
         HoldError::Store(error) if error.is_unavailable() => {
@@ -59,6 +62,22 @@ fn hold(error: HoldError) -> ApiError {
         }
         HoldError::Store(error) => ApiError::internal(error),
     }
+}
+
+/// Which budget, its numbers, and when it begins again.
+fn budget(short: &BudgetShort) -> ApiError {
+    let whose = if short.scope == "key" { "this key" } else { "this account" };
+    let (needed, left) = (short.needed, short.available());
+    let message = match short.period {
+        "total" => format!("This call may cost up to {needed} credits, {left} are left of the budget of {whose}"),
+        period => {
+            format!("This call may cost up to {needed} credits, {left} are left of the {period}'s budget of {whose}")
+        }
+    };
+    ApiError::new(ErrorCode::BudgetExceeded).message(message).details(json!({
+        "gate": "budget", "scope": short.scope, "period": short.period, "limit": short.limit, "spent": short.spent,
+        "held": short.held, "available": left, "needed": needed, "resetsAt": short.resets_at,
+    }))
 }
 
 /// The provider's own words reach the caller where the request was at fault.

@@ -54,7 +54,7 @@ impl Account {
 }
 
 #[derive(FromRow)]
-struct Row {
+pub(crate) struct Row {
     user_id: Uuid,
     balance: i64,
     held: i64,
@@ -62,6 +62,20 @@ struct Row {
     version: i64,
     status: String,
     updated_at: Timestamp,
+}
+
+impl From<Row> for Account {
+    fn from(row: Row) -> Self {
+        Self {
+            user: UserId(row.user_id),
+            balance: Credits::from_micro(row.balance),
+            held: Credits::from_micro(row.held),
+            overdraft_limit: Credits::from_micro(row.overdraft_limit),
+            version: row.version,
+            status: row.status,
+            updated_at: row.updated_at,
+        }
+    }
 }
 
 /// Opens an empty account; does nothing where one is open.
@@ -73,15 +87,7 @@ pub async fn open(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<()> {
 /// The account, if the user has one.
 pub async fn get(tx: &mut Tx, user: UserId) -> Result<Option<Account>> {
     let row: Option<Row> = run!(tx, row, GET, user.0)?;
-    Ok(row.map(|row| Account {
-        user: UserId(row.user_id),
-        balance: Credits::from_micro(row.balance),
-        held: Credits::from_micro(row.held),
-        overdraft_limit: Credits::from_micro(row.overdraft_limit),
-        version: row.version,
-        status: row.status,
-        updated_at: row.updated_at,
-    }))
+    Ok(row.map(Account::from))
 }
 
 /// What all accounts have together, and what of it is held.

@@ -1,5 +1,7 @@
 //! What can go wrong between the hub and its database.
 
+use std::sync::Arc;
+
 /// A failed statement. Rules turn it into 503 or 500; only `Duplicate` has a meaning of its own.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -21,12 +23,22 @@ pub enum StoreError {
     /// A stored value that this hub cannot read.
     #[error("a stored value is not readable: {0}")]
     Corrupt(&'static str),
+    /// The commit that this movement shared with others failed; each of them gets the same cause.
+    #[error("a shared commit failed")]
+    Shared(#[source] Arc<Self>),
+    /// The writer that folds movements into commits could not take or answer this one; the same call may be repeated.
+    #[error("the ledger's writer {0}")]
+    Writer(&'static str),
 }
 
 impl StoreError {
     /// True when the same call may succeed once the database is back.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        match self {
+            Self::Unavailable(_) | Self::Writer(_) => true,
+            Self::Shared(cause) => cause.is_unavailable(),
+            _ => false,
+        }
     }
 }
 

@@ -1,4 +1,7 @@
 //! Holds: money set aside for one call. `held → settled | voided | expired`, each transition by one guarded statement.
+//!
+//! A hold takes its amount from the account and from every budget it names, and remembers which: whoever resolves it cannot forget
+//! them. Call `budgets::lock` first where holds are resolved (lock order: windows, holds, accounts).
 
 use hub_types::{ApiKeyId, Credits, HoldId, PriceId, Timestamp, UserId};
 use serde_json::Value;
@@ -6,29 +9,32 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use crate::budgets::{self, Charge, Charged};
 use crate::ledger::{self, Posting, Transaction};
 use crate::{Result, Tx, accounts};
 
 statements! {
     INSERT = "INSERT INTO credit_holds (id, user_id, api_key_id, request_id, kind, amount, accrued, price_id, service, provider, model,
-                status, owner, checkpoint, lease_until, created_at)
-              VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9, $10, 'held', $11, $12, $13, $14)";
+                status, owner, checkpoint, lease_until, created_at, budgets)
+              VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9, $10, 'held', $11, $12, $13, $14, $15)";
     GET = "SELECT id, user_id, api_key_id, request_id, kind, amount, accrued, settled_amount, price_id, service, provider, model, status,
-             owner, checkpoint, lease_until, created_at
+             owner, checkpoint, lease_until, created_at, budgets
            FROM credit_holds WHERE id = $1";
     RESOLVE = "UPDATE credit_holds SET status = $2, settled_amount = $3, resolved_at = $4
-               WHERE id = $1 AND status = 'held' AND amount >= $3 RETURNING amount";
-    EXTEND = "UPDATE credit_holds SET status = 'settled', settled_amount = settled_amount + $2 WHERE id = $1 AND status = 'expired'";
+               WHERE id = $1 AND status = 'held' AND amount >= $3 RETURNING amount, budgets";
+    EXTEND = "UPDATE credit_holds SET status = 'settled', settled_amount = settled_amount + $2 WHERE id = $1 AND status = 'expired'
+              RETURNING budgets";
     CHECKPOINT = "UPDATE credit_holds SET accrued = CASE WHEN $3 > accrued THEN $3 ELSE accrued END, checkpoint = $4, lease_until = $5
                   WHERE id = $1 AND status = 'held' AND owner = $2";
     ROUTE = "UPDATE credit_holds SET provider = $3, service = $4 WHERE id = $1 AND owner = $2 AND status = 'held'";
     // Several sweepers may run: each takes rows the others have not locked. SQLite has one writer, so nothing to skip.
     DUE = postgres: "SELECT id, user_id, api_key_id, request_id, kind, amount, accrued, settled_amount, price_id, service, provider, model, status,
-             owner, checkpoint, lease_until, created_at
+             owner, checkpoint, lease_until, created_at, budgets
            FROM credit_holds WHERE status = 'held' AND lease_until < $1 ORDER BY lease_until LIMIT $2 FOR UPDATE SKIP LOCKED",
           lite: "SELECT id, user_id, api_key_id, request_id, kind, amount, accrued, settled_amount, price_id, service, provider, model, status,
-             owner, checkpoint, lease_until, created_at
+             owner, checkpoint, lease_until, created_at, budgets
            FROM credit_holds WHERE status = 'held' AND lease_until < $1 ORDER BY lease_until LIMIT $2";
+    DUE_BUDGETS = "SELECT id, budgets FROM credit_holds WHERE status = 'held' AND lease_until < $1 ORDER BY lease_until LIMIT $2";
     OPEN_COUNT = "SELECT COUNT(*) FROM credit_holds WHERE status = 'held'";
     OLDEST_DUE = "SELECT COUNT(*) FROM credit_holds WHERE status = 'held' AND lease_until < $1";
 }
@@ -62,8 +68,21 @@ pub struct NewHold {
     pub checkpoint: Value,
     /// Until when the owner has to renew.
     pub lease_until: Timestamp,
+    /// The budgets it takes the same amount from.
+    pub budgets: Vec<Charge>,
     /// Now.
     pub at: Timestamp,
+}
+
+/// What became of a hold that was to be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opened {
+    /// The amount is set aside.
+    Yes,
+    /// The account does not allow it: missing, not active, or too little to spend.
+    Account,
+    /// The budget with this number in `NewHold::budgets` has too little left.
+    Budget(usize),
 }
 
 /// A hold as stored.
@@ -103,10 +122,12 @@ pub struct Hold {
     pub lease_until: Timestamp,
     /// When it was opened.
     pub created_at: Timestamp,
+    /// The budget windows it took from.
+    pub budgets: Vec<Charged>,
 }
 
 #[derive(FromRow)]
-struct Row {
+pub(crate) struct Row {
     id: Uuid,
     user_id: Uuid,
     api_key_id: Option<Uuid>,
@@ -124,6 +145,7 @@ struct Row {
     checkpoint: Json<Value>,
     lease_until: Timestamp,
     created_at: Timestamp,
+    budgets: Json<Vec<Charged>>,
 }
 
 impl From<Row> for Hold {
@@ -146,6 +168,7 @@ impl From<Row> for Hold {
             checkpoint: row.checkpoint.0,
             lease_until: row.lease_until,
             created_at: row.created_at,
+            budgets: row.budgets.0,
         }
     }
 }
@@ -162,7 +185,7 @@ pub enum End {
 }
 
 impl End {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Settled => "settled",
             Self::Voided => "voided",
@@ -171,11 +194,16 @@ impl End {
     }
 }
 
-/// Sets the amount aside. `false` when the account does not allow it; nothing was changed then.
-pub async fn open(tx: &mut Tx, hold: &NewHold) -> Result<bool> {
-    if !accounts::reserve(tx, hold.user, hold.amount, hold.at).await? {
-        return Ok(false);
+/// Sets the amount aside, of the account and of every budget. Unless it is `Opened::Yes` the caller must roll back.
+pub async fn open(tx: &mut Tx, hold: &NewHold) -> Result<Opened> {
+    if let Some(short) = budgets::take(tx, hold.user, &hold.budgets, hold.amount, hold.at).await? {
+        return Ok(Opened::Budget(short));
     }
+    if !accounts::reserve(tx, hold.user, hold.amount, hold.at).await? {
+        return Ok(Opened::Account);
+    }
+    let charged = |charge: &Charge| Charged { window: charge.window.clone(), limit: charge.limit.micro() };
+    let charged: Vec<Charged> = hold.budgets.iter().map(charged).collect();
     run!(
         tx,
         execute,
@@ -194,32 +222,38 @@ pub async fn open(tx: &mut Tx, hold: &NewHold) -> Result<bool> {
         Json(&hold.checkpoint),
         hold.lease_until,
         hold.at,
+        Json(&charged),
     )?;
-    Ok(true)
+    Ok(Opened::Yes)
 }
 
-/// Charges the posting's amount against the hold and gives the rest back. `None` when the hold is not open any more, or smaller than
+/// Charges the posting's amount against the hold and its budgets and gives the rest back. `None` when the hold is not open any more, or smaller than
 /// the charge; nothing was changed then.
 pub async fn settle(tx: &mut Tx, id: HoldId, end: End, posting: &Posting) -> Result<Option<Transaction>> {
     let actual = -posting.amount;
-    let held: Option<i64> = run!(tx, scalar, RESOLVE, id.0, end.as_str(), actual.micro(), posting.at)?;
-    let Some(held) = held else { return Ok(None) };
+    let held: Option<(i64, Json<Vec<Charged>>)> =
+        run!(tx, row, RESOLVE, id.0, end.as_str(), actual.micro(), posting.at)?;
+    let Some((held, Json(charged))) = held else { return Ok(None) };
+    budgets::settle(tx, &charged, Credits::from_micro(held), actual, posting.at).await?;
     let after = accounts::capture(tx, posting.user, Credits::from_micro(held), actual, posting.at).await?;
     ledger::insert(tx, posting, after).await.map(Some)
 }
 
-/// Gives the whole hold back. `false` when it was not open any more.
+/// Gives the whole hold back, to the account and to its budgets. `false` when it was not open any more.
 pub async fn release(tx: &mut Tx, id: HoldId, user: UserId, end: End, at: Timestamp) -> Result<bool> {
-    let held: Option<i64> = run!(tx, scalar, RESOLVE, id.0, end.as_str(), 0_i64, at)?;
-    let Some(held) = held else { return Ok(false) };
+    let held: Option<(i64, Json<Vec<Charged>>)> = run!(tx, row, RESOLVE, id.0, end.as_str(), 0_i64, at)?;
+    let Some((held, Json(charged))) = held else { return Ok(false) };
+    budgets::settle(tx, &charged, Credits::from_micro(held), Credits::ZERO, at).await?;
     accounts::release(tx, user, Credits::from_micro(held), at).await?;
     Ok(true)
 }
 
 /// Charges more for a call whose hold the sweeper has already resolved, out of what is spendable now (credits.md §2.6, late settle).
-/// `None` when the hold is not expired, or the account does not allow it; the caller rolls back then.
+/// `None` when the hold is not expired, or the account or a budget does not allow it; the caller rolls back then.
 pub async fn settle_late(tx: &mut Tx, id: HoldId, posting: &Posting) -> Result<Option<Transaction>> {
-    if run!(tx, execute, EXTEND, id.0, (-posting.amount).micro())? != 1 {
+    let charged: Option<Json<Vec<Charged>>> = run!(tx, scalar, EXTEND, id.0, (-posting.amount).micro())?;
+    let Some(Json(charged)) = charged else { return Ok(None) };
+    if !budgets::spend(tx, &charged, -posting.amount, posting.at).await? {
         return Ok(None);
     }
     ledger::post(tx, posting).await
@@ -253,6 +287,12 @@ pub async fn get(tx: &mut Tx, id: HoldId) -> Result<Option<Hold>> {
 pub async fn due(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<Vec<Hold>> {
     let rows: Vec<Row> = run!(tx, rows, DUE, before, limit)?;
     Ok(rows.into_iter().map(Hold::from).collect())
+}
+
+/// The budget windows of the holds that `due` would find, which must be locked before the holds are.
+pub async fn due_budgets(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<Vec<(HoldId, Vec<Charged>)>> {
+    let rows: Vec<(Uuid, Json<Vec<Charged>>)> = run!(tx, rows, DUE_BUDGETS, before, limit)?;
+    Ok(rows.into_iter().map(|(id, Json(charged))| (HoldId(id), charged)).collect())
 }
 
 /// How many holds are open.

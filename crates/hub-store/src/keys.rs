@@ -1,26 +1,41 @@
 //! API keys, by the SHA-256 of the key. The key itself is never here.
 
-use hub_types::{ApiKeyId, Timestamp, UserId};
+use hub_types::{ApiKeyId, KeyLimits, Timestamp, UserId};
 use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use crate::{Result, Tx};
+use crate::user_budgets::budget;
+use crate::{Result, StoreError, Tx};
 
 statements! {
     // The cap is part of the insert; `users::lock` before it keeps parallel ones from seeing the same count.
-    INSERT = "INSERT INTO api_keys (id, user_id, name, key_hash, key_prefix, scopes, models, addresses, created_at, expires_at)
-              SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
+    INSERT = "INSERT INTO api_keys (id, user_id, name, key_hash, key_prefix, scopes, models, addresses, created_at, expires_at,
+                line_id, budget, budget_period, requests_per_minute, tokens_per_minute, concurrent_calls)
+              SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $12, $13, $14, $15, $16, $17
               WHERE (SELECT COUNT(*) FROM api_keys
                      WHERE user_id = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $9)) < $11";
-    BY_HASH = "SELECT id, user_id, name, key_prefix, scopes, models, addresses, created_at, expires_at, revoked_at, last_used_at
+    BY_HASH = "SELECT id, user_id, name, key_prefix, scopes, models, addresses, created_at, expires_at, revoked_at, last_used_at,
+                 line_id, replaced_by, budget, budget_period, requests_per_minute, tokens_per_minute, concurrent_calls
                FROM api_keys WHERE key_hash = $1";
-    LIST = "SELECT id, user_id, name, key_prefix, scopes, models, addresses, created_at, expires_at, revoked_at, last_used_at
+    LIST = "SELECT id, user_id, name, key_prefix, scopes, models, addresses, created_at, expires_at, revoked_at, last_used_at,
+              line_id, replaced_by, budget, budget_period, requests_per_minute, tokens_per_minute, concurrent_calls
             FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL AND id < $2 ORDER BY id DESC LIMIT $3";
     COUNT = "SELECT COUNT(*) FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL";
-    REVOKE = "UPDATE api_keys SET revoked_at = $3 WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL RETURNING key_hash";
-    BY_ID = "SELECT id, user_id, name, key_prefix, scopes, models, addresses, created_at, expires_at, revoked_at, last_used_at
+    REVOKE = "UPDATE api_keys SET revoked_at = $3 WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL RETURNING key_hash, key_prefix";
+    BY_ID = "SELECT id, user_id, name, key_prefix, scopes, models, addresses, created_at, expires_at, revoked_at, last_used_at,
+               line_id, replaced_by, budget, budget_period, requests_per_minute, tokens_per_minute, concurrent_calls
              FROM api_keys WHERE id = $1";
+    // Both guards in one statement: a key is replaced once, and only while it lives. It goes on until $4, unless it ends before.
+    REPLACE = "UPDATE api_keys SET replaced_by = $3, expires_at = CASE WHEN expires_at < $4 THEN expires_at ELSE $4 END
+               WHERE id = $1 AND user_id = $2 AND replaced_by IS NULL AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $5)
+               RETURNING key_hash";
+    SET = "UPDATE api_keys SET name = $3, expires_at = $4 WHERE id = $1 AND user_id = $2 AND replaced_by IS NULL AND revoked_at IS NULL
+           RETURNING line_id";
+    SET_LINE = "UPDATE api_keys SET scopes = $3, models = $4, addresses = $5, budget = $6, budget_period = $7, requests_per_minute = $8,
+                  tokens_per_minute = $9, concurrent_calls = $10
+                WHERE line_id = $1 AND user_id = $2 AND revoked_at IS NULL RETURNING key_hash";
+    LINE_IDS = "SELECT id FROM api_keys WHERE line_id = $1 AND revoked_at IS NULL LIMIT 1000";
     LIVE_HASHES = "SELECT key_hash FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL LIMIT 1000";
     TOUCH = "UPDATE api_keys SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $3)";
 }
@@ -40,6 +55,14 @@ struct Row {
     expires_at: Option<Timestamp>,
     revoked_at: Option<Timestamp>,
     last_used_at: Option<Timestamp>,
+    #[sqlx(try_from = "Uuid")]
+    line_id: ApiKeyId,
+    replaced_by: Option<Uuid>,
+    budget: Option<i64>,
+    budget_period: Option<String>,
+    requests_per_minute: Option<i32>,
+    tokens_per_minute: Option<i64>,
+    concurrent_calls: Option<i32>,
 }
 
 /// An API key as stored, without its hash.
@@ -67,11 +90,30 @@ pub struct ApiKey {
     pub revoked_at: Option<Timestamp>,
     /// Last use, exact to about a minute.
     pub last_used_at: Option<Timestamp>,
+    /// The id of the first key of its line; rotation makes the next one.
+    pub line: ApiKeyId,
+    /// The key that took its place.
+    pub replaced_by: Option<ApiKeyId>,
+    /// The limits of its line.
+    pub limits: KeyLimits,
 }
 
-impl From<Row> for ApiKey {
-    fn from(row: Row) -> Self {
-        Self {
+impl TryFrom<Row> for ApiKey {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self> {
+        let budget = match (row.budget, row.budget_period) {
+            (Some(amount), Some(period)) => Some(budget(amount, &period)?),
+            _ => None,
+        };
+        let count = |column: Option<i64>| column.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+        let limits = KeyLimits {
+            budget,
+            requests_per_minute: count(row.requests_per_minute.map(i64::from)),
+            tokens_per_minute: count(row.tokens_per_minute),
+            concurrent_calls: count(row.concurrent_calls.map(i64::from)),
+        };
+        Ok(Self {
             id: row.id,
             user: row.user_id,
             name: row.name,
@@ -83,7 +125,10 @@ impl From<Row> for ApiKey {
             expires_at: row.expires_at,
             revoked_at: row.revoked_at,
             last_used_at: row.last_used_at,
-        }
+            line: row.line_id,
+            replaced_by: row.replaced_by.map(ApiKeyId),
+            limits,
+        })
     }
 }
 
@@ -110,8 +155,29 @@ pub struct NewKey<'a> {
     pub at: Timestamp,
     /// When it ends, if it does.
     pub expires_at: Option<Timestamp>,
+    /// The line it belongs to; its own id for the first.
+    pub line: ApiKeyId,
+    /// The limits of its line.
+    pub limits: KeyLimits,
     /// How many live keys a user may have in all.
     pub cap: i64,
+}
+
+/// What may be changed of a key; all of it is written.
+#[derive(Debug, Clone)]
+pub struct Change<'a> {
+    /// What the owner calls this key.
+    pub name: &'a str,
+    /// When this key ends.
+    pub expires_at: Option<Timestamp>,
+    /// Permissions the line is narrowed to.
+    pub scopes: &'a [String],
+    /// Models the line may use.
+    pub models: &'a [String],
+    /// Networks the line may be used from.
+    pub addresses: &'a [String],
+    /// The limits of the line.
+    pub limits: KeyLimits,
 }
 
 /// Stores a key; `false` when the user has `cap` live ones. Call `users::lock` before it in the same transaction.
@@ -130,22 +196,33 @@ pub async fn insert(tx: &mut Tx, new: &NewKey<'_>) -> Result<bool> {
         Json(new.addresses),
         new.at,
         new.expires_at,
-        new.cap
+        new.cap,
+        new.line.0,
+        new.limits.budget.map(|budget| budget.amount.micro()),
+        new.limits.budget.map(|budget| budget.period.as_str()),
+        new.limits.requests_per_minute.map(small),
+        new.limits.tokens_per_minute.map(i64::from),
+        new.limits.concurrent_calls.map(small),
     )?;
     Ok(done == 1)
+}
+
+/// A count for a four-byte column.
+fn small(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 /// The key with this hash, live or not.
 pub async fn by_hash(tx: &mut Tx, hash: &[u8]) -> Result<Option<ApiKey>> {
     let row: Option<Row> = run!(tx, row, BY_HASH, hash)?;
-    Ok(row.map(ApiKey::from))
+    row.map(ApiKey::try_from).transpose()
 }
 
 /// A user's keys that were not taken back, newest first, those made before `before`.
 pub async fn list(tx: &mut Tx, user: UserId, before: Option<ApiKeyId>, limit: i64) -> Result<Vec<ApiKey>> {
     let before = before.map_or(Uuid::max(), |id| id.0);
     let rows: Vec<Row> = run!(tx, rows, LIST, user.0, before, limit)?;
-    Ok(rows.into_iter().map(ApiKey::from).collect())
+    rows.into_iter().map(ApiKey::try_from).collect()
 }
 
 /// How many keys of the user were not taken back.
@@ -157,7 +234,7 @@ pub async fn count(tx: &mut Tx, user: UserId) -> Result<i64> {
 /// The key with this id, live or not, whoever owns it.
 pub async fn by_id(tx: &mut Tx, id: ApiKeyId) -> Result<Option<ApiKey>> {
     let row: Option<Row> = run!(tx, row, BY_ID, id.0)?;
-    Ok(row.map(ApiKey::from))
+    row.map(ApiKey::try_from).transpose()
 }
 
 /// Hashes of a user's keys that were not taken back; 1000 at most.
@@ -165,9 +242,50 @@ pub async fn live_hashes(tx: &mut Tx, user: UserId) -> Result<Vec<Vec<u8>>> {
     Ok(run!(tx, scalars, LIVE_HASHES, user.0)?)
 }
 
-/// Takes a key back and returns its hash; `None` when it is not this user's or was taken back before.
-pub async fn revoke(tx: &mut Tx, id: ApiKeyId, user: UserId, now: Timestamp) -> Result<Option<Vec<u8>>> {
-    Ok(run!(tx, scalar, REVOKE, id.0, user.0, now)?)
+/// Takes a key back and returns its hash and prefix; `None` when it is not this user's or was taken back before.
+pub async fn revoke(tx: &mut Tx, id: ApiKeyId, user: UserId, now: Timestamp) -> Result<Option<(Vec<u8>, String)>> {
+    Ok(run!(tx, row, REVOKE, id.0, user.0, now)?)
+}
+
+/// Puts `successor` in the key's place, which then works until `until` at the longest, and returns its hash. `None` when it is not this
+/// user's, not live, or was replaced before.
+pub async fn replace(
+    tx: &mut Tx,
+    id: ApiKeyId,
+    user: UserId,
+    successor: ApiKeyId,
+    until: Timestamp,
+    now: Timestamp,
+) -> Result<Option<Vec<u8>>> {
+    Ok(run!(tx, scalar, REPLACE, id.0, user.0, successor.0, until, now)?)
+}
+
+/// Changes a key and its line; returns ids and hashes of the whole line. `None` when it is not this user's, or was revoked or replaced.
+pub async fn change(
+    tx: &mut Tx,
+    id: ApiKeyId,
+    user: UserId,
+    change: &Change<'_>,
+) -> Result<Option<(Vec<ApiKeyId>, Vec<Vec<u8>>)>> {
+    let line: Option<Uuid> = run!(tx, scalar, SET, id.0, user.0, change.name, change.expires_at)?;
+    let Some(line) = line else { return Ok(None) };
+    let hashes: Vec<Vec<u8>> = run!(
+        tx,
+        scalars,
+        SET_LINE,
+        line,
+        user.0,
+        Json(change.scopes),
+        Json(change.models),
+        Json(change.addresses),
+        change.limits.budget.map(|budget| budget.amount.micro()),
+        change.limits.budget.map(|budget| budget.period.as_str()),
+        change.limits.requests_per_minute.map(small),
+        change.limits.tokens_per_minute.map(i64::from),
+        change.limits.concurrent_calls.map(small),
+    )?;
+    let ids: Vec<Uuid> = run!(tx, scalars, LINE_IDS, line)?;
+    Ok(Some((ids.into_iter().map(ApiKeyId).collect(), hashes)))
 }
 
 /// Notes a use, unless one was noted after `not_since`.

@@ -20,6 +20,11 @@ statements! {
             FROM credit_transactions
             WHERE user_id = $1 AND account_version < $2 AND ($3 = '' OR kind = $3)
             ORDER BY account_version DESC LIMIT $4 OFFSET $5";
+    // In the order of the unique index, which is stable while rows are added: (user, version) is cursor and order in one.
+    EXPORT = "SELECT id, user_id, kind, amount, balance_after, account_version, idem_hash, hold_id, actor_id, reason, metadata, created_at
+              FROM credit_transactions
+              WHERE (user_id, account_version) > ($1, $2) AND user_id BETWEEN $3 AND $4 AND created_at >= $5 AND created_at < $6
+              ORDER BY user_id, account_version LIMIT $7";
     COUNT = "SELECT COUNT(*) FROM credit_transactions WHERE user_id = $1 AND ($2 = '' OR kind = $2)";
 }
 
@@ -45,7 +50,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    /// Every kind.
+    pub const ALL: [Self; 8] = [
         Self::Purchase,
         Self::Promo,
         Self::Grant,
@@ -59,6 +65,18 @@ impl Kind {
     /// The kind of that word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
+    /// The account of the house on the other side of the movement, for the double-entry view.
+    pub const fn counter_account(self) -> &'static str {
+        match self {
+            Self::Purchase | Self::Chargeback => "payments",
+            Self::Promo | Self::Grant => "promotions",
+            Self::Usage => "revenue",
+            Self::Refund => "refunds",
+            Self::Adjustment => "adjustments",
+            Self::Expiry => "expiry",
+        }
     }
 
     /// The word in the database and API.
@@ -103,6 +121,26 @@ pub struct Posting {
     pub at: Timestamp,
 }
 
+impl Posting {
+    /// The ledger row this becomes when it is posted with that balance and version.
+    pub fn posted(&self, balance_after: Credits, version: i64) -> Transaction {
+        Transaction {
+            id: self.id,
+            user: self.user,
+            kind: self.kind.as_str().to_owned(),
+            amount: self.amount,
+            balance_after,
+            version,
+            request_hash: self.request_hash.clone(),
+            hold: self.hold,
+            actor: self.actor,
+            reason: self.reason.clone(),
+            metadata: self.metadata.clone(),
+            created_at: self.at,
+        }
+    }
+}
+
 /// A ledger row as stored.
 #[derive(Debug, Clone)]
 pub struct Transaction {
@@ -133,7 +171,7 @@ pub struct Transaction {
 }
 
 #[derive(FromRow)]
-struct Row {
+pub(crate) struct Row {
     id: Uuid,
     user_id: Uuid,
     kind: String,
@@ -216,20 +254,7 @@ pub(crate) async fn insert(tx: &mut Tx, posting: &Posting, after: After) -> Resu
         Json(&posting.metadata),
         posting.at,
     )?;
-    Ok(Transaction {
-        id: posting.id,
-        user: posting.user,
-        kind: posting.kind.as_str().to_owned(),
-        amount: posting.amount,
-        balance_after: Credits::from_micro(after.balance),
-        version: after.version,
-        request_hash: posting.request_hash.clone(),
-        hold: posting.hold,
-        actor: posting.actor,
-        reason: posting.reason.clone(),
-        metadata: posting.metadata.clone(),
-        created_at: posting.at,
-    })
+    Ok(posting.posted(Credits::from_micro(after.balance), after.version))
 }
 
 /// The row posted under this key, if any.
@@ -243,6 +268,29 @@ pub async fn list(tx: &mut Tx, page: &Page) -> Result<Vec<Transaction>> {
     let before = page.before_version.unwrap_or(i64::MAX);
     let kind = page.kind.map_or("", Kind::as_str);
     let rows: Vec<Row> = run!(tx, rows, LIST, page.user.0, before, kind, page.limit, page.offset)?;
+    Ok(rows.into_iter().map(Transaction::from).collect())
+}
+
+/// Which rows to export.
+#[derive(Debug, Clone)]
+pub struct Export {
+    /// Only this account's.
+    pub user: Option<UserId>,
+    /// Made at or after this moment.
+    pub from: Timestamp,
+    /// Made before this moment.
+    pub until: Timestamp,
+    /// Continue after this row: account and version.
+    pub after: Option<(UserId, i64)>,
+    /// Rows at most.
+    pub limit: i64,
+}
+
+/// One page of all rows, by account and then by version.
+pub async fn export(tx: &mut Tx, page: &Export) -> Result<Vec<Transaction>> {
+    let (after, version) = page.after.map_or((Uuid::nil(), 0), |(user, version)| (user.0, version));
+    let (first, last) = page.user.map_or((Uuid::nil(), Uuid::max()), |user| (user.0, user.0));
+    let rows: Vec<Row> = run!(tx, rows, EXPORT, after, version, first, last, page.from, page.until, page.limit)?;
     Ok(rows.into_iter().map(Transaction::from).collect())
 }
 

@@ -9,8 +9,11 @@ mod statement;
 
 pub mod accounts;
 pub mod audit;
+pub mod budgets;
 mod engine;
 mod error;
+pub mod fold;
+pub mod fold_holds;
 pub mod holds;
 pub mod identities;
 pub mod jobs;
@@ -24,6 +27,7 @@ pub mod sessions;
 pub mod totp;
 mod tx;
 pub mod usage;
+pub mod user_budgets;
 pub mod users;
 pub mod verifications;
 pub mod verify;
@@ -41,7 +45,10 @@ pub fn statements() -> Vec<&'static Statement> {
     [
         accounts::STATEMENTS,
         audit::STATEMENTS,
+        budgets::STATEMENTS,
         engine::STATEMENTS,
+        fold::STATEMENTS,
+        fold_holds::STATEMENTS,
         holds::STATEMENTS,
         identities::STATEMENTS,
         jobs::STATEMENTS,
@@ -53,6 +60,7 @@ pub fn statements() -> Vec<&'static Statement> {
         sessions::STATEMENTS,
         totp::STATEMENTS,
         usage::STATEMENTS,
+        user_budgets::STATEMENTS,
         users::STATEMENTS,
         verifications::STATEMENTS,
         verify::STATEMENTS,

@@ -1,11 +1,12 @@
 //! Receipts: what a charge consisted of, enough to compute it again from the price book.
 
 use hub_types::{ApiKeyId, Credits, HoldId, PriceId, Timestamp, TokenUsage, TransactionId, UserId};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use crate::fold::time;
 use crate::{Result, Tx};
 
 statements! {
@@ -18,6 +19,31 @@ statements! {
                 cache_write_tokens = excluded.cache_write_tokens, output_tokens = excluded.output_tokens,
                 reasoning_tokens = excluded.reasoning_tokens, usage_source = excluded.usage_source, exact_pico = excluded.exact_pico,
                 amount = excluded.amount, uncollected = excluded.uncollected, outcome = excluded.outcome, attempts = excluded.attempts";
+    PUT_ALL = postgres: "INSERT INTO receipts (id, user_id, transaction_id, api_key_id, request_id, route, service, provider, model,
+                        upstream_model, upstream_id, price_id, unit_prices, input_tokens, cache_read_tokens,
+                        cache_write_tokens, output_tokens, reasoning_tokens, usage_source, exact_pico, amount, uncollected,
+                        held, outcome, attempts, created_at)
+                      SELECT id, user_id, transaction_id, api_key_id, request_id, route, service, provider, model,
+                        upstream_model, upstream_id, price_id, unit_prices, input_tokens, cache_read_tokens,
+                        cache_write_tokens, output_tokens, reasoning_tokens, usage_source, exact_pico, amount, uncollected,
+                        held, outcome, attempts, created_at
+                      FROM jsonb_to_recordset($1) AS r(id uuid, user_id uuid, transaction_id uuid, api_key_id uuid, request_id text, route text,
+                        service text, provider text, model text, upstream_model text, upstream_id text, price_id uuid,
+                        unit_prices jsonb, input_tokens bigint, cache_read_tokens bigint, cache_write_tokens bigint,
+                        output_tokens bigint, reasoning_tokens bigint, usage_source text, exact_pico bigint, amount bigint,
+                        uncollected bigint, held bigint, outcome text, attempts jsonb, created_at timestamptz)",
+              lite: "INSERT INTO receipts (id, user_id, transaction_id, api_key_id, request_id, route, service, provider, model,
+                        upstream_model, upstream_id, price_id, unit_prices, input_tokens, cache_read_tokens,
+                        cache_write_tokens, output_tokens, reasoning_tokens, usage_source, exact_pico, amount, uncollected,
+                        held, outcome, attempts, created_at)
+                     SELECT unhex(value->>'id', '-'), unhex(value->>'user_id', '-'), unhex(value->>'transaction_id', '-'),
+                        unhex(value->>'api_key_id', '-'), value->>'request_id', value->>'route', value->>'service',
+                        value->>'provider', value->>'model', value->>'upstream_model', value->>'upstream_id',
+                        unhex(value->>'price_id', '-'), value->'unit_prices', value->>'input_tokens',
+                        value->>'cache_read_tokens', value->>'cache_write_tokens', value->>'output_tokens',
+                        value->>'reasoning_tokens', value->>'usage_source', value->>'exact_pico', value->>'amount',
+                        value->>'uncollected', value->>'held', value->>'outcome', value->'attempts', value->>'created_at'
+                     FROM json_each($1)";
     GET = "SELECT id, user_id, transaction_id, api_key_id, request_id, route, service, provider, model, upstream_model, upstream_id, price_id,
              unit_prices, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_source, exact_pico, amount,
              uncollected, held, outcome, attempts, created_at
@@ -176,6 +202,27 @@ pub async fn put(tx: &mut Tx, receipt: &Receipt) -> Result<()> {
         receipt.created_at,
     )?;
     Ok(())
+}
+
+/// Writes the receipts of holds that had none.
+pub async fn put_all(tx: &mut Tx, receipts: &[Receipt]) -> Result<()> {
+    let rows: Vec<Value> = receipts.iter().map(as_json).collect();
+    run!(tx, execute, PUT_ALL, Json(&rows))?;
+    Ok(())
+}
+
+fn as_json(receipt: &Receipt) -> Value {
+    json!({
+        "id": receipt.id, "user_id": receipt.user, "transaction_id": receipt.transaction, "api_key_id": receipt.api_key,
+        "request_id": receipt.request_id, "route": receipt.route, "service": receipt.service, "provider": receipt.provider,
+        "model": receipt.model, "upstream_model": receipt.upstream_model, "upstream_id": receipt.upstream_id,
+        "price_id": receipt.price, "unit_prices": receipt.unit_prices, "input_tokens": receipt.usage.input,
+        "cache_read_tokens": receipt.usage.cache_read, "cache_write_tokens": receipt.usage.cache_write,
+        "output_tokens": receipt.usage.output, "reasoning_tokens": receipt.usage.reasoning,
+        "usage_source": receipt.usage_source, "exact_pico": receipt.exact_pico, "amount": receipt.amount.micro(),
+        "uncollected": receipt.uncollected.micro(), "held": receipt.held.micro(), "outcome": receipt.outcome,
+        "attempts": receipt.attempts, "created_at": time(receipt.created_at),
+    })
 }
 
 /// The receipt of a hold; the caller checks whose it is before showing it.

@@ -1,9 +1,10 @@
 //! The usage log: one row per call, charged or not.
 
 use hub_types::{ApiKeyId, Credits, HoldId, Timestamp, TokenUsage, UsageId, UserId};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::types::Json;
 
+use crate::fold::time;
 use crate::{Result, Tx};
 
 statements! {
@@ -15,6 +16,28 @@ statements! {
                 cache_write_tokens = excluded.cache_write_tokens, output_tokens = excluded.output_tokens,
                 reasoning_tokens = excluded.reasoning_tokens, usage_source = excluded.usage_source, credits = excluded.credits,
                 status = excluded.status, latency_ms = excluded.latency_ms";
+    PUT_ALL = postgres: "INSERT INTO usage_logs (id, created_at, user_id, api_key_id, request_id, hold_id, kind, route, service, provider, model,
+                        input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_source,
+                        credits, status, attempts, latency_ms, first_token_ms, metadata)
+                      SELECT id, created_at, user_id, api_key_id, request_id, hold_id, kind, route, service, provider, model,
+                        input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_source,
+                        credits, status, attempts, latency_ms, first_token_ms, metadata
+                      FROM jsonb_to_recordset($1) AS r(id uuid, created_at timestamptz, user_id uuid, api_key_id uuid, request_id text, hold_id uuid,
+                        kind text, route text, service text, provider text, model text, input_tokens bigint,
+                        cache_read_tokens bigint, cache_write_tokens bigint, output_tokens bigint, reasoning_tokens bigint,
+                        usage_source text, credits bigint, status text, attempts integer, latency_ms bigint,
+                        first_token_ms bigint, metadata jsonb)",
+              lite: "INSERT INTO usage_logs (id, created_at, user_id, api_key_id, request_id, hold_id, kind, route, service, provider, model,
+                        input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_source,
+                        credits, status, attempts, latency_ms, first_token_ms, metadata)
+                     SELECT unhex(value->>'id', '-'), value->>'created_at', unhex(value->>'user_id', '-'),
+                        unhex(value->>'api_key_id', '-'), value->>'request_id', unhex(value->>'hold_id', '-'),
+                        value->>'kind', value->>'route', value->>'service', value->>'provider', value->>'model',
+                        value->>'input_tokens', value->>'cache_read_tokens', value->>'cache_write_tokens',
+                        value->>'output_tokens', value->>'reasoning_tokens', value->>'usage_source', value->>'credits',
+                        value->>'status', value->>'attempts', value->>'latency_ms', value->>'first_token_ms',
+                        value->'metadata'
+                     FROM json_each($1)";
     TOTALS = "SELECT COUNT(*), CAST(COALESCE(SUM(credits), 0) AS BIGINT) FROM usage_logs WHERE user_id = $1";
 }
 
@@ -92,6 +115,25 @@ pub async fn put(tx: &mut Tx, row: &UsageRow) -> Result<()> {
         Json(&row.metadata),
     )?;
     Ok(())
+}
+
+/// Writes the rows of calls that had none.
+pub async fn put_all(tx: &mut Tx, rows: &[UsageRow]) -> Result<()> {
+    let rows: Vec<Value> = rows.iter().map(as_json).collect();
+    run!(tx, execute, PUT_ALL, Json(&rows))?;
+    Ok(())
+}
+
+fn as_json(row: &UsageRow) -> Value {
+    json!({
+        "id": row.id, "created_at": time(row.at), "user_id": row.user, "api_key_id": row.api_key,
+        "request_id": row.request_id, "hold_id": row.hold, "kind": row.kind, "route": row.route, "service": row.service,
+        "provider": row.provider, "model": row.model, "input_tokens": row.usage.input,
+        "cache_read_tokens": row.usage.cache_read, "cache_write_tokens": row.usage.cache_write,
+        "output_tokens": row.usage.output, "reasoning_tokens": row.usage.reasoning, "usage_source": row.usage_source,
+        "credits": row.credits.micro(), "status": row.status, "attempts": row.attempts, "latency_ms": row.latency_ms,
+        "first_token_ms": row.first_token_ms, "metadata": row.metadata,
+    })
 }
 
 /// Number of calls and sum of credits of one user.

@@ -25,6 +25,12 @@ statements! {
                WHERE balance_after <> prefix LIMIT $1";
     OVERDRAWN = "SELECT user_id, balance, overdraft_limit FROM credit_accounts
                  WHERE status = 'active' AND balance + overdraft_limit - held < 0 LIMIT $1";
+    // Only a correction may go either way.
+    SIGN = "SELECT user_id, account_version, kind, amount FROM credit_transactions
+            WHERE (kind IN ('purchase', 'promo', 'grant', 'refund') AND amount < 0)
+               OR (kind IN ('usage', 'expiry', 'chargeback') AND amount > 0) LIMIT $1";
+    KINDS = "SELECT kind, COUNT(*), CAST(SUM(amount) AS BIGINT) FROM credit_transactions GROUP BY kind ORDER BY kind";
+    MEMBERS = "SELECT CAST(COALESCE(SUM(balance), 0) AS BIGINT) FROM credit_accounts";
     // What a resolved hold says it charged is what its ledger rows took.
     RESOLVED = "SELECT h.id, COALESCE(h.settled_amount, 0), CAST(COALESCE(-t.amount, 0) AS BIGINT) FROM credit_holds h
                 LEFT JOIN (SELECT hold_id, SUM(amount) AS amount FROM credit_transactions WHERE hold_id IS NOT NULL GROUP BY hold_id) t
@@ -69,6 +75,57 @@ pub async fn size(tx: &mut Tx) -> Result<(i64, i64)> {
     let accounts: Option<i64> = run!(tx, scalar, ACCOUNTS)?;
     let rows: Option<i64> = run!(tx, scalar, ROWS)?;
     Ok((accounts.unwrap_or(0), rows.unwrap_or(0)))
+}
+
+/// All movements of one kind together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KindTotal {
+    /// One of `Kind`'s words.
+    pub kind: String,
+    /// How many.
+    pub rows: i64,
+    /// Their sum, as the members' accounts see it.
+    pub total: Credits,
+}
+
+/// The movements by kind, for the double-entry view.
+pub async fn kinds(tx: &mut Tx) -> Result<Vec<KindTotal>> {
+    let rows: Vec<(String, i64, i64)> = run!(tx, rows, KINDS)?;
+    Ok(rows
+        .into_iter()
+        .map(|(kind, rows, total)| KindTotal { kind, rows, total: Credits::from_micro(total) })
+        .collect())
+}
+
+/// A ledger row that cannot be true.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowFault {
+    /// Whose.
+    pub user: UserId,
+    /// Which: the version.
+    pub version: i64,
+    /// Its kind.
+    pub kind: String,
+    /// Its amount.
+    pub amount: Credits,
+}
+
+/// Rows that go the wrong way for their kind.
+pub async fn signs(tx: &mut Tx) -> Result<Vec<RowFault>> {
+    let rows: Vec<(Uuid, i64, String, i64)> = run!(tx, rows, SIGN, NAMED)?;
+    let fault = |(user, version, kind, amount)| RowFault {
+        user: UserId(user),
+        version,
+        kind,
+        amount: Credits::from_micro(amount),
+    };
+    Ok(rows.into_iter().map(fault).collect())
+}
+
+/// What all members have together.
+pub async fn members(tx: &mut Tx) -> Result<Credits> {
+    let total: Option<i64> = run!(tx, scalar, MEMBERS)?;
+    Ok(Credits::from_micro(total.unwrap_or(0)))
 }
 
 macro_rules! account_question {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::{ApiKeyId, Email, Permission, RateTier, SessionId, UserId};
+use crate::{ApiKeyId, Budget, Email, KeyLine, Permission, RateTier, SessionId, UserId};
 
 /// What proved the caller's identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,10 @@ pub struct Caller {
     pub credential: Credential,
     /// Models this credential may use; empty means all.
     pub models: Vec<String>,
+    /// The line of the key in use and its limits.
+    pub line: Option<KeyLine>,
+    /// Budgets an administrator set for this user, at most one per period. They take the place of the role's.
+    pub budgets: Vec<Budget>,
     /// Which request limit applies.
     pub tier: RateTier,
     /// Where the request came from, as far as trusted proxies tell; `None` on the command line.

@@ -41,6 +41,7 @@ error_codes! {
     Validation "VALIDATION_ERROR" 400 false "The request is not valid",
     Authentication "AUTHENTICATION_ERROR" 401 false "Authentication failed",
     InsufficientCredits "INSUFFICIENT_CREDITS" 402 false "Not enough credits",
+    BudgetExceeded "BUDGET_EXCEEDED" 402 false "The budget is spent",
     Forbidden "FORBIDDEN" 403 false "You may not do this",
     AccountFrozen "ACCOUNT_FROZEN" 403 false "The credit account is frozen",
     NotFound "NOT_FOUND" 404 false "Not found",

@@ -3,6 +3,7 @@
 //! This room does no I/O and knows no protocol, database or framework. If a type is needed by two rooms and
 //! means the same in both, it lives here; if it is needed by one, it does not.
 
+mod budget;
 mod caller;
 mod clock;
 mod credits;
@@ -15,6 +16,7 @@ mod random;
 mod role;
 mod usage;
 
+pub use budget::{Budget, BudgetPeriod, KeyLimits, KeyLine};
 pub use caller::{Caller, Credential};
 pub use clock::{Clock, Timestamp, truncate_to_micros};
 pub use credits::{Credits, CreditsError};

@@ -80,7 +80,7 @@ fn first_field(error: &ApiError) -> Option<&str> {
 fn openai_type(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::Authentication => "authentication_error",
-        ErrorCode::InsufficientCredits => "insufficient_quota",
+        ErrorCode::InsufficientCredits | ErrorCode::BudgetExceeded => "insufficient_quota",
         ErrorCode::Forbidden | ErrorCode::AccountFrozen => "permission_error",
         ErrorCode::RateLimitExceeded => "rate_limit_error",
         other if other.status() >= 500 => "server_error",
@@ -92,7 +92,7 @@ fn openai_type(code: ErrorCode) -> &'static str {
 fn anthropic_type(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::Authentication => "authentication_error",
-        ErrorCode::InsufficientCredits => "billing_error",
+        ErrorCode::InsufficientCredits | ErrorCode::BudgetExceeded => "billing_error",
         ErrorCode::Forbidden | ErrorCode::AccountFrozen => "permission_error",
         ErrorCode::NotFound | ErrorCode::ModelNotFound => "not_found_error",
         ErrorCode::Conflict | ErrorCode::IdempotencyConflict => "conflict_error",

@@ -1,7 +1,8 @@
 //! Throw-away servers: a PostgreSQL and a Redis of our own, on free ports of the loopback address, in a directory
 //! that goes when they go.
 //!
-//! They keep nothing safe (no fsync) and must never be used for anything but tests. Each run has its own, so any
+//! They keep nothing safe (no fsync) and must never be used for anything but tests; only the one for measuring money
+//! writes as a real server does. Each run has its own, so any
 //! number of runs can go side by side. A password keeps other people of the machine out.
 
 mod postgres;
@@ -12,6 +13,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -22,6 +24,8 @@ use crate::process::Running;
 
 /// A port may be taken between our looking and the server's listening; then another is tried.
 const PORT_TRIES: u32 = 5;
+/// A disk: `/tmp` may be memory, `/var/tmp` outlives a restart of the machine.
+const DISK: &str = "/var/tmp";
 const READY_WITHIN: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(50);
 
@@ -40,31 +44,69 @@ pub(crate) struct Servers {
 impl Servers {
     /// Finds or installs the programs, starts them and waits until both answer.
     pub(crate) fn start(interrupt: &Interrupt) -> Result<Self> {
-        Self::start_with(postgres::SETTINGS, interrupt)
+        Self::start_with(postgres::FORGETFUL, &std::env::temp_dir(), interrupt)
     }
 
-    /// The same, but PostgreSQL keeps what it has committed: for measurements.
+    /// The same, but PostgreSQL keeps what it has committed: for measuring what a hub costs on it.
     pub(crate) fn start_durable(interrupt: &Interrupt) -> Result<Self> {
-        Self::start_with(postgres::DURABLE, interrupt)
+        Self::start_with(postgres::DURABLE, Path::new(DISK), interrupt)
     }
 
-    /// The process ids of both, for measurements.
+    /// The process ids of both.
     pub(crate) fn processes(&self) -> Vec<u32> {
         vec![self.postgres.id(), self.redis.id()]
     }
 
-    fn start_with(settings: &[&str], interrupt: &Interrupt) -> Result<Self> {
+    fn start_with(profile: &[&str], place: &Path, interrupt: &Interrupt) -> Result<Self> {
         let postgres_program = postgres::Program::ensure()?;
         let redis_program = redis::ensure()?;
         interrupt.check()?;
-        let directory = tempfile::Builder::new().prefix("hub-servers-").tempdir().context("no temporary directory")?;
+        let directory = tempfile::Builder::new().prefix("hub-servers-").tempdir_in(place);
+        let directory = directory.with_context(|| format!("no directory in {}", place.display()))?;
         // PostgreSQL may run as another user, who has to get through to its own directory inside.
         std::fs::set_permissions(directory.path(), Permissions::from_mode(0o711))?;
         let password = hex::encode(hub_types::random_bytes::<16>());
         let (postgres, postgres_url) =
-            postgres::start(&postgres_program, directory.path(), &password, settings, interrupt)?;
+            postgres::start(&postgres_program, profile, directory.path(), &password, interrupt)?;
         let (redis, redis_url) = redis::start(&redis_program, directory.path(), &password, interrupt)?;
         Ok(Self { postgres_url, redis_url, postgres, redis, _directory: directory })
+    }
+}
+
+/// A PostgreSQL that keeps what it has committed, for measuring what that costs. Dropping this stops it and removes its files.
+pub(crate) struct Durable {
+    /// A superuser's URL.
+    pub(crate) url: String,
+    program: postgres::Program,
+    password: String,
+    port: u16,
+    _server: Running,
+    directory: TempDir,
+}
+
+impl Durable {
+    /// Starts it on a disk.
+    pub(crate) fn start(interrupt: &Interrupt) -> Result<Self> {
+        let program = postgres::Program::ensure()?;
+        let directory = tempfile::Builder::new().prefix("hub-bench-").tempdir_in(DISK).context("no /var/tmp")?;
+        std::fs::set_permissions(directory.path(), Permissions::from_mode(0o711))?;
+        let password = hex::encode(hub_types::random_bytes::<16>());
+        let (server, port) = postgres::run(&program, postgres::DURABLE, directory.path(), &password, interrupt)?;
+        let url = postgres::url(port, &password);
+        Ok(Self { url, program, password, port, _server: server, directory })
+    }
+
+    /// Its directory, on the same disk.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// `pgbench` on this server.
+    pub(crate) fn pgbench(&self) -> Command {
+        let mut command = self.program.command("pgbench", self.directory());
+        command.env("PGHOST", "127.0.0.1").env("PGPORT", self.port.to_string());
+        command.env("PGUSER", "postgres").env("PGDATABASE", "postgres").env("PGPASSWORD", &self.password);
+        command
     }
 }
 

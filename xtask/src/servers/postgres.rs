@@ -16,30 +16,23 @@ use crate::tools;
 
 const OLDEST: u32 = 15;
 
-/// Fast, small and forgetful. Sockets in the file system are off: their paths can be too long, and TCP is enough.
-pub(super) const SETTINGS: &[&str] = &[
+/// What every server of ours has. Sockets in the file system are off: their paths can be too long, and TCP is enough.
+const SETTINGS: &[&str] = &[
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
-    "fsync=off",
-    "synchronous_commit=off",
-    "full_page_writes=off",
     "max_connections=300",
-    "shared_buffers=64MB",
     // Containers often have a tiny /dev/shm.
     "dynamic_shared_memory_type=mmap",
     "timezone=UTC",
 ];
 
-/// As an operator would run it, except that it listens only here.
-pub(super) const DURABLE: &[&str] = &[
-    "listen_addresses=127.0.0.1",
-    "unix_socket_directories=",
-    "max_connections=300",
-    "shared_buffers=256MB",
-    "max_wal_size=2GB",
-    "dynamic_shared_memory_type=mmap",
-    "timezone=UTC",
-];
+/// Fast, small and forgetful, for tests.
+pub(super) const FORGETFUL: &[&str] =
+    &["fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=64MB"];
+
+/// As an operator would run it, for measuring: a commit is on the disk before it is answered. Checkpoints keep out of a short run.
+pub(super) const DURABLE: &[&str] =
+    &["fsync=on", "synchronous_commit=on", "shared_buffers=256MB", "max_wal_size=4GB", "checkpoint_timeout=15min"];
 
 /// Where the programs are, and who runs them.
 pub(super) struct Program {
@@ -58,7 +51,7 @@ impl Program {
     }
 
     /// One of its programs, run as the right user, from a directory that user can read.
-    fn command(&self, program: &str, at: &Path) -> Command {
+    pub(super) fn command(&self, program: &str, at: &Path) -> Command {
         // Where setpriv exists the server also ends when this process is killed and cannot stop it.
         let program = self.directory.join(program);
         let mut command = match tools::find("setpriv", &[]) {
@@ -80,11 +73,28 @@ impl Program {
 /// Creates a cluster in the directory and runs it. The URL is a superuser's.
 pub(super) fn start(
     program: &Program,
+    profile: &[&str],
     directory: &Path,
     password: &str,
-    settings: &[&str],
     interrupt: &Interrupt,
 ) -> Result<(Running, String)> {
+    let (server, port) = run(program, profile, directory, password, interrupt)?;
+    Ok((server, url(port, password)))
+}
+
+/// The superuser's URL.
+pub(super) fn url(port: u16, password: &str) -> String {
+    format!("postgres://postgres:{password}@127.0.0.1:{port}/postgres")
+}
+
+/// Creates a cluster in the directory and runs it with the settings of the profile, on the port returned.
+pub(super) fn run(
+    program: &Program,
+    profile: &[&str],
+    directory: &Path,
+    password: &str,
+    interrupt: &Interrupt,
+) -> Result<(Running, u16)> {
     let home = directory.join("postgres");
     DirBuilder::new().mode(0o700).create(&home)?;
     let secret = home.join("password");
@@ -102,7 +112,7 @@ pub(super) fn start(
         let output = File::create(&log)?;
         let mut command = program.command("postgres", &home);
         command.arg("-D").arg(&data).arg("-c").arg(format!("port={port}"));
-        for setting in settings {
+        for setting in SETTINGS.iter().chain(profile) {
             command.args(["-c", setting]);
         }
         // INT is PostgreSQL's fast shutdown: it does not wait for clients.
@@ -115,8 +125,7 @@ pub(super) fn start(
             lines.nth(3) == Some(&port.to_string()) && lines.any(|line| line.trim() == "ready")
         })
     };
-    let (server, port) = start_on_free_port("PostgreSQL", &log, interrupt, run, ready)?;
-    Ok((server, format!("postgres://postgres:{password}@127.0.0.1:{port}/postgres")))
+    start_on_free_port("PostgreSQL", &log, interrupt, run, ready)
 }
 
 fn initialise(program: &Program, home: &Path, data: &Path, secret: &Path) -> Result<()> {

@@ -87,6 +87,8 @@ pub fn operator(email: Email) -> Caller {
         verified: true,
         credential: Credential::Operator,
         models: Vec::new(),
+        line: None,
+        budgets: Vec::new(),
         tier: RateTier::Admin,
         address: None,
     }

@@ -4,8 +4,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use hub_store::users::User;
-use hub_store::{StoreError, Tx, keys, roles, sessions, users};
-use hub_types::{ApiKeyId, Caller, Credential, Email, Permission, RateTier, SessionId, Timestamp, UserId};
+use hub_store::{StoreError, Tx, keys, roles, sessions, user_budgets, users};
+use hub_types::{
+    ApiKeyId, Budget, Caller, Credential, Email, KeyLine, Permission, RateTier, SessionId, Timestamp, UserId,
+};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +56,8 @@ pub(super) struct Principal {
     credential: Held,
     models: Vec<String>,
     networks: Vec<IpNet>,
+    line: Option<KeyLine>,
+    budgets: Vec<Budget>,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -83,6 +87,8 @@ impl Principal {
                 Held::Key(id) => Credential::ApiKey(id),
             },
             models: self.models,
+            line: self.line,
+            budgets: self.budgets,
             address,
         }
     }
@@ -153,6 +159,7 @@ async fn from_key(hub: &Hub, tx: &mut Tx, key: Option<keys::ApiKey>) -> Result<O
     principal.permissions.retain(|permission| key_may(permission, &key.scopes));
     principal.until = key.expires_at;
     principal.models = key.models;
+    principal.line = Some(KeyLine { id: key.line, limits: key.limits });
     let networks: Result<Vec<IpNet>, _> = key.addresses.iter().map(|network| network.parse()).collect();
     principal.networks = networks.map_err(|_| StoreError::Corrupt("the address list of a key"))?;
     note_use(hub, key.id, key.last_used_at);
@@ -171,6 +178,8 @@ async fn of_user(tx: &mut Tx, user: User, credential: Held) -> Result<Principal,
         credential,
         models: Vec::new(),
         networks: Vec::new(),
+        line: None,
+        budgets: user_budgets::of(tx, user.id).await?,
         email: user.email,
         name: user.name,
     })

@@ -58,7 +58,7 @@ pub async fn deduct(hub: &Hub, caller: &Caller, input: Deduct) -> Result<Deducte
         metadata: input.metadata,
         at: hub.clock.now(),
     };
-    let row = posting::post_once(hub, &posting).await?;
+    let row = posting::post_once(hub, posting).await?;
     Ok(Deducted { new_balance: row.balance_after, transaction: row.id })
 }
 

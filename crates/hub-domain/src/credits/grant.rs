@@ -43,7 +43,7 @@ pub async fn grant(hub: &Hub, caller: &Caller, origin: &Origin, input: Grant) ->
         metadata: json!({}),
         at: hub.clock.now(),
     };
-    let row = posting::post_once(hub, &posting).await?;
+    let row = posting::post_once(hub, posting).await?;
     if row.id == id {
         let event = Event::new("credits.granted")
             .by(caller)

@@ -1,10 +1,11 @@
 //! Setting credits aside before a call, and renewing the lease while it runs.
 
-use hub_store::holds::{self, NewHold};
+use hub_store::holds::{self, NewHold, Opened};
 use hub_store::{StoreError, accounts};
 use hub_types::{Credits, HoldId, TokenUsage};
 use serde::{Deserialize, Serialize};
 
+use super::budget::{self, BudgetShort};
 use crate::Hub;
 use crate::pricing::UnitPrices;
 
@@ -30,6 +31,9 @@ pub enum HoldError {
     /// The account cannot pay for it.
     #[error("not enough credits")]
     Insufficient(Shortfall),
+    /// A budget of the key or the user has too little left.
+    #[error("a budget is spent")]
+    Budget(Box<BudgetShort>),
     /// The account is frozen or closed.
     #[error("the account is not active")]
     Frozen,
@@ -55,13 +59,20 @@ pub struct Shortfall {
 /// Sets the amount aside. The guard is in the statement: two calls can never promise the same credit.
 pub async fn hold(hub: &Hub, hold: &NewHold) -> Result<(), HoldError> {
     let mut tx = hub.store.write().await?;
-    if holds::open(&mut tx, hold).await? {
-        tx.commit().await?;
-        return Ok(());
+    let opened = holds::open(&mut tx, hold).await?;
+    if opened == Opened::Yes {
+        return Ok(tx.commit().await?);
     }
-    // Nothing was changed; the account is read for the words of the refusal.
-    let account = accounts::get(&mut tx, hold.user).await?;
     tx.rollback().await?;
+    // What refused is read again, for the words of the refusal.
+    let mut tx = hub.store.read().await?;
+    if let Opened::Budget(number) = opened
+        && let Some(charge) = hold.budgets.get(number)
+    {
+        let standing = budget::standings(&mut tx, std::slice::from_ref(charge)).await?.pop().unwrap_or_default();
+        return Err(HoldError::Budget(Box::new(BudgetShort::of(charge, standing, hold.amount))));
+    }
+    let account = accounts::get(&mut tx, hold.user).await?;
     match account {
         None => Err(HoldError::NoAccount),
         Some(account) if account.status != "active" => Err(HoldError::Frozen),

@@ -4,8 +4,11 @@
 //! takes more than its hold; the same key never posts twice. No transaction is open while a provider is awaited.
 
 mod balance;
+pub(crate) mod budget;
 mod deduct;
 mod error;
+mod export;
+mod fold;
 mod grant;
 mod history;
 mod hold;
@@ -27,8 +30,11 @@ pub use hub_store::ledger::{Kind, Transaction};
 pub use hub_store::receipts::Receipt;
 
 pub use balance::{Balance, balance};
+pub use budget::{BudgetShort, BudgetState, budgets_of, set_budgets};
 pub use deduct::{Deduct, Deducted, deduct};
 pub use error::CreditsError;
+pub use export::{Export, export};
+pub use fold::Writer;
 pub use grant::{Grant, grant};
 pub use history::{History, HistoryQuery, history};
 pub use hold::{Checkpoint, HoldError, Shortfall, checkpoint, hold};
@@ -37,7 +43,7 @@ pub use receipt::receipt;
 pub use recompute::{Period, Recomputed, recompute};
 pub use settle::{Charge, Outcome, Settled, settle, void};
 pub use sweep::{sweep, sweep_all};
-pub use verify::{Check, Report, verify};
+pub use verify::{Check, Depth, Entry, Report, verify};
 
 use crate::Hub;
 

@@ -1,11 +1,12 @@
 //! Ending a call: charge, receipt and usage row in one transaction.
 
+use hub_store::budgets;
 use hub_store::holds::{self, End, Hold};
 use hub_store::ledger::{Kind, Posting};
 use hub_store::receipts::{self, Receipt};
 use hub_store::usage::{self, UsageRow};
 use hub_store::{StoreError, Tx};
-use hub_types::{Credits, HoldId, Timestamp, TokenUsage, TransactionId, UsageId, UsageSource};
+use hub_types::{Clock, Credits, HoldId, Timestamp, TokenUsage, TransactionId, UsageId, UsageSource, UserId};
 use serde_json::{Value, json};
 
 use crate::Hub;
@@ -41,6 +42,8 @@ impl Outcome {
 pub struct Charge {
     /// Its hold.
     pub hold: HoldId,
+    /// Whose.
+    pub user: UserId,
     /// The route called.
     pub route: String,
     /// Model as sent to the provider.
@@ -76,50 +79,46 @@ pub struct Settled {
     pub balance: Option<Credits>,
 }
 
-/// Charges a call and gives the rest of its hold back. Repeated calls change nothing. A hold the sweeper took meanwhile is
-/// settled late: only what is still owed, out of what is spendable.
+/// Charges a call and gives the rest of its hold back, in a commit shared with whatever else ends at this moment. Repeated calls change
+/// nothing. A hold the sweeper took meanwhile is settled late: only what is still owed, out of what is spendable.
 pub async fn settle(hub: &Hub, charge: &Charge) -> Result<Settled, StoreError> {
-    let mut tx = hub.store.write().await?;
-    let Some(hold) = holds::get(&mut tx, charge.hold).await? else {
-        return Err(StoreError::Corrupt("a settle without a hold"));
-    };
-    let now = hub.clock.now();
-    let owed = Owed::of(charge, &hold);
-    let settled = match hold.status.as_str() {
-        "held" => settle_open(hub, &mut tx, &hold, charge, owed, End::Settled, now).await?,
-        "expired" => settle_late(hub, &mut tx, &hold, charge, owed, now).await?,
-        _ => Some(Settled { receipt: hold.id, amount: hold.settled.unwrap_or_default(), balance: None }),
-    };
-    let Some(settled) = settled else {
-        // Somebody resolved the hold between the read and the guarded statement. One more look tells how.
-        tx.rollback().await?;
-        let mut tx = hub.store.read().await?;
-        let hold = holds::get(&mut tx, charge.hold).await?.ok_or(StoreError::Corrupt("a settle without a hold"))?;
-        return Ok(Settled { receipt: hold.id, amount: hold.settled.unwrap_or_default(), balance: None });
-    };
-    tx.commit().await?;
-    Ok(settled)
+    match hub.ledger.end(hub, charge.clone(), End::Settled).await? {
+        Some(settled) => Ok(settled),
+        None => settle_ended(hub, charge).await,
+    }
 }
 
 /// Gives a whole hold back: the call cost nothing. Leaves a usage row, and a receipt of nothing. Repeated calls change nothing.
 pub async fn void(hub: &Hub, charge: &Charge) -> Result<(), StoreError> {
     let nothing = Charge { usage: TokenUsage::default(), source: UsageSource::None, ..charge.clone() };
+    hub.ledger.end(hub, nothing, End::Voided).await.map(drop)
+}
+
+/// The settle of a hold that somebody has resolved: the sweeper, or an earlier try of this settle whose answer was lost.
+async fn settle_ended(hub: &Hub, charge: &Charge) -> Result<Settled, StoreError> {
     let mut tx = hub.store.write().await?;
-    let Some(hold) = holds::get(&mut tx, charge.hold).await? else { return Ok(()) };
-    if hold.status == "held" {
-        let now = hub.clock.now();
-        if settle_open(hub, &mut tx, &hold, &nothing, Owed::NOTHING, End::Voided, now).await?.is_some() {
+    let hold = holds::get(&mut tx, charge.hold).await?.ok_or(StoreError::Corrupt("a settle without a hold"))?;
+    if hold.status == "expired" {
+        budgets::lock(&mut tx, &hold.budgets).await?;
+        let owed = Owed::of(charge, &hold);
+        if let Some(settled) = settle_late(hub, &mut tx, &hold, charge, owed, hub.clock.now()).await? {
             tx.commit().await?;
+            return Ok(settled);
         }
+        // Somebody else settled it late, or there is nothing left to take. One more look tells.
+        tx.rollback().await?;
+        let mut tx = hub.store.read().await?;
+        let hold = holds::get(&mut tx, charge.hold).await?.ok_or(StoreError::Corrupt("a settle without a hold"))?;
+        return Ok(Settled { receipt: hold.id, amount: hold.settled.unwrap_or_default(), balance: None });
     }
-    Ok(())
+    Ok(Settled { receipt: hold.id, amount: hold.settled.unwrap_or_default(), balance: None })
 }
 
 /// What a call owes: its cost, capped by the hold.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Owed {
     exact_pico: i64,
-    amount: Credits,
+    pub(super) amount: Credits,
     uncollected: Credits,
 }
 
@@ -148,7 +147,7 @@ pub(super) async fn settle_open(
     let mut settled = Settled { receipt: hold.id, amount: owed.amount, balance: None };
     let mut transaction = None;
     if owed.amount.is_positive() {
-        let posting = posting(hub, hold, "settle", owed.amount, now);
+        let posting = posting(&hub.clock, hold, "settle", owed.amount, now);
         let Some(row) = holds::settle(tx, hold.id, end, &posting).await? else { return Ok(None) };
         settled.balance = Some(row.balance_after);
         transaction = Some(row.id);
@@ -172,15 +171,16 @@ async fn settle_late(
     if !missing.is_positive() {
         return Ok(Some(Settled { receipt: hold.id, amount: already, balance: None }));
     }
-    let posting = posting(hub, hold, "settle-late", missing, now);
+    let posting = posting(&hub.clock, hold, "settle-late", missing, now);
     let Some(row) = holds::settle_late(tx, hold.id, &posting).await? else { return Ok(None) };
     write_down(tx, hold, charge, owed, Some(row.id), now).await?;
     Ok(Some(Settled { receipt: hold.id, amount: owed.amount, balance: Some(row.balance_after) }))
 }
 
-fn posting(hub: &Hub, hold: &Hold, verb: &str, amount: Credits, now: Timestamp) -> Posting {
+/// The ledger row of a charge. Its key is made of the hold: no hold is charged twice for the same reason.
+pub(super) fn posting(clock: &Clock, hold: &Hold, verb: &str, amount: Credits, now: Timestamp) -> Posting {
     Posting {
-        id: TransactionId::new(&hub.clock),
+        id: TransactionId::new(clock),
         user: hold.user,
         kind: Kind::Usage,
         amount: -amount,
@@ -202,6 +202,19 @@ async fn write_down(
     transaction: Option<TransactionId>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let (receipt, row) = papers(hold, charge, owed, transaction, now)?;
+    receipts::put(tx, &receipt).await?;
+    usage::put(tx, &row).await
+}
+
+/// The receipt and the usage row of a call that ended.
+pub(super) fn papers(
+    hold: &Hold,
+    charge: &Charge,
+    owed: Owed,
+    transaction: Option<TransactionId>,
+    now: Timestamp,
+) -> Result<(Receipt, UsageRow), StoreError> {
     let unit_prices = serde_json::to_value(&charge.units).map_err(|_| StoreError::Corrupt("unit prices"))?;
     let receipt = Receipt {
         id: hold.id,
@@ -227,7 +240,6 @@ async fn write_down(
         attempts: charge.attempts.clone(),
         created_at: now,
     };
-    receipts::put(tx, &receipt).await?;
     let row = UsageRow {
         id: UsageId(hold.id.0),
         at: hold.created_at,
@@ -249,5 +261,5 @@ async fn write_down(
         first_token_ms: charge.first_token_ms,
         metadata: json!({}),
     };
-    usage::put(tx, &row).await
+    Ok((receipt, row))
 }

@@ -1,6 +1,7 @@
 //! Ending the calls whose process died: when a hold's lease has run out, what its last checkpoint says was consumed is charged,
 //! and the rest goes back (credits.md §2.6). Any number of processes may sweep.
 
+use hub_store::budgets;
 use hub_store::holds::{self, End, Hold};
 use hub_store::{StoreError, Tx};
 use hub_types::{Timestamp, UsageSource};
@@ -17,7 +18,11 @@ const BATCH: i64 = 50;
 pub async fn sweep(hub: &Hub) -> Result<usize, StoreError> {
     let now = hub.clock.now();
     let mut tx = hub.store.write().await?;
+    // Budget windows are locked before the holds. A hold with a budget that came due between the two statements waits for the next sweep.
+    let foreseen = holds::due_budgets(&mut tx, now, BATCH).await?;
+    budgets::lock(&mut tx, foreseen.iter().flat_map(|(_, charged)| charged)).await?;
     let mut due = holds::due(&mut tx, now, BATCH).await?;
+    due.retain(|hold| hold.budgets.is_empty() || foreseen.iter().any(|(id, _)| *id == hold.id));
     // One order of accounts for all sweepers, or two batches could wait for each other.
     due.sort_by_key(|hold| hold.user);
     let mut resolved = 0;
@@ -43,6 +48,7 @@ async fn resolve(hub: &Hub, tx: &mut Tx, hold: &Hold, now: Timestamp) -> Result<
     };
     let charge = Charge {
         hold: hold.id,
+        user: hold.user,
         route: checkpoint.route,
         upstream_model: checkpoint.upstream_model,
         upstream_id: None,

@@ -1,8 +1,10 @@
 //! `hub ledger verify`: every invariant of the money, checked on one unchanging picture of the database, culprits named.
 
-use hub_store::verify::{self as questions, AccountFault, CallFault};
-use hub_store::{Store, StoreError, holds};
-use hub_types::Clock;
+use hub_store::budgets::WindowFault;
+use hub_store::ledger::Kind;
+use hub_store::verify::{self as questions, AccountFault, CallFault, KindTotal, RowFault};
+use hub_store::{Store, StoreError, Tx, budgets, holds};
+use hub_types::{Clock, Credits};
 use serde::Serialize;
 
 use super::recompute::recompute_all;
@@ -22,8 +24,33 @@ pub struct Report {
     pub receipts: i64,
     /// Holds that are open now; running calls have them.
     pub open_holds: i64,
+    /// The double-entry view: what the members have, and the accounts of the house it came from and went to. Adds up to zero.
+    pub books: Vec<Entry>,
     /// The checks.
     pub checks: Vec<Check>,
+}
+
+/// One account of the double-entry view.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// `members`, or the counter-account of a kind.
+    pub account: &'static str,
+    /// The kind of movement; none for `members`.
+    pub kind: Option<&'static str>,
+    /// Movements.
+    pub rows: i64,
+    /// What the account holds, signed.
+    pub total: Credits,
+}
+
+/// How much is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// The sums: accounts, holds and books. One pass over each table.
+    Fast,
+    /// Every row, running balance and receipt as well.
+    Full,
 }
 
 /// One invariant.
@@ -36,26 +63,36 @@ pub struct Check {
     pub faults: Vec<String>,
 }
 
-/// Checks everything. Reads only; may run beside a working hub.
-pub async fn verify(store: &Store, book: &PriceBook, clock: &Clock) -> Result<Report, StoreError> {
+/// Checks everything, or the sums. Reads only; may run beside a working hub.
+pub async fn verify(store: &Store, book: &PriceBook, clock: &Clock, depth: Depth) -> Result<Report, StoreError> {
     let mut tx = store.snapshot().await?;
     let (accounts, transactions) = questions::size(&mut tx).await?;
     let mut checks = vec![
         of_accounts("every balance is the sum of its rows", questions::balances(&mut tx).await?),
         of_accounts("every version is the gapless count of its rows", questions::versions(&mut tx).await?),
         of_accounts("every held amount is the sum of the open holds", questions::held(&mut tx).await?),
-        of_accounts(
-            "every running balance is the sum of the rows up to it",
-            questions::running_balances(&mut tx).await?,
-        ),
         of_accounts("no active account has spent or promised more than it has", questions::overdrawn(&mut tx).await?),
-        of_calls("every hold charged what the ledger took for it", questions::resolved_holds(&mut tx).await?),
-        of_calls("every settled hold has a receipt", questions::holds_without_receipt(&mut tx).await?),
-        of_calls("every receipt's amount is on the ledger", questions::receipts(&mut tx).await?),
-        of_calls("every usage row agrees with its receipt", questions::usage(&mut tx).await?),
+        of_rows("every movement goes the way of its kind", questions::signs(&mut tx).await?),
+        of_windows("every budget window is the sum of its holds", budgets::wrong(&mut tx).await?),
     ];
-    let (receipts, faults) = recompute_all(&mut tx, book).await?;
-    checks.push(Check { name: "every receipt computes again from the price book", faults });
+    let (books, balanced) = double_entry(&mut tx).await?;
+    checks.push(balanced);
+    let mut receipts = 0;
+    if depth == Depth::Full {
+        checks.extend([
+            of_accounts(
+                "every running balance is the sum of the rows up to it",
+                questions::running_balances(&mut tx).await?,
+            ),
+            of_calls("every hold charged what the ledger took for it", questions::resolved_holds(&mut tx).await?),
+            of_calls("every settled hold has a receipt", questions::holds_without_receipt(&mut tx).await?),
+            of_calls("every receipt's amount is on the ledger", questions::receipts(&mut tx).await?),
+            of_calls("every usage row agrees with its receipt", questions::usage(&mut tx).await?),
+        ]);
+        let (count, faults) = recompute_all(&mut tx, book).await?;
+        receipts = count;
+        checks.push(Check { name: "every receipt computes again from the price book", faults });
+    }
     let late = holds::count_due(&mut tx, clock.now() - chrono::Duration::minutes(5)).await?;
     let late = if late == 0 {
         Vec::new()
@@ -65,7 +102,7 @@ pub async fn verify(store: &Store, book: &PriceBook, clock: &Clock) -> Result<Re
     checks.push(Check { name: "no hold outlives its lease", faults: late });
     let open_holds = holds::count_open(&mut tx).await?;
     let clean = checks.iter().all(|check| check.faults.is_empty());
-    Ok(Report { clean, accounts, transactions, receipts, open_holds, checks })
+    Ok(Report { clean, accounts, transactions, receipts, open_holds, books, checks })
 }
 
 fn of_accounts(name: &'static str, faults: Vec<AccountFault>) -> Check {
@@ -74,8 +111,50 @@ fn of_accounts(name: &'static str, faults: Vec<AccountFault>) -> Check {
     Check { name, faults: faults.into_iter().map(words).collect() }
 }
 
+fn of_rows(name: &'static str, faults: Vec<RowFault>) -> Check {
+    let words =
+        |fault: RowFault| format!("user {}, row {}: a {} of {}", fault.user, fault.version, fault.kind, fault.amount);
+    Check { name, faults: faults.into_iter().map(words).collect() }
+}
+
+fn of_windows(name: &'static str, faults: Vec<WindowFault>) -> Check {
+    let words = |fault: WindowFault| {
+        let WindowFault { window, stored, computed } = fault;
+        format!(
+            "window {window}: stored {} spent and {} held, computed {} and {}",
+            stored.spent, stored.held, computed.spent, computed.held
+        )
+    };
+    Check { name, faults: faults.into_iter().map(words).collect() }
+}
+
 fn of_calls(name: &'static str, faults: Vec<CallFault>) -> Check {
     let words =
         |fault: CallFault| format!("receipt {}: stored {}, computed {}", fault.hold, fault.stored, fault.computed);
     Check { name, faults: faults.into_iter().map(words).collect() }
+}
+
+/// The members' side as their accounts say, the house's side as the movements say: the two come from different tables.
+async fn double_entry(tx: &mut Tx) -> Result<(Vec<Entry>, Check), StoreError> {
+    let members = questions::members(tx).await?;
+    let (mut books, mut faults, mut sum) = (Vec::new(), Vec::new(), i128::from(members.micro()));
+    let mut rows = 0;
+    for KindTotal { kind, rows: count, total } in questions::kinds(tx).await? {
+        sum -= i128::from(total.micro());
+        rows += count;
+        match Kind::from_word(&kind) {
+            Some(kind) => books.push(Entry {
+                account: kind.counter_account(),
+                kind: Some(kind.as_str()),
+                rows: count,
+                total: -total,
+            }),
+            None => faults.push(format!("kind {kind}: has no counter-account")),
+        }
+    }
+    books.insert(0, Entry { account: "members", kind: None, rows, total: members });
+    if sum != 0 {
+        faults.push(format!("all accounts together hold {sum} micro-credits instead of none"));
+    }
+    Ok((books, Check { name: "members and counter-accounts add up to zero", faults }))
 }

@@ -11,7 +11,7 @@ mod hasher;
 mod letter;
 mod login;
 pub(crate) mod mails;
-mod notices;
+pub(crate) mod notices;
 mod operator;
 mod password;
 mod policy;

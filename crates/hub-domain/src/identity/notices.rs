@@ -1,7 +1,7 @@
 //! The mails that tell an owner what happened to the account: password, address, second factor. They follow the rules of `mails`.
 
 use hub_store::{StoreError, Tx};
-use hub_types::Email;
+use hub_types::{Email, Timestamp};
 
 use super::mails::{Letter, page, send};
 use crate::Hub;
@@ -170,6 +170,66 @@ pub(super) async fn factor_guessed(hub: &Hub, tx: &mut Tx, to: &Email) -> Result
         ],
         link: Some(forgot(hub)),
         dedupe_key: Some(format!("factor-guessed:{to}:{hour}")),
+        to,
+    };
+    send(hub, tx, letter).await
+}
+
+/// Tells that an API key was made. `prefix` is the part of it that may be shown; its name is somebody's text and stays out.
+pub(crate) async fn key_created(hub: &Hub, tx: &mut Tx, to: &Email, prefix: &str) -> Result<(), StoreError> {
+    let product = &hub.settings.identity.product;
+    let letter = Letter {
+        subject: format!("A new API key for your account at {product}"),
+        paragraphs: vec![
+            format!(
+                "The key that begins with {prefix} was made. Whoever has it can spend the credits of your account."
+            ),
+            "If it was not you, take the key back and choose a new password:".to_owned(),
+        ],
+        link: Some(forgot(hub)),
+        dedupe_key: None,
+        to,
+    };
+    send(hub, tx, letter).await
+}
+
+/// Tells that a new API key takes the place of another, which works until `until`.
+pub(crate) async fn key_rotated(
+    hub: &Hub,
+    tx: &mut Tx,
+    to: &Email,
+    (old, new): (&str, &str),
+    until: Timestamp,
+) -> Result<(), StoreError> {
+    let product = &hub.settings.identity.product;
+    let until = until.format("%Y-%m-%d %H:%M UTC");
+    let letter = Letter {
+        subject: format!("An API key of your account at {product} was replaced"),
+        paragraphs: vec![
+            format!(
+                "The key that begins with {new} takes the place of the one that begins with {old}. The old one works until {until} at the \
+                 longest."
+            ),
+            "If it was not you, take both keys back and choose a new password:".to_owned(),
+        ],
+        link: Some(forgot(hub)),
+        dedupe_key: None,
+        to,
+    };
+    send(hub, tx, letter).await
+}
+
+/// Tells that an API key was taken back.
+pub(crate) async fn key_revoked(hub: &Hub, tx: &mut Tx, to: &Email, prefix: &str) -> Result<(), StoreError> {
+    let product = &hub.settings.identity.product;
+    let letter = Letter {
+        subject: format!("An API key of your account at {product} was taken back"),
+        paragraphs: vec![
+            format!("The key that begins with {prefix} no longer works."),
+            "If it was not you, choose a new password:".to_owned(),
+        ],
+        link: Some(forgot(hub)),
+        dedupe_key: None,
         to,
     };
     send(hub, tx, letter).await

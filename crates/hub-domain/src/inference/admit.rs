@@ -1,13 +1,14 @@
 //! Admission: the worst case of a call is priced and held before any provider hears of it.
 
 use hub_clients::llm::ChatRequest;
+use hub_store::budgets::Charge;
 use hub_store::holds::NewHold;
 use hub_types::{Caller, Credits, HoldId, TokenUsage};
 
 use super::registry::Candidate;
 use super::{ChatInput, InferenceError};
 use crate::Hub;
-use crate::credits::{self, Checkpoint, HoldError, Shortfall, WhenShort};
+use crate::credits::{self, Checkpoint, HoldError, WhenShort, budget};
 
 /// An answer shortened below this many tokens is of no use to anybody; 402 then.
 const SHORTEST: i64 = 16;
@@ -19,7 +20,7 @@ pub(super) struct Admitted {
     pub(super) hold: HoldId,
     /// Limit of completion tokens to write into the provider's request.
     pub(super) max_output: Option<i64>,
-    /// Set when the balance forced the limit.
+    /// Set when the balance or a budget forced the limit.
     pub(super) clamped_to: Option<i64>,
     pub(super) checkpoint: Checkpoint,
 }
@@ -38,7 +39,8 @@ pub(super) async fn admit(
     let mut max_output = unlimited.then_some(price.max_output_tokens);
     let mut clamped_to = None;
     let mut output_tokens = bound.output;
-    let mut last = Shortfall { needed: Credits::ZERO, spendable: Credits::ZERO, held: Credits::ZERO };
+    let budgets = budget::charges(hub, caller);
+    let mut last = HoldError::NoAccount;
     for _ in 0..TRIES {
         let worst = price.units.worst_case(input_tokens, output_tokens).map_err(|_| InferenceError::TooLarge)?;
         if worst.amount > Credits::MAX {
@@ -51,23 +53,30 @@ pub(super) async fn admit(
             usage: TokenUsage::default(),
             attempts: 0,
         };
-        let hold = new_hold(hub, caller, input, candidate, worst.amount, &checkpoint)?;
-        match credits::hold(hub, &hold).await {
+        let hold = new_hold(hub, caller, input, candidate, worst.amount, budgets.clone(), &checkpoint)?;
+        let spendable = match credits::hold(hub, &hold).await {
             Ok(()) => return Ok(Admitted { hold: hold.id, max_output, clamped_to, checkpoint }),
-            Err(HoldError::Insufficient(shortfall)) => last = shortfall,
-            Err(error) => return Err(error.into()),
-        }
+            Err(error) => {
+                let spendable = match &error {
+                    HoldError::Insufficient(short) => short.spendable,
+                    HoldError::Budget(short) => short.available(),
+                    _ => return Err(error.into()),
+                };
+                last = error;
+                spendable
+            }
+        };
         if !unlimited || hub.settings.credits.when_short == WhenShort::Refuse {
             break;
         }
-        let Some(affordable) = affordable(request, candidate, last.spendable, input_tokens, output_tokens) else {
+        let Some(affordable) = affordable(request, candidate, spendable, input_tokens, output_tokens) else {
             break;
         };
         output_tokens = affordable * request.choices();
         max_output = Some(affordable);
         clamped_to = Some(affordable);
     }
-    Err(HoldError::Insufficient(last).into())
+    Err(last.into())
 }
 
 /// Tokens per choice that the balance pays for, when that is a useful answer and shorter than the one that was refused.
@@ -88,6 +97,7 @@ fn new_hold(
     input: &ChatInput,
     candidate: &Candidate,
     amount: Credits,
+    budgets: Vec<Charge>,
     checkpoint: &Checkpoint,
 ) -> Result<NewHold, InferenceError> {
     let now = hub.clock.now();
@@ -106,6 +116,7 @@ fn new_hold(
         owner: hub.instance.clone(),
         checkpoint: serde_json::to_value(checkpoint).map_err(|_| InferenceError::Lost)?,
         lease_until: now + hub.settings.credits.lease(),
+        budgets,
         at: now,
     })
 }

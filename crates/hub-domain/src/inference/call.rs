@@ -165,6 +165,7 @@ impl Call {
         let latency_ms = millis(self.started.elapsed());
         let charge = Charge {
             hold: admitted.hold,
+            user: self.caller.user,
             route: self.input.route.to_owned(),
             upstream_model: candidate.price.model.clone(),
             upstream_id,

@@ -1,12 +1,13 @@
 //! Makes a key. The text of it leaves the hub once, in the answer to this.
 
 use hub_store::users::User;
-use hub_store::{keys as store, roles, users};
+use hub_store::{Tx, keys as store, roles, users};
 use hub_types::{ApiKeyId, Caller, Permission, UserId};
 use serde_json::json;
 
 use super::{ApiKey, KeyError, NewKey, SHOWN, hash_of, random_key};
 use crate::audit::{self, Event};
+use crate::identity::notices;
 use crate::{Hub, Origin, rbac};
 
 /// Live keys per user.
@@ -50,33 +51,12 @@ async fn insert(hub: &Hub, by: &Caller, origin: &Origin, owner: UserId, input: N
     }
     let held = roles::permissions_of(&mut tx, owner).await?;
     let input = input.checked(&held, now)?;
-    let key = random_key();
-    let (id, prefix) = (ApiKeyId::new(&hub.clock), key.chars().take(SHOWN).collect::<String>());
-    let hash = hash_of(&key).ok_or(KeyError::NotFound)?;
-    let new = store::NewKey {
-        id,
-        user: owner,
-        name: &input.name,
-        hash: &hash,
-        prefix: &prefix,
-        scopes: &input.scopes,
-        models: &input.models,
-        addresses: &input.addresses,
-        at: now,
-        expires_at: input.expires_at,
-        cap: CAP,
-    };
-    if !store::insert(&mut tx, &new).await? {
-        return Err(KeyError::TooMany);
-    }
-    let event = Event::new("key.created").by(by).on("key", &id.to_string()).about(owner);
-    audit::record(hub, &mut tx, origin, event.details(json!({ "prefix": prefix, "scopes": input.scopes }))).await?;
-    tx.commit().await?;
+    let id = ApiKeyId::new(&hub.clock);
     let info = ApiKey {
         id,
         user: owner,
         name: input.name,
-        prefix,
+        prefix: String::new(),
         scopes: input.scopes,
         models: input.models,
         addresses: input.addresses,
@@ -84,6 +64,44 @@ async fn insert(hub: &Hub, by: &Caller, origin: &Origin, owner: UserId, input: N
         expires_at: input.expires_at,
         revoked_at: None,
         last_used_at: None,
+        line: id,
+        replaced_by: None,
+        limits: input.limits,
     };
+    let made = store_new(&mut tx, info).await?;
+    let event = Event::new("key.created").by(by).on("key", &id.to_string()).about(owner);
+    let details = json!({ "prefix": made.info.prefix, "scopes": made.info.scopes });
+    audit::record(hub, &mut tx, origin, event.details(details)).await?;
+    // The operator who makes a key for somebody hands it over in person.
+    if by.user == owner {
+        notices::key_created(hub, &mut tx, &by.email, &made.info.prefix).await?;
+    }
+    tx.commit().await?;
+    Ok(made)
+}
+
+/// Stores a key with a new secret, if its owner has room for one more. Call `users::lock` before it in the same transaction.
+pub(super) async fn store_new(tx: &mut Tx, mut info: ApiKey) -> Result<CreatedKey, KeyError> {
+    let key = random_key();
+    info.prefix = key.chars().take(SHOWN).collect();
+    let hash = hash_of(&key).ok_or(KeyError::NotFound)?;
+    let new = store::NewKey {
+        id: info.id,
+        user: info.user,
+        name: &info.name,
+        hash: &hash,
+        prefix: &info.prefix,
+        scopes: &info.scopes,
+        models: &info.models,
+        addresses: &info.addresses,
+        at: info.created_at,
+        expires_at: info.expires_at,
+        line: info.line,
+        limits: info.limits,
+        cap: CAP,
+    };
+    if !store::insert(tx, &new).await? {
+        return Err(KeyError::TooMany);
+    }
     Ok(CreatedKey { key, info })
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use hub_types::{Permission, Timestamp};
+use hub_types::{Credits, KeyLimits, Permission, Timestamp};
 use ipnet::IpNet;
 
 use super::KeyError;
@@ -13,6 +13,12 @@ const LONGEST_NAME: usize = 100;
 const MOST: usize = 100;
 /// Longest name of a model, in characters.
 const LONGEST_MODEL: usize = 200;
+/// Most requests per minute a key can be limited to; the sliding window remembers each.
+const MOST_REQUESTS: u32 = 10_000;
+/// Most tokens per minute a key can be limited to.
+const MOST_TOKENS: u32 = 1_000_000_000;
+/// Most calls at the same time a key can be limited to.
+const MOST_CALLS: u32 = 1_000;
 
 /// A key as asked for.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +33,8 @@ pub struct NewKey {
     pub models: Vec<String>,
     /// Addresses or networks (CIDR) it may be used from; empty means anywhere.
     pub addresses: Vec<String>,
+    /// Its budget and limits.
+    pub limits: KeyLimits,
 }
 
 impl NewKey {
@@ -59,6 +67,7 @@ impl NewKey {
         if !self.models.iter().all(|model| is_text(model, LONGEST_MODEL)) {
             return invalid("models", "must be names of models".to_owned());
         }
+        check_limits(&self.limits)?;
         let networks: Option<Vec<String>> = self.addresses.iter().map(|text| network(text)).collect();
         match networks {
             Some(networks) => self.addresses = networks,
@@ -67,6 +76,23 @@ impl NewKey {
         self.expires_at = self.expires_at.map(hub_types::truncate_to_micros);
         Ok(self)
     }
+}
+
+fn check_limits(limits: &KeyLimits) -> Result<(), KeyError> {
+    let amount = limits.budget.map(|budget| budget.amount);
+    if amount.is_some_and(|amount| !amount.is_positive() || amount > Credits::MAX) {
+        return invalid("budget", "must be above zero".to_owned());
+    }
+    for (field, value, most) in [
+        ("requestsPerMinute", limits.requests_per_minute, MOST_REQUESTS),
+        ("tokensPerMinute", limits.tokens_per_minute, MOST_TOKENS),
+        ("concurrentCalls", limits.concurrent_calls, MOST_CALLS),
+    ] {
+        if value.is_some_and(|value| !(1..=most).contains(&value)) {
+            return invalid(field, format!("must be 1 to {most}"));
+        }
+    }
+    Ok(())
 }
 
 fn invalid<T>(field: &'static str, message: String) -> Result<T, KeyError> {
@@ -119,6 +145,9 @@ mod tests {
             ("addresses", check(|key| key.addresses = vec!["example.com".to_owned()])),
             ("addresses", check(|key| key.addresses = vec!["10.0.0.0/33".to_owned()])),
             ("addresses", check(|key| key.addresses = vec!["::1".to_owned(); 101])),
+            ("requestsPerMinute", check(|key| key.limits.requests_per_minute = Some(0))),
+            ("tokensPerMinute", check(|key| key.limits.tokens_per_minute = Some(MOST_TOKENS + 1))),
+            ("concurrentCalls", check(|key| key.limits.concurrent_calls = Some(0))),
         ] {
             assert!(refused.unwrap_err().starts_with(field), "{field}");
         }

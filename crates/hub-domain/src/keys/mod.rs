@@ -1,9 +1,13 @@
 //! API keys: made, shown once, listed and taken back. Only the SHA-256 of a key is kept; 256 random bits need no slow hash.
 //!
+//! Rotation makes the next key of the same line; budget, limits, scopes, models and addresses belong to the line.
 //! A key can never manage keys: its caller holds no `keys:*` permission (see `access`), so these rules refuse it.
 
 mod create;
 mod input;
+mod read;
+mod rotate;
+mod update;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,9 +18,13 @@ use hub_types::{ApiKeyId, Caller, Permission, random_bytes};
 
 pub use create::{CreatedKey, create, create_for};
 pub use input::NewKey;
+pub use read::{budgets, count, get, list};
+pub use rotate::{Rotated, rotate};
+pub use update::{KeyChange, update};
 
 use crate::access::{self, Door};
 use crate::audit::{self, Event};
+use crate::identity::notices;
 use crate::rbac::{self, Denied};
 use crate::sessions::sha256;
 use crate::{Hub, Origin};
@@ -44,6 +52,9 @@ pub enum KeyError {
     /// The user has as many live keys as one may have.
     #[error("too many API keys")]
     TooMany,
+    /// Another key took its place, or it has ended.
+    #[error("the key was replaced or has ended")]
+    Ended,
     /// No such key, or not the caller's.
     #[error("no such key")]
     NotFound,
@@ -63,27 +74,15 @@ fn random_key() -> String {
     format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random_bytes::<32>()))
 }
 
-/// The caller's keys that were not taken back, newest first: up to `limit`, those made before `before`. Needs `keys:read`.
-pub async fn list(hub: &Hub, caller: &Caller, before: Option<ApiKeyId>, limit: i64) -> Result<Vec<ApiKey>, KeyError> {
-    rbac::require(caller, Permission::KeysRead)?;
-    let mut tx = hub.store.read().await?;
-    Ok(store::list(&mut tx, caller.user, before, limit).await?)
-}
-
-/// How many keys of the caller were not taken back. Needs `keys:read`.
-pub async fn count(hub: &Hub, caller: &Caller) -> Result<i64, KeyError> {
-    rbac::require(caller, Permission::KeysRead)?;
-    let mut tx = hub.store.read().await?;
-    Ok(store::count(&mut tx, caller.user).await?)
-}
-
 /// Takes one of the caller's keys back; it stops working within two seconds everywhere. Needs `keys:delete`.
 pub async fn revoke(hub: &Hub, caller: &Caller, origin: &Origin, id: ApiKeyId) -> Result<(), KeyError> {
     rbac::require(caller, Permission::KeysDelete)?;
     let mut tx = hub.store.write().await?;
-    let hash = store::revoke(&mut tx, id, caller.user, hub.clock.now()).await?.ok_or(KeyError::NotFound)?;
+    let revoked = store::revoke(&mut tx, id, caller.user, hub.clock.now()).await?;
+    let (hash, prefix) = revoked.ok_or(KeyError::NotFound)?;
     let event = Event::new("key.revoked").by(caller).on("key", &id.to_string()).about(caller.user);
     audit::record(hub, &mut tx, origin, event).await?;
+    notices::key_revoked(hub, &mut tx, &caller.email, &prefix).await?;
     tx.commit().await?;
     access::forget(hub, vec![Door::KeyHash(hash), Door::Key(id)]).await;
     Ok(())

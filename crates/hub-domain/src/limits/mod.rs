@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use hub_cache::Window;
-use hub_types::{Caller, RateTier};
+use hub_types::{Caller, Credits, RateTier};
 use serde::Deserialize;
 
 use crate::Hub;
@@ -25,11 +25,59 @@ pub struct Settings {
     pub manager_per_minute: u32,
     /// Administrators; 0 by the spec: no limit on ordinary calls.
     pub admin_per_minute: u32,
+    /// What the users of each role may spend and use.
+    pub roles: Roles,
+}
+
+/// `[limits.roles]`: the highest role of a user decides; a custom role counts as `user`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Roles {
+    /// Users with only the guest role.
+    pub guest: RoleLimits,
+    /// Members.
+    pub user: RoleLimits,
+    /// Managers.
+    pub manager: RoleLimits,
+    /// Administrators.
+    pub admin: RoleLimits,
+}
+
+/// `[limits.roles.<role>]`: for each user of the role. 0, the default of all, means no limit.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RoleLimits {
+    /// Credits a user may spend on calls per day (UTC).
+    pub credits_per_day: Credits,
+    /// Credits a user may spend on calls per month (UTC).
+    pub credits_per_month: Credits,
+    /// Tokens of model calls in any 60 seconds, prompt and answer.
+    pub tokens_per_minute: u32,
+    /// Model calls at the same time.
+    pub concurrent_calls: u32,
+}
+
+impl Roles {
+    /// Those of a tier.
+    pub const fn of(&self, tier: RateTier) -> &RoleLimits {
+        match tier {
+            RateTier::Guest => &self.guest,
+            RateTier::User => &self.user,
+            RateTier::Manager => &self.manager,
+            RateTier::Admin => &self.admin,
+        }
+    }
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { guest_per_minute: 10, user_per_minute: 60, manager_per_minute: 120, admin_per_minute: 0 }
+        Self {
+            guest_per_minute: 10,
+            user_per_minute: 60,
+            manager_per_minute: 120,
+            admin_per_minute: 0,
+            roles: Roles::default(),
+        }
     }
 }
 

@@ -46,6 +46,7 @@ async fn scopes_models_addresses_and_expiry_bind() {
         expires_at: Some(test.hub.clock.now() + Duration::hours(1)),
         models: vec!["sandbox".to_owned()],
         addresses: vec!["192.0.2.0/24".to_owned()],
+        ..NewKey::default()
     };
     let made = keys::create(&test.hub, &owner, &origin(), input).await.unwrap();
     assert!(test.key_caller(&made.key, None).await.is_none());

@@ -50,6 +50,7 @@ impl TestHub {
             oauth: hub_domain::oauth::Registry::default(),
             providers: inference::Registry::new(Vec::new()),
             prices: pricing::PriceBook::default(),
+            ledger: hub_domain::credits::Writer::default(),
             instance: "test".to_owned(),
         };
         Self { hub: Arc::new(hub), outbox, _directory: directory }

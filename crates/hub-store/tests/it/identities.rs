@@ -3,7 +3,7 @@
 use hub_store::keys::{self, NewKey};
 use hub_store::users::{self, NewUser};
 use hub_store::{Store, identities};
-use hub_types::{ApiKeyId, Email, UserId};
+use hub_types::{ApiKeyId, Email, KeyLimits, UserId};
 use tokio::task::JoinSet;
 
 use crate::support::{clock, now};
@@ -64,6 +64,8 @@ both! {
             addresses: &[],
             at: now(),
             expires_at: None,
+            line: ApiKeyId::new(&clock()),
+            limits: KeyLimits::default(),
             cap: 10,
         };
         assert!(keys::insert(&mut tx, &key).await.unwrap());

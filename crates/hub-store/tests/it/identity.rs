@@ -7,7 +7,7 @@ use hub_store::users::{self, NewUser, UserStatus};
 use hub_store::verifications::{self, Attempt, CodeAttempt, NewVerification, Purpose};
 use hub_store::{Store, Tx, audit, roles};
 use hub_types::{
-    ApiKeyId, AuditId, Clock, Email, Permission, SessionId, SystemRole, Timestamp, UserId, VerificationId,
+    ApiKeyId, AuditId, Clock, Email, KeyLimits, Permission, SessionId, SystemRole, Timestamp, UserId, VerificationId,
 };
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -227,7 +227,8 @@ both! {
             let key = ApiKeyId::new(&Clock::fixed(now()));
             let new = NewKey {
                 id: key, user: id, name: "ci", hash: key.0.as_bytes(), prefix: "sk_abcdefghi", scopes: &["models:read".to_owned()],
-                models: &[], addresses: &["10.0.0.0/8".to_owned()], at: now(), expires_at: None, cap: 3,
+                models: &[], addresses: &["10.0.0.0/8".to_owned()], at: now(), expires_at: None,
+                line: key, limits: KeyLimits::default(), cap: 3,
             };
             let mut tx = store.write().await.unwrap();
             assert!(users::lock(&mut tx, id).await.unwrap());
@@ -243,7 +244,7 @@ both! {
         assert_eq!(page[0].scopes, ["models:read"]);
         assert!(keys::by_hash(&mut tx, page[0].id.0.as_bytes()).await.unwrap().is_some_and(|key| key.id == page[0].id));
         assert!(keys::revoke(&mut tx, page[0].id, UserId::new(&clock()), now()).await.unwrap().is_none());
-        assert_eq!(keys::revoke(&mut tx, page[0].id, id, now()).await.unwrap(), Some(page[0].id.0.as_bytes().to_vec()));
+        assert_eq!(keys::revoke(&mut tx, page[0].id, id, now()).await.unwrap(), Some((page[0].id.0.as_bytes().to_vec(), "sk_abcdefghi".to_owned())));
         assert_eq!(keys::count(&mut tx, id).await.unwrap(), 2);
     }
 
@@ -252,7 +253,7 @@ both! {
         let key = ApiKeyId::new(&clock());
         let new = NewKey {
             id: key, user: id, name: "ci", hash: b"hash", prefix: "sk_", scopes: &[], models: &[], addresses: &[], at: now(),
-            expires_at: None, cap: 1,
+            expires_at: None, line: key, limits: KeyLimits::default(), cap: 1,
         };
         let mut tx = store.write().await.unwrap();
         assert!(keys::insert(&mut tx, &new).await.unwrap());

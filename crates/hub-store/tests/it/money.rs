@@ -1,7 +1,7 @@
 //! Accounts, ledger, holds: guards under races, transitions, and rows that cannot be changed.
 
 use chrono::Duration;
-use hub_store::holds::{self, End, NewHold};
+use hub_store::holds::{self, End, NewHold, Opened};
 use hub_store::ledger::{self, Kind, Page, Posting};
 use hub_store::users::{self, NewUser};
 use hub_store::{Store, StoreError, accounts, verify};
@@ -56,14 +56,19 @@ fn new_hold(user: UserId, credits: i32) -> NewHold {
         owner: "one".to_owned(),
         checkpoint: json!({}),
         lease_until: now() + Duration::seconds(60),
+        budgets: Vec::new(),
         at: now(),
     }
 }
 
 async fn hold(store: &Store, hold: &NewHold) -> bool {
     let mut tx = store.write().await.unwrap();
-    let opened = holds::open(&mut tx, hold).await.unwrap();
-    tx.commit().await.unwrap();
+    let opened = holds::open(&mut tx, hold).await.unwrap() == Opened::Yes;
+    if opened {
+        tx.commit().await.unwrap()
+    } else {
+        tx.rollback().await.unwrap()
+    }
     opened
 }
 

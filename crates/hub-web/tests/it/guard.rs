@@ -58,6 +58,8 @@ fn caller() -> Caller {
         verified: true,
         credential: Credential::ApiKey(ApiKeyId::new(&clock)),
         models: Vec::new(),
+        line: None,
+        budgets: Vec::new(),
         tier: RateTier::User,
         address: None,
     }

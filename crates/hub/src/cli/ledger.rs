@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use anyhow::{Context as _, Result, bail};
-use hub_domain::credits;
+use hub_domain::credits::{self, Depth};
 use hub_domain::pricing::{self, PriceBook};
 use hub_store::Store;
 use hub_types::Clock;
@@ -12,9 +12,10 @@ use super::{Context, Outcome};
 use crate::compose;
 
 /// Checks the money. Reads only; may run beside a serving process.
-pub(super) async fn verify(context: &Context) -> Result<Outcome> {
-    let Books { store, prices, clock } = open(context).await?;
-    let report = credits::verify(&store, &prices, &clock).await?;
+pub(super) async fn verify(context: &Context, fast: bool) -> Result<Outcome> {
+    let Books { store, prices, clock } = open_books(context).await?;
+    let depth = if fast { Depth::Fast } else { Depth::Full };
+    let report = credits::verify(&store, &prices, &clock, depth).await?;
     store.close().await;
     context.report(&serde_json::to_value(&report)?, &words(&report))?;
     Ok(if report.clean { Outcome::Good } else { Outcome::Bad })
@@ -28,7 +29,19 @@ pub(super) struct Books {
 }
 
 /// Opens the books of a hub that exists, without changing anything.
-pub(super) async fn open(context: &Context) -> Result<Books> {
+pub(super) async fn open_books(context: &Context) -> Result<Books> {
+    let store = open(context).await?;
+    let clock = Clock::system();
+    if store.is_shared() {
+        clock.follow(store.now().await?);
+    }
+    let prices = PriceBook::default();
+    pricing::load(&store, &prices).await.context("the prices cannot be read")?;
+    Ok(Books { store, prices, clock })
+}
+
+/// The database of the hub, as it is: nothing is created or changed.
+pub(super) async fn open(context: &Context) -> Result<Store> {
     let loaded = context.load(None)?;
     let directory = &context.directory;
     if loaded.settings.is_embedded() && !directory.database().exists() {
@@ -38,13 +51,7 @@ pub(super) async fn open(context: &Context) -> Result<Books> {
     if store.migration_state().await?.pending > 0 {
         bail!("the database schema is older than this program; run `hub migrate` first");
     }
-    let clock = Clock::system();
-    if store.is_shared() {
-        clock.follow(store.now().await?);
-    }
-    let prices = PriceBook::default();
-    pricing::load(&store, &prices).await.context("the prices cannot be read")?;
-    Ok(Books { store, prices, clock })
+    Ok(store)
 }
 
 fn words(report: &credits::Report) -> String {
@@ -55,6 +62,10 @@ fn words(report: &credits::Report) -> String {
         for fault in &check.faults {
             let _ = writeln!(text, "         {fault}");
         }
+    }
+    for entry in &report.books {
+        let kind = entry.kind.map_or_else(String::new, |kind| format!(" ({kind})"));
+        let _ = writeln!(text, "book   {}{kind}: {} credits in {} movements", entry.account, entry.total, entry.rows);
     }
     let credits::Report { accounts, transactions, receipts, open_holds, .. } = report;
     let verdict = if report.clean { "The ledger is clean" } else { "The ledger is NOT clean" };

@@ -3,6 +3,7 @@
 
 mod admin;
 mod doctor;
+mod export;
 mod keys;
 mod ledger;
 mod prices;
@@ -100,7 +101,13 @@ enum ConfigCommand {
 #[derive(Debug, Subcommand)]
 enum LedgerCommand {
     /// Check every invariant of the money and name culprits
-    Verify,
+    Verify {
+        /// Only the sums of accounts, holds and books; not every row and receipt
+        #[arg(long)]
+        fast: bool,
+    },
+    /// Write the rows of the ledger, by account and version
+    Export(export::ExportArguments),
 }
 
 /// What every command works with.
@@ -165,7 +172,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<Outcome> {
         Command::Config(ConfigCommand::Print) => print::settings(context),
         Command::Admin(command) => admin::admin(context, command).await,
         Command::Keys(command) => keys::keys(context, &command),
-        Command::Ledger(LedgerCommand::Verify) => ledger::verify(context).await,
+        Command::Ledger(LedgerCommand::Verify { fast }) => ledger::verify(context, fast).await,
+        Command::Ledger(LedgerCommand::Export(arguments)) => export::export(context, &arguments).await,
         Command::Prices(command) => prices::prices(context, command).await,
         Command::Receipts(command) => receipts::receipts(context, command).await,
         Command::Openapi => print::openapi().await,
@@ -212,8 +220,13 @@ impl Context {
 
 /// Writes a line to standard output.
 pub(crate) fn write(text: &str) -> Result<()> {
+    write_exactly(&format!("{}\n", text.trim_end()))
+}
+
+/// Writes a text to standard output as it is.
+pub(crate) fn write_exactly(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
-    match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // Whoever reads has seen enough (`| head`).
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context("standard output cannot be written"),

@@ -67,7 +67,7 @@ pub(super) async fn prices(context: &Context, command: PricesCommand) -> Result<
         }
         PricesCommand::Diff { file } => {
             let entries = read(&file)?;
-            let Books { store, prices, clock } = ledger::open(context).await?;
+            let Books { store, prices, clock } = ledger::open_books(context).await?;
             let changes = pricing::diff(&prices, &entries, clock.now());
             store.close().await;
             let faulty = changes.iter().any(|change| !change.faults.is_empty());
@@ -75,7 +75,7 @@ pub(super) async fn prices(context: &Context, command: PricesCommand) -> Result<
             Ok(if faulty { Outcome::Bad } else { Outcome::Good })
         }
         PricesCommand::Check => {
-            let Books { store, prices, clock } = ledger::open(context).await?;
+            let Books { store, prices, clock } = ledger::open_books(context).await?;
             let findings = pricing::check(&prices, clock.now());
             store.close().await;
             let count = prices.all_current(clock.now()).len();
@@ -83,7 +83,7 @@ pub(super) async fn prices(context: &Context, command: PricesCommand) -> Result<
             Ok(if findings.iter().any(|finding| finding.fault) { Outcome::Bad } else { Outcome::Good })
         }
         PricesCommand::List { service } => {
-            let Books { store, prices, clock } = ledger::open(context).await?;
+            let Books { store, prices, clock } = ledger::open_books(context).await?;
             store.close().await;
             let asked = |name: &str| service.as_deref().is_none_or(|service| service == name);
             let current = prices.all_current(clock.now());

@@ -59,7 +59,7 @@ impl Month {
 pub(super) async fn receipts(context: &Context, command: ReceiptsCommand) -> Result<Outcome> {
     let ReceiptsCommand::Recompute { month } = command;
     let period = month.period().context("the month is out of range")?;
-    let Books { store, prices, .. } = ledger::open(context).await?;
+    let Books { store, prices, .. } = ledger::open_books(context).await?;
     let found = credits::recompute(&store, &prices, period).await?;
     store.close().await;
     context.report(&serde_json::to_value(&found)?, &words(&found))?;

@@ -14,6 +14,7 @@ use hub_cache::Cache;
 use hub_clients::llm::LlmProvider;
 use hub_clients::mail::Mailer;
 use hub_clients::oauth::OAuthProvider;
+use hub_domain::credits::Writer;
 use hub_domain::identity::Hasher;
 use hub_domain::inference::Registry;
 use hub_domain::pricing::{self, PriceBook};
@@ -82,6 +83,7 @@ pub fn assemble(parts: Parts) -> Result<Arc<Hub>> {
         oauth: hub_domain::oauth::Registry::new(oauth),
         providers: Registry::new(providers),
         prices: PriceBook::default(),
+        ledger: Writer::default(),
         instance: format!("hub-{}-{}", std::process::id(), hex::encode(random_bytes::<4>())),
         tasks: Tasks::new(stop),
         store,

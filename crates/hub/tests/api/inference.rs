@@ -302,6 +302,7 @@ on_both_pairs! {
             owner: "a process that is gone".into(),
             checkpoint: serde_json::to_value(checkpoint).unwrap(),
             lease_until: now + Duration::seconds(60),
+            budgets: Vec::new(),
             at: now,
         };
         let (silent, talking) = (new(&checkpoint), new(&checkpoint));

@@ -141,9 +141,10 @@ async fn forget_a_hold(data: &std::path::Path) {
         owner: "dead".to_owned(),
         checkpoint: json!({}),
         lease_until: long_ago,
+        budgets: Vec::new(),
         at: long_ago,
     };
-    assert!(holds::open(&mut tx, &hold).await.expect("the hold is opened"));
+    assert_eq!(holds::open(&mut tx, &hold).await.expect("the hold is opened"), holds::Opened::Yes);
     tx.commit().await.expect("commit");
     store.close().await;
 }

@@ -1,0 +1,170 @@
+//! What a batch decides between reading its accounts and writing them: movements one after the other, in the order they arrived, as if
+//! each had been alone. No database here.
+
+use std::collections::HashMap;
+
+use hub_store::StoreError;
+use hub_store::accounts::Account;
+use hub_store::fold::{Change, Numbered};
+use hub_store::fold_holds::Resolved;
+use hub_store::holds::{End, Hold};
+use hub_store::ledger::{Posting, Transaction};
+use hub_store::receipts::Receipt;
+use hub_store::usage::UsageRow;
+use hub_types::{Clock, Credits, HoldId, Timestamp, UserId};
+
+use super::Done;
+use crate::credits::settle::{self, Charge, Owed, Settled};
+
+/// Why an account does not allow a movement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::credits) enum Refusal {
+    /// There is no such account.
+    NoAccount,
+    /// It is frozen or closed.
+    Frozen,
+    /// It cannot pay.
+    Insufficient {
+        /// What was asked.
+        needed: Credits,
+        /// What could be spent.
+        spendable: Credits,
+    },
+    /// The key was used with another request.
+    KeyReused,
+}
+
+/// The accounts of a batch as they change.
+pub(super) struct Book<'a> {
+    clock: &'a Clock,
+    holds: HashMap<HoldId, Hold>,
+    accounts: HashMap<UserId, (Account, Option<Change>)>,
+    posted: HashMap<UserId, HashMap<String, Transaction>>,
+    written: Written,
+}
+
+/// What a batch has to write.
+#[derive(Default)]
+pub(super) struct Written {
+    pub(super) resolved: Vec<Resolved>,
+    pub(super) changes: Vec<Change>,
+    pub(super) rows: Vec<Numbered>,
+    pub(super) receipts: Vec<Receipt>,
+    pub(super) usage: Vec<UsageRow>,
+}
+
+impl<'a> Book<'a> {
+    /// Opens the book on locked holds and accounts, and on what was posted under the batch's keys before.
+    pub(super) fn open(
+        clock: &'a Clock,
+        holds: Vec<Hold>,
+        accounts: Vec<Account>,
+        earlier: Vec<(String, Transaction)>,
+    ) -> Self {
+        let mut posted: HashMap<UserId, HashMap<String, Transaction>> = HashMap::new();
+        for (key, row) in earlier {
+            posted.entry(row.user).or_default().insert(key, row);
+        }
+        Self {
+            clock,
+            holds: holds.into_iter().map(|hold| (hold.id, hold)).collect(),
+            accounts: accounts.into_iter().map(|account| (account.user, (account, None))).collect(),
+            posted,
+            written: Written::default(),
+        }
+    }
+
+    /// Posts, once per key: the same request again gives the first row back and changes nothing.
+    pub(super) fn post(&mut self, posting: &Posting) -> Done {
+        if let Some(earlier) = self.posted.get(&posting.user).and_then(|keys| keys.get(&posting.key)) {
+            let same = earlier.request_hash == posting.request_hash;
+            return if same { Done::Posted(earlier.clone()) } else { Done::Refused(Refusal::KeyReused) };
+        }
+        let Some((account, change)) = self.accounts.get_mut(&posting.user) else {
+            return Done::Refused(Refusal::NoAccount);
+        };
+        if let Err(refusal) = may(account, posting.amount) {
+            return Done::Refused(refusal);
+        }
+        let row = enter(account, change_of(change, account, posting.at), posting);
+        self.written.rows.push(row.0);
+        self.posted.entry(posting.user).or_default().insert(posting.key.clone(), row.1.clone());
+        Done::Posted(row.1)
+    }
+
+    /// Resolves a hold: a settle charges what the call owes and gives the rest back, a void gives everything back.
+    pub(super) fn end(&mut self, charge: &Charge, end: End) -> Result<Done, StoreError> {
+        let Some(hold) = self.holds.get_mut(&charge.hold).filter(|hold| hold.status == "held") else {
+            return Ok(Done::NotOpen);
+        };
+        let (account, change) =
+            self.accounts.get_mut(&hold.user).ok_or(StoreError::Corrupt("a hold without an account"))?;
+        let now = self.clock.now();
+        let owed = if end == End::Voided { Owed::NOTHING } else { Owed::of(charge, hold) };
+        let change = change_of(change, account, now);
+        change.released = plus(change.released, hold.amount);
+        account.held = plus(account.held, -hold.amount);
+        let mut settled = Settled { receipt: hold.id, amount: owed.amount, balance: None };
+        let mut transaction = None;
+        if owed.amount.is_positive() {
+            let posting = settle::posting(self.clock, hold, "settle", owed.amount, now);
+            let (numbered, row) = enter(account, change, &posting);
+            self.written.rows.push(numbered);
+            settled.balance = Some(row.balance_after);
+            transaction = Some(row.id);
+        }
+        let (receipt, usage) = settle::papers(hold, charge, owed, transaction, now)?;
+        self.written.receipts.push(receipt);
+        self.written.usage.push(usage);
+        self.written.resolved.push(Resolved { hold: hold.clone(), end, charged: owed.amount, at: now });
+        // Whatever else the batch has for this hold comes too late.
+        "ended".clone_into(&mut hold.status);
+        Ok(Done::Ended(settled))
+    }
+
+    /// What has to be written.
+    pub(super) fn close(mut self) -> Written {
+        self.written.changes = self.accounts.into_values().filter_map(|(_, change)| change).collect();
+        self.written
+    }
+}
+
+/// Whether the account allows the movement: credits unless it is closed, debits while it is active and can pay.
+fn may(account: &Account, amount: Credits) -> Result<(), Refusal> {
+    let debit = !amount.is_positive();
+    if account.status == "closed" || (debit && account.status != "active") {
+        return Err(Refusal::Frozen);
+    }
+    if debit && account.spendable() < -amount {
+        return Err(Refusal::Insufficient { needed: -amount, spendable: account.spendable() });
+    }
+    Ok(())
+}
+
+fn change_of<'c>(change: &'c mut Option<Change>, account: &Account, now: Timestamp) -> &'c mut Change {
+    let change = change.get_or_insert(Change {
+        user: account.user,
+        was: account.version,
+        movements: 0,
+        amount: Credits::ZERO,
+        released: Credits::ZERO,
+        at: now,
+    });
+    change.at = change.at.max(now);
+    change
+}
+
+/// Moves the account in memory; the bounds of a balance are the database's to enforce.
+fn enter(account: &mut Account, change: &mut Change, posting: &Posting) -> (Numbered, Transaction) {
+    account.balance = plus(account.balance, posting.amount);
+    account.version += 1;
+    change.movements += 1;
+    change.amount = plus(change.amount, posting.amount);
+    let row = posting.posted(account.balance, account.version);
+    (Numbered { posting: posting.clone(), balance_after: account.balance, version: account.version }, row)
+}
+
+/// Amounts and balances are at most 10¹⁵ and a batch has at most 256 of them: this cannot overflow.
+const fn plus(one: Credits, other: Credits) -> Credits {
+    Credits::from_micro(one.micro().saturating_add(other.micro()))
+}
