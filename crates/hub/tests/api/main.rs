@@ -5,6 +5,7 @@
 mod account;
 mod audit;
 mod auth;
+mod budgets;
 mod credits;
 mod factors;
 mod front_door;
