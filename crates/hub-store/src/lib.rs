@@ -16,9 +16,11 @@ pub mod identities;
 pub mod jobs;
 pub mod keys;
 pub mod ledger;
+pub mod orders;
 mod partitions;
 pub mod prices;
 pub mod receipts;
+pub mod reversals;
 pub mod roles;
 pub mod sessions;
 pub mod totp;
@@ -27,6 +29,7 @@ pub mod usage;
 pub mod users;
 pub mod verifications;
 pub mod verify;
+pub mod webhooks;
 
 pub use engine::{Engine, MigrationState, Store, StoreOptions};
 pub use error::StoreError;
@@ -47,8 +50,10 @@ pub fn statements() -> Vec<&'static Statement> {
         jobs::STATEMENTS,
         keys::STATEMENTS,
         ledger::STATEMENTS,
+        orders::STATEMENTS,
         prices::STATEMENTS,
         receipts::STATEMENTS,
+        reversals::STATEMENTS,
         roles::STATEMENTS,
         sessions::STATEMENTS,
         totp::STATEMENTS,
@@ -56,6 +61,7 @@ pub fn statements() -> Vec<&'static Statement> {
         users::STATEMENTS,
         verifications::STATEMENTS,
         verify::STATEMENTS,
+        webhooks::STATEMENTS,
     ]
     .into_iter()
     .flatten()

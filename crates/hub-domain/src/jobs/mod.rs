@@ -14,7 +14,7 @@ use hub_types::{Caller, Email, JobId, Permission};
 use serde::Deserialize;
 
 use crate::rbac::{self, Denied};
-use crate::{Hub, audit};
+use crate::{Hub, audit, payments};
 
 /// Jobs taken at a time. So few that all of them, one after the other and as slow as they may be (a mail: 25 s), end within the lease:
 /// otherwise another worker would take them over and do them twice.
@@ -48,6 +48,14 @@ struct MailPayload {
     html: Option<String>,
 }
 
+/// What a `payment.event` job carries.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PaymentPayload {
+    provider: String,
+    event: String,
+}
+
 /// Why a job failed, in words for operators; holds no secrets and no mail text.
 #[derive(Debug, thiserror::Error)]
 enum JobError {
@@ -57,13 +65,15 @@ enum JobError {
     Payload(#[source] serde_json::Error),
     #[error("the mail was not accepted: {0}")]
     Mail(#[from] MailError),
+    #[error("the database failed: {0}")]
+    Store(#[from] StoreError),
 }
 
 impl JobError {
     /// True when doing the same again cannot help. A kind that is not known here may be known to a newer process.
     const fn is_permanent(&self) -> bool {
         match self {
-            Self::UnknownKind(_) => false,
+            Self::UnknownKind(_) | Self::Store(_) => false,
             Self::Payload(_) => true,
             Self::Mail(error) => error.is_permanent(),
         }
@@ -73,7 +83,7 @@ impl JobError {
     const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Mail(error) => error.retry_after(),
-            Self::UnknownKind(_) | Self::Payload(_) => None,
+            Self::UnknownKind(_) | Self::Payload(_) | Self::Store(_) => None,
         }
     }
 }
@@ -158,6 +168,7 @@ pub async fn upkeep(hub: &Hub) -> Result<(), StoreError> {
     sessions::prune(&mut tx, now - KEEP_ENDED, PRUNED).await?;
     verifications::prune(&mut tx, now - KEEP_ENDED, PRUNED).await?;
     tx.commit().await?;
+    payments::forget_old(hub).await?;
     audit::delete_old(hub).await
 }
 
@@ -168,6 +179,11 @@ async fn run(hub: &Hub, job: &Job) -> Result<(), JobError> {
             let mail = Mail { to: payload.to, subject: payload.subject, text: payload.text, html: payload.html };
             Ok(hub.mailer.send(mail).await?)
         }
+        payments::EVENT => {
+            let payload: PaymentPayload = serde_json::from_value(job.payload.clone()).map_err(JobError::Payload)?;
+            Ok(payments::apply(hub, &payload.provider, &payload.event).await?)
+        }
+        payments::HEAL => Ok(payments::heal(hub).await?),
         other => Err(JobError::UnknownKind(other.to_owned())),
     }
 }

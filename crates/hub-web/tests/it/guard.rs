@@ -80,7 +80,7 @@ fn router(porter: Arc<Porter>) -> Router {
         .route("/forbidden/{code}", get(forbidden))
         .route("/wrong", post(open));
     let open =
-        OpenRoutes { public: &[("GET", "/open/{id}"), ("GET", "/forbidden/{code}")], optional: &[("GET", "/either")] };
+        OpenRoutes { public: &[("GET", "/open/{id}"), ("GET", "/forbidden/{code}")], optional: &[("GET", "/either")], signed: &[] };
     composed(guarded(routes, porter, open))
 }
 

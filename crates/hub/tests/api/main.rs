@@ -13,5 +13,6 @@ mod keys;
 mod limits;
 mod oauth;
 mod openapi;
+mod payments;
 mod token_keys;
 mod websocket;
