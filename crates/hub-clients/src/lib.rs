@@ -7,4 +7,5 @@
 pub mod llm;
 pub mod mail;
 pub mod oauth;
+pub mod pay;
 pub mod wire;

@@ -9,6 +9,7 @@ mod audit;
 mod credits;
 mod errors;
 mod keys;
+mod payments;
 
 use std::sync::Arc;
 
@@ -17,13 +18,23 @@ use hub_domain::Hub;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-/// Routes that need no credential: none.
-pub const PUBLIC: &[(&str, &str)] = &[];
+/// Routes that need no credential: pages for people who come from a payment, and what is signed.
+pub const PUBLIC: &[(&str, &str)] = &[
+    ("GET", "/api/credits/checkout/done"),
+    ("GET", "/api/credits/checkout/cancelled"),
+    ("GET", "/api/credits/sandbox/{session}"),
+    ("POST", "/api/credits/sandbox/{session}"),
+    ("POST", "/api/webhooks/stripe"),
+];
+
+/// Of these, the routes whose requests prove themselves by a signature and so are under no limit by address.
+pub const SIGNED: &[(&str, &str)] = &[("POST", "/api/webhooks/stripe")];
 
 /// All routes of this edge, with their part of the OpenAPI document.
 pub fn router(hub: Arc<Hub>) -> (Router, OpenApi) {
     OpenApiRouter::new()
         .merge(credits::router())
+        .merge(payments::router())
         .merge(keys::router())
         .merge(admin::router())
         .merge(audit::router())

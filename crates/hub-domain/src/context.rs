@@ -10,7 +10,7 @@ use hub_types::Clock;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::{audit, credits, identity, inference, limits, oauth, pricing, sealing, sessions};
+use crate::{audit, credits, identity, inference, limits, oauth, payments, pricing, sealing, sessions};
 
 /// The settings of all rules; each section belongs to its room and documents its keys.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +27,8 @@ pub struct Settings {
     pub inference: inference::Settings,
     /// Prices of the operator's own models.
     pub pricing: pricing::Settings,
+    /// What is sold, and by whom.
+    pub payments: payments::Settings,
     /// How long the audit trail is kept.
     pub audit: audit::Settings,
 }
@@ -55,6 +57,8 @@ pub struct Hub {
     pub sealer: sealing::Sealer,
     /// The sign-in providers.
     pub oauth: oauth::Registry,
+    /// Who takes payments.
+    pub payments: payments::Registry,
     /// The model providers.
     pub providers: inference::Registry,
     /// The price book in memory, refreshed from the database.

@@ -13,6 +13,7 @@ pub mod jobs;
 pub mod keys;
 pub mod limits;
 pub mod oauth;
+pub mod payments;
 pub mod pricing;
 pub mod rbac;
 pub mod sealing;

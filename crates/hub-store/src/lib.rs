@@ -19,9 +19,11 @@ pub mod identities;
 pub mod jobs;
 pub mod keys;
 pub mod ledger;
+pub mod orders;
 mod partitions;
 pub mod prices;
 pub mod receipts;
+pub mod reversals;
 pub mod roles;
 pub mod sessions;
 pub mod totp;
@@ -31,6 +33,7 @@ pub mod user_budgets;
 pub mod users;
 pub mod verifications;
 pub mod verify;
+pub mod webhooks;
 
 pub use engine::{Engine, MigrationState, Store, StoreOptions};
 pub use error::StoreError;
@@ -54,8 +57,10 @@ pub fn statements() -> Vec<&'static Statement> {
         jobs::STATEMENTS,
         keys::STATEMENTS,
         ledger::STATEMENTS,
+        orders::STATEMENTS,
         prices::STATEMENTS,
         receipts::STATEMENTS,
+        reversals::STATEMENTS,
         roles::STATEMENTS,
         sessions::STATEMENTS,
         totp::STATEMENTS,
@@ -64,6 +69,7 @@ pub fn statements() -> Vec<&'static Statement> {
         users::STATEMENTS,
         verifications::STATEMENTS,
         verify::STATEMENTS,
+        webhooks::STATEMENTS,
     ]
     .into_iter()
     .flatten()

@@ -118,6 +118,7 @@ impl Shared {
             mailer: Arc::new(self.outbox.clone()),
             providers: self.providers.clone(),
             oauth: compose::sign_in_providers(&self.settings, &self.clock).expect("usable sign-in providers"),
+            payments: compose::payments(&self.settings, &self.clock).expect("a usable payment provider"),
             stop,
         });
         let hub = hub.await.expect("the hub is composed");

@@ -70,6 +70,8 @@ id! {
     HoldId,
     /// One row of the ledger.
     TransactionId,
+    /// One purchase of credits.
+    OrderId,
     /// One version of one model's price.
     PriceId,
     /// One row of the usage log.

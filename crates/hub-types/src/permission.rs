@@ -42,6 +42,7 @@ permissions! {
     CreditsRead "credits" "read" "See own balance, transactions and receipts",
     CreditsReadAny "credits" "read_any" "See everybody's balance, transactions and receipts",
     CreditsUpdate "credits" "update" "Deduct credits from an account",
+    CreditsPurchase "credits" "purchase" "Buy credits for the own account",
     CreditsGrant "credits" "grant" "Grant credits to an account",
     UsageRead "usage" "read" "See own usage",
     UsageReadAny "usage" "read_any" "See everybody's usage",

@@ -38,6 +38,8 @@ pub enum RouteKind {
     Optional,
     /// Nothing: a worthless credential is ignored, because who signs in again often still sends the old one.
     Public,
+    /// Nothing, and no limit by address: the request proves itself by a signature, and one sender sends for many.
+    Signed,
 }
 
 /// The routes that are not closed, as `(METHOD, matched path)`; `GET` covers `HEAD`.
@@ -47,13 +49,17 @@ pub struct OpenRoutes {
     pub public: &'static [(&'static str, &'static str)],
     /// See [`RouteKind::Optional`].
     pub optional: &'static [(&'static str, &'static str)],
+    /// See [`RouteKind::Signed`]; wins over `public`.
+    pub signed: &'static [(&'static str, &'static str)],
 }
 
 impl OpenRoutes {
     fn kind(self, method: &Method, path: &str) -> RouteKind {
         let method = if *method == Method::HEAD { Method::GET.as_str() } else { method.as_str() };
         let holds = |list: &[(&str, &str)]| list.iter().any(|(open, route)| *open == method && *route == path);
-        if holds(self.public) {
+        if holds(self.signed) {
+            RouteKind::Signed
+        } else if holds(self.public) {
             RouteKind::Public
         } else if holds(self.optional) {
             RouteKind::Optional

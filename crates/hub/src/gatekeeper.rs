@@ -52,13 +52,16 @@ fn asked_for(error: &ApiError) -> Option<Permission> {
 
 impl HubGatekeeper {
     async fn decide(&self, knock: Knock) -> Result<Admission, ApiError> {
+        if knock.route == RouteKind::Signed {
+            return Ok(Admission { caller: None, limit: None });
+        }
         if let Some(caller) = self.verify(&knock).await? {
             let limit = within(limits::count_caller(&self.0, &caller).await)?;
             return Ok(Admission { caller: Some(caller), limit });
         }
         let limit = within(limits::count_address(&self.0, &rate_key(knock.address)).await)?;
         match knock.route {
-            RouteKind::Public => Ok(Admission { caller: None, limit }),
+            RouteKind::Public | RouteKind::Signed => Ok(Admission { caller: None, limit }),
             RouteKind::Optional if knock.presented == Presented::Nothing => Ok(Admission { caller: None, limit }),
             RouteKind::Optional | RouteKind::Closed => Err(refusal(limit)),
         }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use crate::identity::asked::{self, MAIL_ASKED};
 use crate::rbac::{self, Denied};
-use crate::{Hub, audit};
+use crate::{Hub, audit, payments};
 
 /// Jobs taken at a time. So few that all of them, one after the other and as slow as they may be (a mail: 25 s), end within the lease:
 /// otherwise another worker would take them over and do them twice.
@@ -49,6 +49,14 @@ struct MailPayload {
     html: Option<String>,
 }
 
+/// What a `payment.event` job carries.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PaymentPayload {
+    provider: String,
+    event: String,
+}
+
 /// Why a job failed, in words for operators; holds no secrets and no mail text.
 #[derive(Debug, thiserror::Error)]
 enum JobError {
@@ -58,7 +66,7 @@ enum JobError {
     Payload(#[source] serde_json::Error),
     #[error("the mail was not accepted: {0}")]
     Mail(#[from] MailError),
-    #[error("the database failed")]
+    #[error("the database failed: {0}")]
     Store(#[from] StoreError),
 }
 
@@ -161,6 +169,7 @@ pub async fn upkeep(hub: &Hub) -> Result<(), StoreError> {
     sessions::prune(&mut tx, now - KEEP_ENDED, PRUNED).await?;
     verifications::prune(&mut tx, now - KEEP_ENDED, PRUNED).await?;
     tx.commit().await?;
+    payments::forget_old(hub).await?;
     audit::delete_old(hub).await
 }
 
@@ -175,6 +184,11 @@ async fn run(hub: &Hub, job: &Job) -> Result<(), JobError> {
             let asked = serde_json::from_value(job.payload.clone()).map_err(JobError::Payload)?;
             Ok(asked::run(hub, asked).await?)
         }
+        payments::EVENT => {
+            let payload: PaymentPayload = serde_json::from_value(job.payload.clone()).map_err(JobError::Payload)?;
+            Ok(payments::apply(hub, &payload.provider, &payload.event).await?)
+        }
+        payments::HEAL => Ok(payments::heal(hub).await?),
         other => Err(JobError::UnknownKind(other.to_owned())),
     }
 }

@@ -61,7 +61,7 @@ async fn requests_are_counted_by_route_and_never_by_invented_methods() {
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
     let guard = metrics::set_default_local_recorder(&recorder);
-    let open = hub_web::OpenRoutes { public: &[("GET", "/api/text")], optional: &[] };
+    let open = hub_web::OpenRoutes { public: &[("GET", "/api/text")], ..hub_web::OpenRoutes::default() };
     let guarded = hub_web::guarded(edge(Handle::default()), Arc::new(OpenDoor), open);
     let app = front_door(parts(vec![local("/api", guarded)]));
     for request in [

@@ -32,7 +32,7 @@ const EDGES: &[Edge] = &[
     Edge {
         role: Role::Auth,
         prefixes: &["/api/auth", "/.well-known"],
-        open: OpenRoutes { public: hub_auth::PUBLIC, optional: &[] },
+        open: OpenRoutes { public: hub_auth::PUBLIC, optional: &[], signed: &[] },
         router: hub_auth::router,
     },
     Edge {
@@ -48,13 +48,13 @@ const EDGES: &[Edge] = &[
             "/api/admin",
             "/api/webhooks",
         ],
-        open: OpenRoutes { public: hub_core::PUBLIC, optional: &[] },
+        open: OpenRoutes { public: hub_core::PUBLIC, optional: &[], signed: hub_core::SIGNED },
         router: hub_core::router,
     },
     Edge {
         role: Role::Mcp,
         prefixes: &["/api/ws", "/api/mcp", "/v1", "/mcp"],
-        open: OpenRoutes { public: hub_mcp::PUBLIC, optional: hub_mcp::OPTIONAL },
+        open: OpenRoutes { public: hub_mcp::PUBLIC, optional: hub_mcp::OPTIONAL, signed: &[] },
         router: hub_mcp::router,
     },
 ];

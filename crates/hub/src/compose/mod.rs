@@ -4,6 +4,7 @@
 mod app;
 mod mail;
 mod open;
+mod payments;
 mod providers;
 mod sign_in;
 
@@ -31,6 +32,7 @@ pub use app::{AppOptions, app, document};
 pub use mail::mailer;
 pub(crate) use open::cache;
 pub use open::{Need, Opened, open, store_options};
+pub use payments::payments;
 pub use providers::{ProviderError, providers};
 pub use sign_in::{SignInProviderError, sign_in_providers};
 
@@ -54,6 +56,8 @@ pub struct Parts {
     pub providers: Vec<Arc<dyn LlmProvider>>,
     /// The sign-in providers.
     pub oauth: Vec<Arc<dyn OAuthProvider>>,
+    /// Who takes payments.
+    pub payments: hub_domain::payments::Registry,
     /// Cancelled when the process is asked to stop.
     pub stop: CancellationToken,
 }
@@ -74,13 +78,15 @@ pub async fn build(parts: Parts) -> Result<Arc<Hub>> {
 
 /// Puts the parts together without touching the database; the price book is empty.
 pub fn assemble(parts: Parts) -> Result<Arc<Hub>> {
-    let Parts { store, cache, clock, settings, secrets, token_algorithm, mailer, providers, oauth, stop } = parts;
+    let Parts { store, cache, clock, settings, secrets, token_algorithm, mailer, providers, oauth, payments, stop } =
+        parts;
     Ok(Arc::new(Hub {
         local: Cache::memory(clock.clone()),
         passwords: Hasher::new(&settings.identity.passwords, secrets.pepper_key()).context("identity.passwords")?,
         tokens: token_keys(&secrets)?.signing_with(token_algorithm),
         sealer: Sealer::new(&secrets.sealing_key()).context("security.sealing_secret")?,
         oauth: hub_domain::oauth::Registry::new(oauth),
+        payments,
         providers: Registry::new(providers),
         prices: PriceBook::default(),
         ledger: Writer::default(),

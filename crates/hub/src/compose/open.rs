@@ -9,7 +9,7 @@ use hub_types::Clock;
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
-use super::{Parts, mailer, providers, sign_in_providers};
+use super::{Parts, mailer, payments, providers, sign_in_providers};
 use crate::config::Settings;
 use crate::data_dir::{DataDir, Lock};
 use crate::secrets::Secrets;
@@ -55,6 +55,7 @@ pub async fn open(settings: &Settings, directory: &DataDir, need: Need, stop: Ca
     let parts = Parts {
         providers: providers(settings, &clock)?,
         oauth: sign_in_providers(settings, &clock)?,
+        payments: payments(settings, &clock)?,
         token_algorithm: settings.security.token_algorithm,
         secrets,
         settings: settings.domain(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hub_clients::mail::SmtpConfig;
 use hub_domain::identity::Algorithm;
 use hub_domain::limits::Roles;
+use hub_domain::payments;
 use hub_domain::sessions::TokenKeys;
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
@@ -14,7 +15,7 @@ use url::{Host, Url};
 use super::Settings;
 use super::error::Problem;
 use super::layers::Layers;
-use super::sections::{Mail, MailTransport, OAuth, Provider};
+use super::sections::{Mail, MailTransport, OAuth, Provider, Stripe};
 
 /// Shortest pepper, in bytes.
 const SHORTEST_PEPPER: usize = 32;
@@ -31,6 +32,8 @@ pub(super) fn values(settings: &Settings, layers: &mut Layers) {
     check.mail(&settings.mail);
     check.providers(&settings.providers);
     check.sign_in(&settings.oauth);
+    check.stripe(&settings.stripe);
+    check.payments(&settings.payments);
 }
 
 struct Check<'a> {
@@ -234,6 +237,49 @@ impl Check<'_> {
             self.unless(id, &setting("client_id"), "must have 1 to 500 characters");
             let scope = |text: &String| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
             self.unless(provider.scopes.iter().all(scope), &setting("scopes"), "must hold words without spaces");
+        }
+    }
+}
+
+impl Check<'_> {
+    fn stripe(&mut self, stripe: &Stripe) {
+        let key = stripe.secret_key.as_ref().map(ExposeSecret::expose_secret);
+        let fits = key.is_none_or(|key| {
+            (key.starts_with("sk_") || key.starts_with("rk_")) && key.bytes().all(|byte| byte.is_ascii_graphic())
+        });
+        self.unless(fits, "stripe.secret_key", "must begin with sk_ or rk_");
+        let secrets =
+            [("webhook_secret", &stripe.webhook_secret), ("webhook_secret_previous", &stripe.webhook_secret_previous)];
+        for (name, secret) in secrets {
+            // An empty one is none; it must never sign anything.
+            let text = secret.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
+            let fits = text.is_empty() || (text.len() >= SHORTEST_TOKEN && !text.contains("change-me"));
+            self.unless(fits, &format!("stripe.{name}"), "must have at least 16 characters and be no placeholder");
+        }
+        let account = stripe.account.as_deref().is_none_or(|account| account.starts_with("acct_"));
+        self.unless(account, "stripe.account", "must begin with acct_");
+        let url = stripe.base_url.parse::<Url>().is_ok_and(|url| url.query().is_none() && keeps_secrets(&url));
+        self.unless(url, "stripe.base_url", "must be an https address; http only on this machine");
+    }
+
+    fn payments(&mut self, payments: &payments::Settings) {
+        let prefix =
+            payments.invoice_prefix.len() <= 20 && payments.invoice_prefix.bytes().all(|b| b.is_ascii_graphic());
+        self.unless(prefix, "payments.invoice_prefix", "must have at most 20 characters without spaces");
+        self.range("payments.seller.vat_basis_points", payments.seller.vat_basis_points, 0..=10_000);
+        let lines = payments.seller.address.len() <= 10;
+        self.unless(lines, "payments.seller.address", "must have at most 10 lines");
+        let mut ids = HashSet::new();
+        for (index, package) in payments.packages.iter().enumerate() {
+            let setting = |key: &str| format!("payments.packages[{index}].{key}");
+            self.unless(word(&package.id), &setting("id"), "must have 1 to 40 characters of a-z, 0-9, - and _");
+            self.unless(ids.insert(&package.id), &setting("id"), "must be unique");
+            let name = (1..=100).contains(&package.name.chars().count()) && !package.name.contains(char::is_control);
+            self.unless(name, &setting("name"), "must have 1 to 100 characters");
+            self.unless(package.credits.is_positive(), &setting("credits"), "must be above zero");
+            self.range(&setting("price_minor"), package.price_minor, 1..=99_999_999);
+            let currency = package.currency.len() == 3 && package.currency.bytes().all(|b| b.is_ascii_lowercase());
+            self.unless(currency, &setting("currency"), "must be a currency in lower case, such as usd");
         }
     }
 }

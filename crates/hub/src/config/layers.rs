@@ -21,6 +21,8 @@ const PLAIN: &[(&str, &str)] = &[
     ("LOG_LEVEL", "log.level"),
     ("SMTP_URL", "mail.smtp_url"),
     ("SENDGRID_API_KEY", "mail.sendgrid_api_key"),
+    ("STRIPE_SECRET_KEY", "stripe.secret_key"),
+    ("STRIPE_WEBHOOK_SECRET", "stripe.webhook_secret"),
 ];
 
 /// All settings that somebody set, and who did.

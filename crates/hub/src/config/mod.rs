@@ -14,7 +14,7 @@ pub mod shape;
 use std::path::{Path, PathBuf};
 
 use hub_clients::oauth::GOOGLE_ISSUER;
-use hub_domain::{audit, credits, identity, inference, limits, pricing, sessions};
+use hub_domain::{audit, credits, identity, inference, limits, payments, pricing, sessions};
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -23,7 +23,7 @@ pub use error::{ConfigError, Problem, Source};
 pub use print::Shown;
 
 use layers::Layers;
-use sections::{Cache, Database, Log, Mail, OAuth, Ops, Provider, Sandbox, Security, Server, Upstreams};
+use sections::{Cache, Database, Log, Mail, OAuth, Ops, Provider, Sandbox, Security, Server, Stripe, Upstreams};
 use shape::Shape;
 
 /// The documented settings; every default stands in it, and a test keeps that true.
@@ -57,6 +57,8 @@ pub struct Settings {
     pub sandbox: Sandbox,
     /// The sign-in providers.
     pub oauth: Vec<OAuth>,
+    /// The payment provider.
+    pub stripe: Stripe,
     /// Registration, passwords.
     pub identity: identity::Settings,
     /// Tokens and session lifetimes.
@@ -69,6 +71,8 @@ pub struct Settings {
     pub inference: inference::Settings,
     /// Prices of the operator's own models.
     pub pricing: pricing::Settings,
+    /// What is sold, and by whom.
+    pub payments: payments::Settings,
     /// How long the audit trail is kept.
     pub audit: audit::Settings,
 }
@@ -83,6 +87,7 @@ impl Settings {
             credits: self.credits.clone(),
             inference: self.inference.clone(),
             pricing: self.pricing.clone(),
+            payments: self.payments.clone(),
             audit: self.audit.clone(),
         }
     }
@@ -95,6 +100,13 @@ impl Settings {
     /// Whether the sandbox is offered.
     pub fn offers_sandbox(&self) -> bool {
         self.sandbox.enabled.unwrap_or_else(|| self.is_embedded())
+    }
+
+    /// Whether the sandbox plays payment provider: everybody can then give themselves credits, so by default it does not where credits
+    /// buy what costs the operator money.
+    pub fn plays_payments(&self) -> bool {
+        let harmless = || self.offers_sandbox() && self.providers.is_empty();
+        self.stripe.secret_key.is_none() && self.payments.sandbox.unwrap_or_else(harmless)
     }
 }
 
@@ -145,7 +157,7 @@ pub fn load(lookup: &Lookup<'_>, environment: &Environment) -> Result<Loaded, Co
         layers.file(&shape, path);
     }
     layers.environment(&shape, environment);
-    let warnings = provider_variables(&mut layers, environment);
+    let mut warnings = provider_variables(&mut layers, environment);
     if let Some(listen) = lookup.listen {
         layers.assign("server.listen".to_owned(), Value::String(listen.to_owned()), Source::Argument("--listen"));
     }
@@ -154,11 +166,25 @@ pub fn load(lookup: &Lookup<'_>, environment: &Environment) -> Result<Loaded, Co
         settings.identity.public_url = usual_url(settings.server.listen);
     }
     check::values(&settings, &mut layers);
+    warnings.extend(payment_warnings(&settings));
     if layers.problems.is_empty() {
         Ok(Loaded { settings, file, warnings, layers })
     } else {
         Err(ConfigError { problems: std::mem::take(&mut layers.problems) })
     }
+}
+
+/// Payments that would be noticed late, or never.
+fn payment_warnings(settings: &Settings) -> Option<String> {
+    let (sells, hears) = (settings.stripe.secret_key.is_some(), !settings.stripe.webhook_secrets().is_empty());
+    let message = match (sells, hears) {
+        (true, false) => {
+            "stripe.webhook_secret is not set: /api/webhooks/stripe is off (404), and payments are found minutes late"
+        }
+        (false, true) => "stripe.webhook_secret is set, but stripe.secret_key is not: nothing is sold",
+        _ => return None,
+    };
+    Some(message.to_owned())
 }
 
 /// Where people reach a hub whose public address nobody set. A socket that listens on every address has none of its own.

@@ -14,6 +14,7 @@ mod keys;
 mod limits;
 mod oauth;
 mod openapi;
+mod payments;
 mod prices;
 mod token_keys;
 mod websocket;

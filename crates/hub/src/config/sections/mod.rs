@@ -8,6 +8,7 @@ mod providers;
 mod security;
 mod server;
 mod shared;
+mod stripe;
 mod surroundings;
 
 pub use mail::{Mail, MailTransport};
@@ -16,4 +17,5 @@ pub use providers::{Provider, ProviderKind, Sandbox, TokensField, WhenHungUp};
 pub use security::Security;
 pub use server::{Ops, Server, Upstreams};
 pub use shared::{Cache, Database};
+pub use stripe::Stripe;
 pub use surroundings::{Log, LogFormat};

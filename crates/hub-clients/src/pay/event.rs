@@ -1,0 +1,249 @@
+//! What an event says, cut down to what a rule needs. The rest (addresses, cards) is not even kept.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::EventError;
+
+/// Longest id that is taken from an event, in bytes.
+const LONGEST_ID: usize = 200;
+
+/// Something that happened to a payment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentEvent {
+    /// The provider's id of it; the same event may come many times.
+    pub id: String,
+    /// The provider's word, such as `checkout.session.completed`.
+    pub kind: String,
+    /// When, in seconds of Unix time.
+    pub created: i64,
+    /// True for real money.
+    pub live: bool,
+    /// The connected account it is about; `None` for our own.
+    pub account: Option<String>,
+    /// What happened.
+    pub change: Change,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Change {
+    /// A checkout went on.
+    Checkout(Checkout),
+    /// Money was given back; `amount_minor` is the sum of all refunds of the charge.
+    Refund {
+        /// The charge.
+        charge: String,
+        /// Its payment.
+        payment: String,
+        /// Refunded so far.
+        amount_minor: i64,
+        /// ISO 4217, lower case.
+        currency: String,
+    },
+    /// The buyer's bank takes the money back, or stopped doing so.
+    Dispute {
+        /// The dispute.
+        dispute: String,
+        /// The payment.
+        payment: String,
+        /// What is disputed.
+        amount_minor: i64,
+        /// ISO 4217, lower case.
+        currency: String,
+        /// How it stands.
+        state: DisputeState,
+    },
+}
+
+/// A checkout as the provider sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkout {
+    /// The provider's id of it.
+    pub session: String,
+    /// Our id of the order, as we gave it.
+    pub order: Option<String>,
+    /// The payment; the session's own id where it has none.
+    pub payment: String,
+    /// What was paid or is to be paid.
+    pub amount_minor: i64,
+    /// ISO 4217, lower case.
+    pub currency: String,
+    /// How it stands.
+    pub state: CheckoutState,
+}
+
+/// How a checkout stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckoutState {
+    /// The money is there.
+    Paid,
+    /// The buyer is through, the money is on its way.
+    Pending,
+    /// The money did not come.
+    Failed,
+    /// Nobody paid in time.
+    Expired,
+}
+
+/// How a dispute stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DisputeState {
+    /// Not decided; the money is gone for now.
+    Open,
+    /// The money is gone for good.
+    Lost,
+    /// The money is back.
+    Won,
+}
+
+/// Reads an event. `None`: about nothing that concerns an order.
+pub(super) fn parse(body: &[u8]) -> Result<Option<PaymentEvent>, EventError> {
+    let event: Value = serde_json::from_slice(body).map_err(|_| EventError::Unreadable)?;
+    from_json(&event)
+}
+
+/// The same from JSON, such as an item of a list.
+pub(super) fn from_json(event: &Value) -> Result<Option<PaymentEvent>, EventError> {
+    let kind = event["type"].as_str().ok_or(EventError::Unreadable)?;
+    // Thin events belong to another interface.
+    if event["object"] != "event" {
+        return Ok(None);
+    }
+    let object = &event["data"]["object"];
+    let change = match kind {
+        "checkout.session.completed" => match object["payment_status"].as_str() {
+            Some("paid") => checkout(object, CheckoutState::Paid)?,
+            _ => checkout(object, CheckoutState::Pending)?,
+        },
+        "checkout.session.async_payment_succeeded" => checkout(object, CheckoutState::Paid)?,
+        "checkout.session.async_payment_failed" => checkout(object, CheckoutState::Failed)?,
+        "checkout.session.expired" => checkout(object, CheckoutState::Expired)?,
+        "charge.refunded" => Change::Refund {
+            charge: id(&object["id"])?,
+            payment: id(&object["payment_intent"]).or_else(|_| id(&object["id"]))?,
+            amount_minor: amount(&object["amount_refunded"])?,
+            currency: currency(object)?,
+        },
+        "charge.dispute.created" | "charge.dispute.updated" | "charge.dispute.closed" => dispute(kind, object)?,
+        _ => return Ok(None),
+    };
+    Ok(Some(PaymentEvent {
+        id: id(&event["id"])?,
+        kind: kind.to_owned(),
+        created: event["created"].as_i64().ok_or(EventError::Unreadable)?,
+        live: event["livemode"].as_bool().ok_or(EventError::Unreadable)?,
+        account: if event["account"].is_null() { None } else { Some(id(&event["account"])?) },
+        change,
+    }))
+}
+
+fn checkout(session: &Value, state: CheckoutState) -> Result<Change, EventError> {
+    let name = id(&session["id"])?;
+    let order = id(&session["client_reference_id"]).or_else(|_| id(&session["metadata"]["order_id"]));
+    Ok(Change::Checkout(Checkout {
+        order: order.ok(),
+        payment: id(&session["payment_intent"]).unwrap_or_else(|_| name.clone()),
+        session: name,
+        amount_minor: amount(&session["amount_total"])?,
+        currency: currency(session)?,
+        state,
+    }))
+}
+
+fn dispute(kind: &str, object: &Value) -> Result<Change, EventError> {
+    let state = match object["status"].as_str() {
+        Some("won" | "warning_closed" | "prevented") => DisputeState::Won,
+        Some("lost") => DisputeState::Lost,
+        Some(_) if kind == "charge.dispute.closed" => DisputeState::Lost,
+        _ => DisputeState::Open,
+    };
+    Ok(Change::Dispute {
+        dispute: id(&object["id"])?,
+        payment: id(&object["payment_intent"]).or_else(|_| id(&object["charge"]))?,
+        amount_minor: amount(&object["amount"])?,
+        currency: currency(object)?,
+        state,
+    })
+}
+
+/// An id, or the id of an object that was expanded in its place.
+fn id(value: &Value) -> Result<String, EventError> {
+    let text = value.as_str().or_else(|| value["id"].as_str()).ok_or(EventError::Unreadable)?;
+    let fits = (1..=LONGEST_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits { Ok(text.to_owned()) } else { Err(EventError::Unreadable) }
+}
+
+fn amount(value: &Value) -> Result<i64, EventError> {
+    value.as_i64().filter(|amount| *amount >= 0).ok_or(EventError::Unreadable)
+}
+
+fn currency(object: &Value) -> Result<String, EventError> {
+    let text = object["currency"].as_str().unwrap_or_default();
+    let fits = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+    if fits { Ok(text.to_ascii_lowercase()) } else { Err(EventError::Unreadable) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(kind: &str, object: &Value) -> Value {
+        json!({ "id": "evt_1", "object": "event", "created": 5, "livemode": false, "type": kind, "data": { "object": object } })
+    }
+
+    #[test]
+    fn a_checkout_is_paid_only_where_it_says_so() {
+        let session = |status: &str| {
+            json!({ "id": "cs_1", "payment_status": status, "amount_total": 1000, "currency": "USD", "payment_intent": null,
+                    "client_reference_id": "o" })
+        };
+        for (kind, status, expected) in [
+            ("checkout.session.completed", "paid", CheckoutState::Paid),
+            ("checkout.session.completed", "unpaid", CheckoutState::Pending),
+            ("checkout.session.completed", "no_payment_required", CheckoutState::Pending),
+            ("checkout.session.async_payment_succeeded", "paid", CheckoutState::Paid),
+            ("checkout.session.async_payment_failed", "unpaid", CheckoutState::Failed),
+            ("checkout.session.expired", "unpaid", CheckoutState::Expired),
+        ] {
+            let Change::Checkout(read) = from_json(&event(kind, &session(status))).unwrap().unwrap().change else {
+                panic!()
+            };
+            assert_eq!(
+                (read.state, read.currency.as_str(), read.payment.as_str()),
+                (expected, "usd", "cs_1"),
+                "{kind}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_concerns_no_order_is_passed_over_and_nonsense_is_unreadable() {
+        assert_eq!(from_json(&event("payment_intent.succeeded", &json!({ "id": "pi_1" }))), Ok(None));
+        assert_eq!(from_json(&json!({ "object": "v2.core.event", "type": "x" })), Ok(None));
+        assert_eq!(parse(b"{"), Err(EventError::Unreadable));
+        for object in
+            [json!({}), json!({ "id": "cs_1", "amount_total": -1, "currency": "usd" }), json!({ "id": "a b" })]
+        {
+            assert_eq!(
+                from_json(&event("checkout.session.completed", &object)),
+                Err(EventError::Unreadable),
+                "{object}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_event_survives_the_inbox() {
+        let charge =
+            json!({ "id": "ch_1", "payment_intent": { "id": "pi_1" }, "amount_refunded": 5, "currency": "eur" });
+        let read = from_json(&event("charge.refunded", &charge)).unwrap().unwrap();
+        let stored = serde_json::to_value(&read).unwrap();
+        assert_eq!(serde_json::from_value::<PaymentEvent>(stored).unwrap(), read);
+    }
+}

@@ -1,0 +1,81 @@
+//! The payment provider inside the hub, from the order to the credits, as a browser would do it.
+
+use hub_testkit::{Pair, TestHub, TestUser, on_both_pairs};
+use serde_json::json;
+
+use super::kit::{Ordered, balance, heal, order, shown, status};
+
+async fn sandbox_hub(pair: Pair) -> (TestHub, TestUser) {
+    let hub = TestHub::builder(pair).settings(|settings| settings.payments.sandbox = Some(true)).start().await;
+    let ada = hub.user("ada").await;
+    (hub, ada)
+}
+
+fn page(ordered: &Ordered) -> String {
+    format!("/api/credits/sandbox/{}", ordered.session)
+}
+
+async fn press(hub: &TestHub, ordered: &Ordered, button: &str) -> String {
+    let request = hub.post(&page(ordered)).header("content-type", "application/x-www-form-urlencoded");
+    let request = request.header("sec-fetch-site", "same-origin").body(format!("action={button}"));
+    request.send().await.expect(303).header("location").to_owned()
+}
+
+on_both_pairs! {
+    async fn pressing_pay_gives_the_credits(pair: Pair) {
+        let (hub, ada) = sandbox_hub(pair).await;
+        let sold = hub.get("/api/credits/packages").bearer(&ada.access_token).send().await.expect(200).json();
+        assert_eq!((&sold["provider"], sold["packages"].as_array().unwrap().len()), (&json!("sandbox"), 3));
+        let ordered = order(&hub, &ada).await;
+        let url = shown(&hub, &ada, &ordered).await["url"].clone();
+        assert_eq!(url, format!("http://127.0.0.1:3000{}", page(&ordered)));
+        let shown = hub.get(&page(&ordered)).send().await.expect(200);
+        for expected in ["500 credits", "5.00 USD", "value=\"pay\"", "value=\"fail\"", "value=\"cancel\""] {
+            assert!(shown.text().contains(expected), "{expected}");
+        }
+        assert!(!shown.text().contains("<script") && shown.header("content-security-policy").contains("form-action 'self'"));
+        assert_eq!(balance(&hub, &ada).await, 100.0);
+        assert_eq!(press(&hub, &ordered, "pay").await, "/api/credits/checkout/done");
+        hub.run_jobs().await;
+        assert_eq!((balance(&hub, &ada).await, status(&hub, &ada, &ordered).await), (600.0, "paid".to_owned()));
+        // Once is once.
+        press(&hub, &ordered, "pay").await;
+        press(&hub, &ordered, "cancel").await;
+        hub.run_jobs().await;
+        assert_eq!((balance(&hub, &ada).await, status(&hub, &ada, &ordered).await), (600.0, "paid".to_owned()));
+        let over = hub.get(&page(&ordered)).send().await.expect(200).text();
+        assert!(over.contains("This order is paid") && !over.contains("<button"));
+        hub.finish().await;
+    }
+
+    async fn the_other_buttons_give_nothing_and_an_old_page_expires(pair: Pair) {
+        let (hub, ada) = sandbox_hub(pair).await;
+        for (button, expected) in [("fail", "failed"), ("cancel", "expired")] {
+            let ordered = order(&hub, &ada).await;
+            assert_eq!(press(&hub, &ordered, button).await, "/api/credits/checkout/cancelled");
+            hub.run_jobs().await;
+            assert_eq!(status(&hub, &ada, &ordered).await, expected);
+            press(&hub, &ordered, "pay").await;
+        }
+        let old = order(&hub, &ada).await;
+        hub.advance(chrono::Duration::hours(25));
+        heal(&hub).await;
+        assert_eq!((status(&hub, &ada, &old).await, balance(&hub, &ada).await), ("expired".to_owned(), 100.0));
+        hub.finish().await;
+    }
+
+    async fn only_its_own_page_presses_and_nobody_guesses_it(pair: Pair) {
+        let (hub, ada) = sandbox_hub(pair).await;
+        let ordered = order(&hub, &ada).await;
+        assert!(ordered.session.len() > 40);
+        let foreign = hub.post(&page(&ordered)).header("sec-fetch-site", "cross-site").body("action=pay");
+        foreign.send().await.expect(403);
+        hub.post(&page(&ordered)).body("action=steal").send().await.expect(400);
+        hub.get("/api/credits/sandbox/cs_sandbox_0").send().await.expect(404);
+        // Its events come from inside only.
+        hub.post("/api/webhooks/stripe").header("stripe-signature", "t=1,v1=00").body("{}").send().await.expect(404);
+        hub.run_jobs().await;
+        assert_eq!(balance(&hub, &ada).await, 100.0);
+        hub.finish().await;
+    }
+}
