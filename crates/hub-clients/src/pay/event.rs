@@ -211,8 +211,14 @@ mod tests {
             ("checkout.session.async_payment_failed", "unpaid", CheckoutState::Failed),
             ("checkout.session.expired", "unpaid", CheckoutState::Expired),
         ] {
-            let Change::Checkout(read) = from_json(&event(kind, &session(status))).unwrap().unwrap().change else { panic!() };
-            assert_eq!((read.state, read.currency.as_str(), read.payment.as_str()), (expected, "usd", "cs_1"), "{kind}");
+            let Change::Checkout(read) = from_json(&event(kind, &session(status))).unwrap().unwrap().change else {
+                panic!()
+            };
+            assert_eq!(
+                (read.state, read.currency.as_str(), read.payment.as_str()),
+                (expected, "usd", "cs_1"),
+                "{kind}"
+            );
         }
     }
 
@@ -221,14 +227,21 @@ mod tests {
         assert_eq!(from_json(&event("payment_intent.succeeded", &json!({ "id": "pi_1" }))), Ok(None));
         assert_eq!(from_json(&json!({ "object": "v2.core.event", "type": "x" })), Ok(None));
         assert_eq!(parse(b"{"), Err(EventError::Unreadable));
-        for object in [json!({}), json!({ "id": "cs_1", "amount_total": -1, "currency": "usd" }), json!({ "id": "a b" })] {
-            assert_eq!(from_json(&event("checkout.session.completed", &object)), Err(EventError::Unreadable), "{object}");
+        for object in
+            [json!({}), json!({ "id": "cs_1", "amount_total": -1, "currency": "usd" }), json!({ "id": "a b" })]
+        {
+            assert_eq!(
+                from_json(&event("checkout.session.completed", &object)),
+                Err(EventError::Unreadable),
+                "{object}"
+            );
         }
     }
 
     #[test]
     fn an_event_survives_the_inbox() {
-        let charge = json!({ "id": "ch_1", "payment_intent": { "id": "pi_1" }, "amount_refunded": 5, "currency": "eur" });
+        let charge =
+            json!({ "id": "ch_1", "payment_intent": { "id": "pi_1" }, "amount_refunded": 5, "currency": "eur" });
         let read = from_json(&event("charge.refunded", &charge)).unwrap().unwrap();
         let stored = serde_json::to_value(&read).unwrap();
         assert_eq!(serde_json::from_value::<PaymentEvent>(stored).unwrap(), read);

@@ -128,7 +128,9 @@ impl StripeProvider {
         let mut after: Option<String> = None;
         for _ in 0..MOST_PAGES {
             let mut url = self.url(&["events"]);
-            url.query_pairs_mut().append_pair("limit", "100").append_pair("created[gte]", &since.timestamp().to_string());
+            url.query_pairs_mut()
+                .append_pair("limit", "100")
+                .append_pair("created[gte]", &since.timestamp().to_string());
             for kind in KINDS {
                 url.query_pairs_mut().append_pair("types[]", kind);
             }

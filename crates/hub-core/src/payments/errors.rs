@@ -19,7 +19,9 @@ pub(super) fn payments(error: PaymentsError) -> ApiError {
         PaymentsError::TooMany => ApiError::new(ErrorCode::RateLimitExceeded)
             .message("Too many of your orders wait for a payment; pay or cancel one first"),
         PaymentsError::KeyReused => ErrorCode::IdempotencyConflict.into(),
-        PaymentsError::Event(_) => ApiError::validation("Stripe-Signature", "does not belong to this body, or is too old").source(error),
+        PaymentsError::Event(_) => {
+            ApiError::validation("Stripe-Signature", "does not belong to this body, or is too old").source(error)
+        }
         PaymentsError::Provider(ref cause) if cause.is_permanent() => ApiError::new(ErrorCode::ProviderError)
             .message("The payment provider refused to open a checkout")
             .source(error),

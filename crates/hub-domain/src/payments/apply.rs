@@ -19,7 +19,13 @@ pub(crate) async fn apply(hub: &Hub, provider: &str, id: &str) -> Result<(), Sto
         serde_json::from_value(payload).map_err(|_| StoreError::Corrupt("an event of a payment provider"))?;
     let verdict = decide(hub, &mut tx, provider, &event).await?;
     if let Err(reason) = verdict {
-        tracing::warn!(provider, event = event.id, kind = event.kind, reason, "an event of the payment provider has no effect");
+        tracing::warn!(
+            provider,
+            event = event.id,
+            kind = event.kind,
+            reason,
+            "an event of the payment provider has no effect"
+        );
         let refused = Event::new("payment.refused").failed().on("payment_event", &event.id);
         let details = json!({ "kind": event.kind, "provider": provider, "reason": reason, "event": event.change });
         audit::record(hub, &mut tx, &Origin::default(), refused.details(details)).await?;

@@ -49,7 +49,8 @@ pub async fn schedule(hub: &Hub) -> Result<(), StoreError> {
 pub(crate) async fn heal(hub: &Hub) -> Result<(), StoreError> {
     if let Ok(provider) = hub.payments.provider().map(Arc::clone) {
         let asked = tokio::time::timeout(PATIENCE, provider.recent_events(hub.clock.now() - WINDOW)).await;
-        let late = || PayError::Unavailable { message: "it took too long to list events".to_owned(), retry_after: None };
+        let late =
+            || PayError::Unavailable { message: "it took too long to list events".to_owned(), retry_after: None };
         match asked.unwrap_or_else(|_| Err(late())) {
             Err(error) => tracing::warn!(provider = provider.name(), %error, "lost events cannot be looked for"),
             Ok(events) => {

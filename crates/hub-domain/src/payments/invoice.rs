@@ -79,7 +79,8 @@ pub async fn invoice(hub: &Hub, caller: &Caller, id: OrderId) -> Result<Invoice,
     let order = orders::order(hub, caller, id).await?;
     let mut tx = hub.store.read().await?;
     let found = stored::invoice(&mut tx, order.id).await?.ok_or(PaymentsError::NotFound)?;
-    let content: InvoiceContent = serde_json::from_value(found.content).map_err(|_| StoreError::Corrupt("an invoice"))?;
+    let content: InvoiceContent =
+        serde_json::from_value(found.content).map_err(|_| StoreError::Corrupt("an invoice"))?;
     Ok(Invoice { number: printed(&content, found.number), issued_at: found.issued_at, content })
 }
 

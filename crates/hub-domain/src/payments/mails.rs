@@ -27,7 +27,13 @@ pub(super) async fn receipt(hub: &Hub, tx: &mut Tx, to: &Email, order: &Order, n
 }
 
 /// Credits went with a refund or a dispute, or came back.
-pub(super) async fn moved(hub: &Hub, tx: &mut Tx, to: &Email, order: &Order, amount: Credits) -> Result<(), StoreError> {
+pub(super) async fn moved(
+    hub: &Hub,
+    tx: &mut Tx,
+    to: &Email,
+    order: &Order,
+    amount: Credits,
+) -> Result<(), StoreError> {
     let product = &hub.settings.identity.product;
     let (subject, what) = if amount.is_positive() {
         let what = format!("{amount} credits of your order {} are back on your account.", order.id);

@@ -1,9 +1,8 @@
 //! Amounts of money in words. Only for people: the hub counts in the smallest unit and never converts.
 
 /// Currencies without a smaller unit, as the payment provider counts them.
-const WHOLE: [&str; 16] = [
-    "bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf",
-];
+const WHOLE: [&str; 16] =
+    ["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf"];
 /// Currencies of thousandths.
 const THOUSANDTHS: [&str; 5] = ["bhd", "jod", "kwd", "omr", "tnd"];
 
@@ -14,7 +13,8 @@ pub fn price(minor: i64, currency: &str) -> String {
         fine if THOUSANDTHS.contains(&fine) => 3,
         _ => 2,
     };
-    let (sign, text) = (if minor < 0 { "-" } else { "" }, format!("{:0>width$}", minor.unsigned_abs(), width = digits + 1));
+    let (sign, text) =
+        (if minor < 0 { "-" } else { "" }, format!("{:0>width$}", minor.unsigned_abs(), width = digits + 1));
     let (units, parts) = text.split_at(text.len() - digits);
     let point = if digits == 0 { "" } else { "." };
     format!("{sign}{units}{point}{parts} {}", currency.to_ascii_uppercase())

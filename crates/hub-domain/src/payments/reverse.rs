@@ -107,7 +107,13 @@ pub(super) async fn thawed(hub: &Hub, tx: &mut Tx, user: UserId) -> Result<(), S
 }
 
 /// Posts the difference between what the reversal took and what it is due.
-async fn move_credits(hub: &Hub, tx: &mut Tx, order: &Order, reversal: &Reversal, due: Credits) -> Result<(), StoreError> {
+async fn move_credits(
+    hub: &Hub,
+    tx: &mut Tx,
+    order: &Order,
+    reversal: &Reversal,
+    due: Credits,
+) -> Result<(), StoreError> {
     let amount = Credits::from_micro(reversal.taken().micro() - due.micro());
     if amount == Credits::ZERO {
         return Ok(());

@@ -79,8 +79,11 @@ fn router(porter: Arc<Porter>) -> Router {
         .route("/either", get(open))
         .route("/forbidden/{code}", get(forbidden))
         .route("/wrong", post(open));
-    let open =
-        OpenRoutes { public: &[("GET", "/open/{id}"), ("GET", "/forbidden/{code}")], optional: &[("GET", "/either")], signed: &[] };
+    let open = OpenRoutes {
+        public: &[("GET", "/open/{id}"), ("GET", "/forbidden/{code}")],
+        optional: &[("GET", "/either")],
+        signed: &[],
+    };
     composed(guarded(routes, porter, open))
 }
 

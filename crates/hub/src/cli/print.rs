@@ -69,6 +69,7 @@ pub(super) async fn openapi() -> Result<Outcome> {
         mailer: Arc::new(MemoryOutbox::new()),
         providers: Vec::new(),
         oauth: Vec::new(),
+        payments: hub_domain::payments::Registry::default(),
         stop: CancellationToken::new(),
     })?;
     let document = compose::document(&hub).to_pretty_json()?;

@@ -77,7 +77,8 @@ pub async fn build(parts: Parts) -> Result<Arc<Hub>> {
 
 /// Puts the parts together without touching the database; the price book is empty.
 pub fn assemble(parts: Parts) -> Result<Arc<Hub>> {
-    let Parts { store, cache, clock, settings, secrets, token_algorithm, mailer, providers, oauth, payments, stop } = parts;
+    let Parts { store, cache, clock, settings, secrets, token_algorithm, mailer, providers, oauth, payments, stop } =
+        parts;
     Ok(Arc::new(Hub {
         local: Cache::memory(clock.clone()),
         passwords: Hasher::new(&settings.identity.passwords, secrets.pepper_key()).context("identity.passwords")?,

@@ -246,7 +246,8 @@ impl Check<'_> {
     }
 
     fn payments(&mut self, payments: &payments::Settings) {
-        let prefix = payments.invoice_prefix.len() <= 20 && payments.invoice_prefix.bytes().all(|b| b.is_ascii_graphic());
+        let prefix =
+            payments.invoice_prefix.len() <= 20 && payments.invoice_prefix.bytes().all(|b| b.is_ascii_graphic());
         self.unless(prefix, "payments.invoice_prefix", "must have at most 20 characters without spaces");
         self.range("payments.seller.vat_basis_points", payments.seller.vat_basis_points, 0..=10_000);
         let lines = payments.seller.address.len() <= 10;

@@ -7,8 +7,8 @@ use hub_testkit::on_both_pairs;
 use serde_json::json;
 
 use super::kit::{
-    PRICE, SECRET, balance, event, finish, heal, hub_with, order, pay, post, post_signed, rows, session, shown, start, status, tell,
-    trail,
+    PRICE, SECRET, balance, event, finish, heal, hub_with, order, pay, post, post_signed, rows, session, shown, start,
+    status, tell, trail,
 };
 use super::stripe::Stripe;
 

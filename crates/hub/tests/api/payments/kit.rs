@@ -68,7 +68,8 @@ pub(crate) struct Ordered {
 /// Orders the small package.
 pub(crate) async fn order(hub: &TestHub, who: &TestUser) -> Ordered {
     let body = json!({ "packageId": "small" });
-    let opened = hub.post("/api/credits/checkout").bearer(&who.access_token).json(&body).send().await.expect(200).json();
+    let opened =
+        hub.post("/api/credits/checkout").bearer(&who.access_token).json(&body).send().await.expect(200).json();
     let session = opened["url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
     let payment = session.replace("cs_", "pi_");
     Ordered { id: opened["orderId"].as_str().unwrap().to_owned(), session, payment }

@@ -63,7 +63,9 @@ type Shared = Arc<Mutex<Inner>>;
 /// What every request must carry.
 fn known(headers: &HeaderMap) -> Result<(), String> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-    for (name, expected) in [("authorization", format!("Bearer {KEY}")), ("stripe-version", "2026-10-28.endive".to_owned())] {
+    for (name, expected) in
+        [("authorization", format!("Bearer {KEY}")), ("stripe-version", "2026-10-28.endive".to_owned())]
+    {
         if text(name) != expected {
             return Err(format!("{name} is {:?}", text(name)));
         }
@@ -116,7 +118,8 @@ async fn events(State(inner): State<Shared>, headers: HeaderMap, RawQuery(query)
         form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
     let since: i64 = query["created[gte]"].parse().unwrap();
     let fresh: Vec<&Value> = inner.events.iter().filter(|event| event["created"].as_i64().unwrap() >= since).collect();
-    let start = query.get("starting_after").map_or(0, |id| fresh.iter().position(|event| event["id"] == **id).unwrap() + 1);
+    let start =
+        query.get("starting_after").map_or(0, |id| fresh.iter().position(|event| event["id"] == **id).unwrap() + 1);
     let page: Vec<&Value> = fresh.iter().skip(start).take(2).copied().collect();
     let more = fresh.len() > start + page.len();
     axum::Json(json!({ "object": "list", "data": page, "has_more": more })).into_response()
