@@ -11,5 +11,6 @@ mod identities;
 mod identity;
 mod jobs;
 mod money;
+mod payments;
 mod schema;
 mod statements;

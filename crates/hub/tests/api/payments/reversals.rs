@@ -69,7 +69,7 @@ on_both_pairs! {
         spend(&hub, &admin, &ada, 550).await;
         tell(&hub, "evt_d1", "charge.dispute.created", &dispute(&ordered, "needs_response")).await;
         assert_eq!((balance(&hub, &ada).await, status(&hub, &ada, &ordered).await), (-450.0, "disputed".to_owned()));
-        assert_eq!(chat(&hub, &ada).await.expect(403).json()["error"]["code"], "account_frozen");
+        assert_eq!(chat(&hub, &ada).await.expect(403).json()["error"]["code"], "ACCOUNT_FROZEN");
         let body = json!({ "userId": ada.id, "amount": 1, "reason": "no" });
         let refused = hub.post("/api/credits/deduct").bearer(&admin.access_token).json(&body).send().await.expect(403);
         assert_eq!(refused.error_code(), "ACCOUNT_FROZEN");
