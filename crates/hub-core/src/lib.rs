@@ -9,6 +9,7 @@ mod audit;
 mod credits;
 mod errors;
 mod keys;
+mod usage;
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ pub fn router(hub: Arc<Hub>) -> (Router, OpenApi) {
         .merge(keys::router())
         .merge(admin::router())
         .merge(audit::router())
+        .merge(usage::router())
         .with_state(hub)
         .split_for_parts()
 }

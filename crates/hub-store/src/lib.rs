@@ -24,6 +24,9 @@ pub mod sessions;
 pub mod totp;
 mod tx;
 pub mod usage;
+pub mod usage_logs;
+pub mod usage_rollup;
+pub mod usage_totals;
 pub mod users;
 pub mod verifications;
 pub mod verify;
@@ -53,6 +56,8 @@ pub fn statements() -> Vec<&'static Statement> {
         sessions::STATEMENTS,
         totp::STATEMENTS,
         usage::STATEMENTS,
+        usage_rollup::STATEMENTS,
+        usage_totals::STATEMENTS,
         users::STATEMENTS,
         verifications::STATEMENTS,
         verify::STATEMENTS,

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_domain::{Hub, credits, jobs, pricing};
+use hub_domain::{Hub, credits, jobs, pricing, usage};
 use tokio::time::MissedTickBehavior;
 
 /// Pause between two looks for due jobs. A job enqueued just after a look waits this long.
@@ -17,6 +17,8 @@ const SWEEP: Duration = Duration::from_secs(5);
 const PRICES: Duration = Duration::from_secs(30);
 /// Pause between two readings of the gauges.
 const GAUGES: Duration = Duration::from_secs(30);
+/// Pause between two rounds of adding usage up.
+const USAGE: Duration = Duration::from_mins(1);
 /// Pause between two rounds of housekeeping.
 const UPKEEP: Duration = Duration::from_hours(1);
 
@@ -26,7 +28,8 @@ pub async fn run(hub: Arc<Hub>) {
     let sweep = every(&hub, SWEEP, "sweep", || credits::sweep_all(&hub));
     let upkeep = every(&hub, UPKEEP, "upkeep", || jobs::upkeep(&hub));
     let gauges = every(&hub, GAUGES, "gauges", || credits::measure(&hub));
-    tokio::join!(work, sweep, upkeep, gauges);
+    let sums = every(&hub, USAGE, "usage", || usage::roll_up(&hub));
+    tokio::join!(work, sweep, upkeep, gauges, sums);
 }
 
 /// Keeps the price book of this process fresh. Needed wherever calls are priced, so it runs in every process, worker or not.

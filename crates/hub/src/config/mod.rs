@@ -14,7 +14,7 @@ pub mod shape;
 use std::path::{Path, PathBuf};
 
 use hub_clients::oauth::GOOGLE_ISSUER;
-use hub_domain::{audit, credits, identity, inference, limits, pricing, sessions};
+use hub_domain::{audit, credits, identity, inference, limits, pricing, sessions, usage};
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -71,6 +71,8 @@ pub struct Settings {
     pub pricing: pricing::Settings,
     /// How long the audit trail is kept.
     pub audit: audit::Settings,
+    /// How long calls are kept.
+    pub usage: usage::Settings,
 }
 
 impl Settings {
@@ -84,6 +86,7 @@ impl Settings {
             inference: self.inference.clone(),
             pricing: self.pricing.clone(),
             audit: self.audit.clone(),
+            usage: self.usage.clone(),
         }
     }
 
