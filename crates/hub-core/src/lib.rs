@@ -10,6 +10,7 @@ mod credits;
 mod errors;
 mod keys;
 mod payments;
+mod usage;
 
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ pub fn router(hub: Arc<Hub>) -> (Router, OpenApi) {
         .merge(keys::router())
         .merge(admin::router())
         .merge(audit::router())
+        .merge(usage::router())
         .with_state(hub)
         .split_for_parts()
 }

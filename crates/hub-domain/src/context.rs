@@ -10,7 +10,7 @@ use hub_types::Clock;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::{audit, credits, identity, inference, limits, oauth, payments, pricing, sealing, sessions};
+use crate::{audit, credits, identity, inference, limits, oauth, payments, pricing, sealing, sessions, usage};
 
 /// The settings of all rules; each section belongs to its room and documents its keys.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +31,8 @@ pub struct Settings {
     pub payments: payments::Settings,
     /// How long the audit trail is kept.
     pub audit: audit::Settings,
+    /// How long calls are kept.
+    pub usage: usage::Settings,
 }
 
 /// The whole composition the rules work on. Shared by all edges of a process.

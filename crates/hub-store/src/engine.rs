@@ -120,6 +120,15 @@ impl Store {
         }
     }
 
+    /// Drops whole months of the usage log that ended at or before `before`, which must have been let go of (PostgreSQL only; no work on
+    /// SQLite). What is left over is deleted by `usage_rollup::delete_before`.
+    pub async fn drop_usage_months(&self, before: Timestamp) -> Result<usize> {
+        match self {
+            Self::Postgres(pool) => partitions::drop_before(pool, "usage_logs", before).await,
+            Self::Sqlite { .. } => Ok(0),
+        }
+    }
+
     /// How many migrations are applied and pending, without changing anything.
     pub async fn migration_state(&self) -> Result<MigrationState> {
         const APPLIED: &str = "SELECT COUNT(*) FROM _sqlx_migrations";

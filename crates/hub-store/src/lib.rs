@@ -29,6 +29,9 @@ pub mod sessions;
 pub mod totp;
 mod tx;
 pub mod usage;
+pub mod usage_logs;
+pub mod usage_rollup;
+pub mod usage_totals;
 pub mod user_budgets;
 pub mod users;
 pub mod verifications;
@@ -66,6 +69,8 @@ pub fn statements() -> Vec<&'static Statement> {
         totp::STATEMENTS,
         usage::STATEMENTS,
         user_budgets::STATEMENTS,
+        usage_rollup::STATEMENTS,
+        usage_totals::STATEMENTS,
         users::STATEMENTS,
         verifications::STATEMENTS,
         verify::STATEMENTS,

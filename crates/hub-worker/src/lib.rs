@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_domain::{Hub, credits, jobs, payments, pricing};
+use hub_domain::{Hub, credits, jobs, payments, pricing, usage};
 use tokio::time::MissedTickBehavior;
 
 /// Pause between two looks for due jobs. A job enqueued just after a look waits this long.
@@ -19,6 +19,8 @@ const PRICES: Duration = Duration::from_secs(30);
 const GAUGES: Duration = Duration::from_secs(30);
 /// Pause between two looks whether a round of healing payments is due.
 const PAYMENTS: Duration = Duration::from_mins(1);
+/// Pause between two rounds of adding usage up.
+const USAGE: Duration = Duration::from_mins(1);
 /// Pause between two rounds of housekeeping.
 const UPKEEP: Duration = Duration::from_hours(1);
 
@@ -29,7 +31,8 @@ pub async fn run(hub: Arc<Hub>) {
     let upkeep = every(&hub, UPKEEP, "upkeep", || jobs::upkeep(&hub));
     let gauges = every(&hub, GAUGES, "gauges", || credits::measure(&hub));
     let payments = every(&hub, PAYMENTS, "payments", || payments::schedule(&hub));
-    tokio::join!(work, sweep, upkeep, gauges, payments);
+    let sums = every(&hub, USAGE, "usage", || usage::roll_up(&hub));
+    tokio::join!(work, sweep, upkeep, gauges, payments, sums);
 }
 
 /// Keeps the price book of this process fresh. Needed wherever calls are priced, so it runs in every process, worker or not.

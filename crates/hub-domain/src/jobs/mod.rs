@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use crate::identity::asked::{self, MAIL_ASKED};
 use crate::rbac::{self, Denied};
-use crate::{Hub, audit, payments};
+use crate::{Hub, audit, payments, usage};
 
 /// Jobs taken at a time. So few that all of them, one after the other and as slow as they may be (a mail: 25 s), end within the lease:
 /// otherwise another worker would take them over and do them twice.
@@ -159,8 +159,8 @@ pub async fn list(
     Ok(jobs::list(&mut tx, status.word(), before, limit).await?)
 }
 
-/// Hourly housekeeping: partitions made ahead of time; finished jobs, ended sessions, spent one-time secrets and old audit rows
-/// deleted.
+/// Hourly housekeeping: partitions made ahead of time; finished jobs, ended sessions, spent one-time secrets, old audit rows
+/// and old calls deleted.
 pub async fn upkeep(hub: &Hub) -> Result<(), StoreError> {
     let now = hub.clock.now();
     hub.store.maintain(now).await?;
@@ -170,7 +170,8 @@ pub async fn upkeep(hub: &Hub) -> Result<(), StoreError> {
     verifications::prune(&mut tx, now - KEEP_ENDED, PRUNED).await?;
     tx.commit().await?;
     payments::forget_old(hub).await?;
-    audit::delete_old(hub).await
+    audit::delete_old(hub).await?;
+    usage::delete_old(hub).await
 }
 
 async fn run(hub: &Hub, job: &Job) -> Result<(), JobError> {

@@ -82,6 +82,9 @@ impl Check<'_> {
         self.range("inference.slow_reader_seconds", inference.slow_reader_seconds, 1..=300);
         self.range("inference.stream_buffer", inference.stream_buffer, 1..=4096);
         self.range("audit.keep_days", settings.audit.keep_days, 0..=36_500);
+        // No call lives so long, so none comes for a month that is gone.
+        let usage = settings.usage.keep_days;
+        self.unless(usage == 0 || (35..=36_500).contains(&usage), "usage.keep_days", "must be 0 or 35 to 36500");
         self.range("mail.timeout_seconds", settings.mail.timeout_seconds, 1..=25);
         let hashing = &identity.passwords;
         self.range("identity.passwords.memory_kib", hashing.memory_kib, 8..=1_048_576);

@@ -14,7 +14,7 @@ pub mod shape;
 use std::path::{Path, PathBuf};
 
 use hub_clients::oauth::GOOGLE_ISSUER;
-use hub_domain::{audit, credits, identity, inference, limits, payments, pricing, sessions};
+use hub_domain::{audit, credits, identity, inference, limits, payments, pricing, sessions, usage};
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -75,6 +75,8 @@ pub struct Settings {
     pub payments: payments::Settings,
     /// How long the audit trail is kept.
     pub audit: audit::Settings,
+    /// How long calls are kept.
+    pub usage: usage::Settings,
 }
 
 impl Settings {
@@ -89,6 +91,7 @@ impl Settings {
             pricing: self.pricing.clone(),
             payments: self.payments.clone(),
             audit: self.audit.clone(),
+            usage: self.usage.clone(),
         }
     }
 
