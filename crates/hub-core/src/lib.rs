@@ -9,6 +9,7 @@ mod audit;
 mod credits;
 mod errors;
 mod keys;
+mod users;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ pub fn router(hub: Arc<Hub>) -> (Router, OpenApi) {
     OpenApiRouter::new()
         .merge(credits::router())
         .merge(keys::router())
+        .merge(users::router())
         .merge(admin::router())
         .merge(audit::router())
         .with_state(hub)

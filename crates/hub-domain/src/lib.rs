@@ -17,6 +17,7 @@ pub mod pricing;
 pub mod rbac;
 pub mod sealing;
 pub mod sessions;
+pub mod users;
 
 pub use context::{Hub, Settings, Tasks};
 pub use hub_types::Origin;

@@ -22,6 +22,7 @@ statements! {
     BY_ID = "SELECT id, user_id, name, key_prefix, scopes, models, addresses, created_at, expires_at, revoked_at, last_used_at
              FROM api_keys WHERE id = $1";
     LIVE_HASHES = "SELECT key_hash FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL LIMIT 1000";
+    LIVE_IDS = "SELECT id FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL LIMIT 1000";
     TOUCH = "UPDATE api_keys SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $3)";
 }
 
@@ -163,6 +164,12 @@ pub async fn by_id(tx: &mut Tx, id: ApiKeyId) -> Result<Option<ApiKey>> {
 /// Hashes of a user's keys that were not taken back; 1000 at most.
 pub async fn live_hashes(tx: &mut Tx, user: UserId) -> Result<Vec<Vec<u8>>> {
     Ok(run!(tx, scalars, LIVE_HASHES, user.0)?)
+}
+
+/// Ids of the same keys; 1000 at most.
+pub async fn live_ids(tx: &mut Tx, user: UserId) -> Result<Vec<ApiKeyId>> {
+    let ids: Vec<Uuid> = run!(tx, scalars, LIVE_IDS, user.0)?;
+    Ok(ids.into_iter().map(ApiKeyId).collect())
 }
 
 /// Takes a key back and returns its hash; `None` when it is not this user's or was taken back before.

@@ -24,6 +24,7 @@ pub mod sessions;
 pub mod totp;
 mod tx;
 pub mod usage;
+pub mod user_list;
 pub mod users;
 pub mod verifications;
 pub mod verify;
@@ -53,6 +54,7 @@ pub fn statements() -> Vec<&'static Statement> {
         sessions::STATEMENTS,
         totp::STATEMENTS,
         usage::STATEMENTS,
+        user_list::STATEMENTS,
         users::STATEMENTS,
         verifications::STATEMENTS,
         verify::STATEMENTS,

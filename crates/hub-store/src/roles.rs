@@ -19,9 +19,12 @@ statements! {
     BY_NAME = "SELECT id, name, description, is_system, rank FROM roles WHERE name = $1";
     PERMISSIONS_OF_ROLE = "SELECT p.name FROM role_permissions g JOIN permissions p ON p.id = g.permission_id
                            WHERE g.role_id = $1 ORDER BY p.name";
-    // Serialises removals, so that two of them cannot each take the last holder but one. SQLite has one writer anyway.
-    LOCK = postgres: "SELECT id FROM roles WHERE id = $1 FOR UPDATE", lite: "SELECT id FROM roles WHERE id = $1";
+    // One row stands for all rights: every change of them waits here. NO KEY, because giving a role must not wait for a reader
+    // of its key. SQLite has one writer anyway.
+    LOCK_RIGHTS = postgres: "SELECT id FROM roles WHERE name = $1 FOR NO KEY UPDATE", lite: "SELECT id FROM roles WHERE name = $1";
     LIST = "SELECT id, name, description, is_system, rank FROM roles ORDER BY rank, name LIMIT 500";
+    HELD_BY = "SELECT r.id, r.name, r.description, r.is_system, r.rank FROM user_roles u JOIN roles r ON r.id = u.role_id
+               WHERE u.user_id = $1 ORDER BY r.rank DESC, r.name";
     ROLES_OF = "SELECT r.name FROM user_roles u JOIN roles r ON r.id = u.role_id WHERE u.user_id = $1 ORDER BY r.rank DESC, r.name";
     PERMISSIONS_OF = "SELECT DISTINCT p.name FROM user_roles u
                         JOIN role_permissions g ON g.role_id = u.role_id JOIN permissions p ON p.id = g.permission_id
@@ -30,7 +33,7 @@ statements! {
               ON CONFLICT (user_id, role_id) DO NOTHING";
     UNASSIGN = "DELETE FROM user_roles WHERE user_id = $1 AND role_id = $2";
     HOLDERS = "SELECT COUNT(*) FROM user_roles u JOIN users a ON a.id = u.user_id
-               WHERE u.role_id = $1 AND a.status = 'active' AND a.deleted_at IS NULL";
+               WHERE u.role_id = $1 AND a.status = 'active' AND a.verified AND a.deleted_at IS NULL";
 }
 
 /// A role as stored.
@@ -83,15 +86,20 @@ pub async fn permissions_of_role(tx: &mut Tx, role: RoleId) -> Result<Vec<String
     Ok(run!(tx, scalars, PERMISSIONS_OF_ROLE, role.0)?)
 }
 
-/// Makes other changes to who holds the role wait for this transaction.
-pub async fn lock(tx: &mut Tx, role: RoleId) -> Result<bool> {
-    let found: Option<uuid::Uuid> = run!(tx, scalar, LOCK, role.0)?;
-    Ok(found.is_some())
+/// Makes other changes of rights (roles, who holds them, who is switched off) wait for this transaction. Taken before any row of a user.
+pub async fn lock_rights(tx: &mut Tx) -> Result<()> {
+    let _admin: Option<uuid::Uuid> = run!(tx, scalar, LOCK_RIGHTS, SystemRole::Admin.name())?;
+    Ok(())
 }
 
 /// The roles of the hub, lowest rank first; 500 at most.
 pub async fn list(tx: &mut Tx) -> Result<Vec<Role>> {
     Ok(run!(tx, rows, LIST)?)
+}
+
+/// A user's roles, mightiest first.
+pub async fn held_by(tx: &mut Tx, user: UserId) -> Result<Vec<Role>> {
+    Ok(run!(tx, rows, HELD_BY, user.0)?)
 }
 
 /// Names of a user's roles, mightiest first.
@@ -114,7 +122,7 @@ pub async fn unassign(tx: &mut Tx, user: UserId, role: RoleId) -> Result<bool> {
     Ok(run!(tx, execute, UNASSIGN, user.0, role.0)? == 1)
 }
 
-/// How many usable accounts hold the role.
+/// How many accounts that can sign in hold the role.
 pub async fn count_holders(tx: &mut Tx, role: RoleId) -> Result<i64> {
     let count: Option<i64> = run!(tx, scalar, HOLDERS, role.0)?;
     Ok(count.unwrap_or(0))

@@ -78,6 +78,7 @@ impl Check<'_> {
         self.range("inference.stream_buffer", inference.stream_buffer, 1..=4096);
         self.range("audit.keep_days", settings.audit.keep_days, 0..=36_500);
         self.range("mail.timeout_seconds", settings.mail.timeout_seconds, 1..=25);
+        self.range("identity.invite_days", identity.invite_days, 1..=30);
         let hashing = &identity.passwords;
         self.range("identity.passwords.memory_kib", hashing.memory_kib, 8..=1_048_576);
         self.range("identity.passwords.passes", hashing.passes, 1..=100);
