@@ -43,6 +43,17 @@ pub(crate) fn rights(error: RightsError) -> ApiError {
             .message("This is the last administrator who can sign in; make another first"),
         RightsError::UnknownUser => ApiError::not_found("User"),
         RightsError::UnknownRole => ApiError::not_found("Role"),
+        RightsError::UnknownPermission => ApiError::not_found("Permission"),
+        RightsError::System => {
+            ApiError::new(ErrorCode::Forbidden).message("The hub relies on this as it is; it cannot be changed")
+        }
+        RightsError::Taken => ApiError::new(ErrorCode::Conflict).message("The name is taken"),
+        RightsError::InUse(holders) => ApiError::new(ErrorCode::Conflict)
+            .message("Somebody still holds this role; take it from them first")
+            .details(json!({ "holders": holders })),
+        RightsError::TooMany => {
+            ApiError::new(ErrorCode::Conflict).message("There are too many already; delete one first")
+        }
         RightsError::Invalid { field, message } => ApiError::validation(field, message),
         RightsError::Store(error) => credits(error.into()),
     }

@@ -9,6 +9,8 @@ mod audit;
 mod credits;
 mod errors;
 mod keys;
+mod permissions;
+mod roles;
 mod users;
 
 use std::sync::Arc;
@@ -27,6 +29,8 @@ pub fn router(hub: Arc<Hub>) -> (Router, OpenApi) {
         .merge(credits::router())
         .merge(keys::router())
         .merge(users::router())
+        .merge(roles::router())
+        .merge(permissions::router())
         .merge(admin::router())
         .merge(audit::router())
         .with_state(hub)

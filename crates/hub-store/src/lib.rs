@@ -17,6 +17,7 @@ pub mod jobs;
 pub mod keys;
 pub mod ledger;
 mod partitions;
+pub mod permissions;
 pub mod prices;
 pub mod receipts;
 pub mod roles;
@@ -48,6 +49,7 @@ pub fn statements() -> Vec<&'static Statement> {
         jobs::STATEMENTS,
         keys::STATEMENTS,
         ledger::STATEMENTS,
+        permissions::STATEMENTS,
         prices::STATEMENTS,
         receipts::STATEMENTS,
         roles::STATEMENTS,

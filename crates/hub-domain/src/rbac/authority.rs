@@ -87,7 +87,8 @@ impl Authority {
         self.handed_on(tx, role).await
     }
 
-    fn holds(&self, permission: &str) -> bool {
+    /// True when this person may do it.
+    pub(super) fn holds(&self, permission: &str) -> bool {
         self.user.is_none() || self.permissions.iter().any(|held| held == permission)
     }
 }

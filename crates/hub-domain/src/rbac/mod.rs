@@ -5,13 +5,21 @@
 
 mod assign;
 mod authority;
+mod permission;
+mod role;
 
 use hub_store::StoreError;
 use hub_types::{Caller, Permission};
 
 pub use assign::{assign_role, remove_role, roles_of};
 pub(crate) use authority::{Authority, admin_stays};
-pub use hub_store::roles::Role;
+pub use hub_store::permissions::Permission as PermissionRow;
+pub use hub_store::roles::{Overview, Role};
+pub use permission::{create_permission, delete_permission, describe_permission, is_own, list_permissions};
+pub use role::{
+    NewRole, PermissionEdit, RoleChange, change_permissions, change_role, create_role, delete_role, get_role,
+    list_roles,
+};
 
 /// The caller lacks a permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +55,21 @@ pub enum RightsError {
     /// No such role, or the user does not hold it.
     #[error("no such role")]
     UnknownRole,
+    /// No such permission.
+    #[error("no such permission")]
+    UnknownPermission,
+    /// The hub itself relies on this role or permission as it is.
+    #[error("the hub relies on this as it is")]
+    System,
+    /// The name is taken.
+    #[error("the name is taken")]
+    Taken,
+    /// So many accounts, deleted ones included, hold the role.
+    #[error("{0} accounts hold the role")]
+    InUse(i64),
+    /// There are as many as there may be.
+    #[error("there are too many already")]
+    TooMany,
     /// A field is out of bounds.
     #[error("{field}: {message}")]
     Invalid {
@@ -58,4 +81,23 @@ pub enum RightsError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// A name for roles and parts of permissions: 1 to 40 characters of a-z, 0-9, - and _, the first a letter.
+fn is_word(text: &str) -> bool {
+    let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+    text.len() <= 40 && text.bytes().all(letter) && text.bytes().next().is_some_and(|b| b.is_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_word;
+
+    #[test]
+    fn a_word_is_short_plain_and_begins_with_a_letter() {
+        assert!(is_word("night-shift_2") && is_word("a"));
+        for bad in ["", "2nd", "-a", "Night", "a b", "a,b", "a:b", "ä", &"a".repeat(41)] {
+            assert!(!is_word(bad), "{bad}");
+        }
+    }
 }
