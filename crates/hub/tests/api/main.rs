@@ -13,6 +13,7 @@ mod keys;
 mod limits;
 mod oauth;
 mod openapi;
+mod roles;
 mod token_keys;
 mod users;
 mod websocket;
