@@ -5,8 +5,8 @@ use std::time::Duration;
 use hub_domain::access::StoreError;
 use hub_domain::access::TicketError;
 use hub_domain::identity::{
-    ChangeEmailError, ChangePasswordError, FactorError, HasherError, LoginError, ProofError, ReauthenticateError,
-    RegisterError, ResetError, VerifyError, Weakness,
+    AcceptInviteError, ChangeEmailError, ChangePasswordError, FactorError, HasherError, LoginError, ProofError,
+    ReauthenticateError, RegisterError, ResetError, VerifyError, Weakness,
 };
 use hub_domain::sessions::{IssueError, RefreshError, SessionError};
 use hub_types::ErrorCode;
@@ -74,6 +74,20 @@ pub(crate) fn reset(error: ResetError) -> ApiError {
         ResetError::Weak(weaknesses) => weak(&weaknesses),
         ResetError::Hasher(error) => hasher(error),
         ResetError::Store(error) => store(error),
+    }
+}
+
+/// Refusals of an invitation.
+pub(crate) fn accept_invite(error: AcceptInviteError) -> ApiError {
+    match error {
+        AcceptInviteError::Invalid => ApiError::new(ErrorCode::Validation)
+            .message("The link is wrong, used or expired; ask whoever invited you for a new one"),
+        AcceptInviteError::Throttled(wait) => throttled(wait),
+        AcceptInviteError::Name => ApiError::validation("name", error.to_string()),
+        AcceptInviteError::Password(error) => ApiError::validation("password", error.to_string()),
+        AcceptInviteError::Weak(weaknesses) => weak(&weaknesses),
+        AcceptInviteError::Hasher(error) => hasher(error),
+        AcceptInviteError::Store(error) => store(error),
     }
 }
 

@@ -4,6 +4,7 @@
 //! No rule lives here: a handler that decides something is in the wrong room. Only the refresh cookie is this room's own matter,
 //! because the rules know no cookies.
 
+mod accept_invite;
 mod change_email;
 mod change_password;
 mod cookie;
@@ -48,6 +49,7 @@ pub const PUBLIC: &[(&str, &str)] = &[
     ("POST", "/api/auth/logout"),
     ("POST", "/api/auth/forgot-password"),
     ("POST", "/api/auth/reset-password"),
+    ("POST", "/api/auth/accept-invite"),
     ("POST", "/api/auth/change-email/confirm"),
     ("POST", "/api/auth/change-email/revert"),
     ("GET", "/.well-known/jwks.json"),
@@ -71,6 +73,7 @@ pub fn router(hub: Arc<Hub>) -> (Router, OpenApi) {
         .routes(routes!(logout::logout))
         .routes(routes!(forgot_password::forgot_password))
         .routes(routes!(reset_password::reset_password))
+        .routes(routes!(accept_invite::accept_invite))
         .routes(routes!(change_password::change_password))
         .routes(routes!(reauthenticate::reauthenticate))
         .routes(routes!(jwks::jwks))

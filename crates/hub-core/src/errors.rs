@@ -1,13 +1,18 @@
 //! What the rules' refusals look like over HTTP. One function per error of `hub-domain`.
 
 use hub_domain::credits::CreditsError;
+use hub_domain::identity::HasherError;
 use hub_domain::pricing::ImportError;
+use hub_domain::rbac::RightsError;
+use hub_domain::users::CreateError;
 use hub_types::ErrorCode;
 use hub_web::ApiError;
 use serde_json::json;
 
 /// When a caller may try again while the database is away.
 const RETRY: std::time::Duration = std::time::Duration::from_secs(2);
+/// When an address may be invited again after too many invitations.
+const INVITE_PAUSE: std::time::Duration = std::time::Duration::from_hours(1);
 
 /// Refusals of balance, history, deduct, grant and receipt.
 pub(crate) fn credits(error: CreditsError) -> ApiError {
@@ -39,5 +44,54 @@ pub(crate) fn prices(error: ImportError) -> ApiError {
             ApiError::new(ErrorCode::Conflict).message(format!("{name} has a version with the same start"))
         }
         ImportError::Store(error) => credits(error.into()),
+    }
+}
+
+/// Refusals about accounts, roles and who holds them.
+pub(crate) fn rights(error: RightsError) -> ApiError {
+    match error {
+        RightsError::Denied(denied) => ApiError::new(ErrorCode::Forbidden).source(denied),
+        RightsError::Unauthenticated => ApiError::unauthenticated(),
+        RightsError::AboveCaller => ApiError::new(ErrorCode::Forbidden)
+            .message("You can neither change what is above you nor hand on what you do not have"),
+        RightsError::Own => ApiError::new(ErrorCode::Forbidden).message("You cannot change your own account this way"),
+        RightsError::LastAdmin => ApiError::new(ErrorCode::Conflict)
+            .message("This is the last administrator who can sign in; make another first"),
+        RightsError::UnknownUser => ApiError::not_found("User"),
+        RightsError::UnknownRole => ApiError::not_found("Role"),
+        RightsError::UnknownPermission => ApiError::not_found("Permission"),
+        RightsError::System => {
+            ApiError::new(ErrorCode::Forbidden).message("The hub relies on this as it is; it cannot be changed")
+        }
+        RightsError::Taken => ApiError::new(ErrorCode::Conflict).message("The name is taken"),
+        RightsError::InUse(holders) => ApiError::new(ErrorCode::Conflict)
+            .message("Somebody still holds this role; take it from them first")
+            .details(json!({ "holders": holders })),
+        RightsError::TooMany => {
+            ApiError::new(ErrorCode::Conflict).message("There are too many already; delete one first")
+        }
+        RightsError::Invalid { field, message } => ApiError::validation(field, message),
+        RightsError::Store(error) => credits(error.into()),
+    }
+}
+
+/// Refusals of a new account and of an invitation.
+pub(crate) fn create_user(error: CreateError) -> ApiError {
+    match error {
+        CreateError::Rights(RightsError::UnknownRole) => ApiError::validation("role", "does not exist"),
+        CreateError::Rights(error) => rights(error),
+        CreateError::Taken => ApiError::new(ErrorCode::Conflict).message("There is an account with this address"),
+        CreateError::TooMany => ApiError::new(ErrorCode::RateLimitExceeded)
+            .message("This address got several invitations already, please try again later")
+            .retry_after(INVITE_PAUSE),
+        CreateError::Password(error) => ApiError::validation("password", error.to_string()),
+        CreateError::Weak(weaknesses) => {
+            let error = ApiError::new(ErrorCode::Validation).message("The password is too weak");
+            weaknesses.iter().fold(error, |error, weakness| error.field("password", weakness.to_string()))
+        }
+        CreateError::Hasher(error @ HasherError::Busy) => {
+            ApiError::new(ErrorCode::Unavailable).retry_after(RETRY).source(error)
+        }
+        CreateError::Hasher(error) => ApiError::internal(error),
     }
 }

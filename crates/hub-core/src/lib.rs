@@ -10,7 +10,10 @@ mod credits;
 mod errors;
 mod keys;
 mod payments;
+mod permissions;
+mod roles;
 mod usage;
+mod users;
 
 use std::sync::Arc;
 
@@ -37,6 +40,9 @@ pub fn router(hub: Arc<Hub>) -> (Router, OpenApi) {
         .merge(credits::router())
         .merge(payments::router())
         .merge(keys::router())
+        .merge(users::router())
+        .merge(roles::router())
+        .merge(permissions::router())
         .merge(admin::router())
         .merge(audit::router())
         .merge(usage::router())

@@ -19,6 +19,7 @@ pub mod rbac;
 pub mod sealing;
 pub mod sessions;
 pub mod usage;
+pub mod users;
 
 pub use context::{Hub, Settings, Tasks};
 pub use hub_types::Origin;

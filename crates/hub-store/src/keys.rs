@@ -37,6 +37,7 @@ statements! {
                 WHERE line_id = $1 AND user_id = $2 AND revoked_at IS NULL RETURNING key_hash";
     LINE_IDS = "SELECT id FROM api_keys WHERE line_id = $1 AND revoked_at IS NULL LIMIT 1000";
     LIVE_HASHES = "SELECT key_hash FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL LIMIT 1000";
+    LIVE_IDS = "SELECT id FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL LIMIT 1000";
     TOUCH = "UPDATE api_keys SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $3)";
 }
 
@@ -286,6 +287,12 @@ pub async fn change(
     )?;
     let ids: Vec<Uuid> = run!(tx, scalars, LINE_IDS, line)?;
     Ok(Some((ids.into_iter().map(ApiKeyId).collect(), hashes)))
+}
+
+/// Ids of the same keys; 1000 at most.
+pub async fn live_ids(tx: &mut Tx, user: UserId) -> Result<Vec<ApiKeyId>> {
+    let ids: Vec<Uuid> = run!(tx, scalars, LIVE_IDS, user.0)?;
+    Ok(ids.into_iter().map(ApiKeyId).collect())
 }
 
 /// Notes a use, unless one was noted after `not_since`.

@@ -21,6 +21,7 @@ pub mod keys;
 pub mod ledger;
 pub mod orders;
 mod partitions;
+pub mod permissions;
 pub mod prices;
 pub mod receipts;
 pub mod reversals;
@@ -33,6 +34,7 @@ pub mod usage_logs;
 pub mod usage_rollup;
 pub mod usage_totals;
 pub mod user_budgets;
+pub mod user_list;
 pub mod users;
 pub mod verifications;
 pub mod verify;
@@ -61,6 +63,7 @@ pub fn statements() -> Vec<&'static Statement> {
         keys::STATEMENTS,
         ledger::STATEMENTS,
         orders::STATEMENTS,
+        permissions::STATEMENTS,
         prices::STATEMENTS,
         receipts::STATEMENTS,
         reversals::STATEMENTS,
@@ -71,6 +74,7 @@ pub fn statements() -> Vec<&'static Statement> {
         user_budgets::STATEMENTS,
         usage_rollup::STATEMENTS,
         usage_totals::STATEMENTS,
+        user_list::STATEMENTS,
         users::STATEMENTS,
         verifications::STATEMENTS,
         verify::STATEMENTS,

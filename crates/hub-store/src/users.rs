@@ -28,6 +28,12 @@ statements! {
     BUMP = "UPDATE users SET auth_version = auth_version + 1, updated_at = $2 WHERE id = $1";
     SET_STATUS = "UPDATE users SET status = $2, auth_version = auth_version + 1, updated_at = $3
                   WHERE id = $1 AND status <> $2 AND deleted_at IS NULL";
+    SET_NAME = "UPDATE users SET name = $2, updated_at = $3 WHERE id = $1 AND name <> $2 AND deleted_at IS NULL";
+    VOUCH = "UPDATE users SET verified = $2, auth_version = auth_version + 1, updated_at = $3
+             WHERE id = $1 AND verified <> $2 AND deleted_at IS NULL";
+    DELETE = "UPDATE users SET deleted_at = $2, auth_version = auth_version + 1, updated_at = $2 WHERE id = $1 AND deleted_at IS NULL";
+    RESTORE = "UPDATE users SET deleted_at = NULL, auth_version = auth_version + 1, updated_at = $2
+               WHERE id = $1 AND deleted_at IS NOT NULL";
     ADD_IDENTITY = "INSERT INTO user_identities (provider, subject, user_id, email, created_at) VALUES ($1, $2, $3, $4, $5)
                     ON CONFLICT DO NOTHING";
 }
@@ -191,6 +197,26 @@ pub async fn bump_auth_version(tx: &mut Tx, id: UserId, now: Timestamp) -> Resul
 /// Switches an account on or off and voids every access token; `false` when nothing changed.
 pub async fn set_status(tx: &mut Tx, id: UserId, status: UserStatus, now: Timestamp) -> Result<bool> {
     Ok(run!(tx, execute, SET_STATUS, id.0, status.as_str(), now)? == 1)
+}
+
+/// Changes the display name; `false` when nothing changed.
+pub async fn set_name(tx: &mut Tx, id: UserId, name: &str, now: Timestamp) -> Result<bool> {
+    Ok(run!(tx, execute, SET_NAME, id.0, name, now)? == 1)
+}
+
+/// Notes that the mailbox is vouched for and voids every access token; `false` when nothing changed.
+pub async fn set_verified(tx: &mut Tx, id: UserId, now: Timestamp) -> Result<bool> {
+    Ok(run!(tx, execute, VOUCH, id.0, true, now)? == 1)
+}
+
+/// Marks an account as deleted and voids every access token; its address stays taken. `false` when it is deleted already.
+pub async fn delete(tx: &mut Tx, id: UserId, now: Timestamp) -> Result<bool> {
+    Ok(run!(tx, execute, DELETE, id.0, now)? == 1)
+}
+
+/// Takes a deletion back; `false` when the account is not deleted.
+pub async fn restore(tx: &mut Tx, id: UserId, now: Timestamp) -> Result<bool> {
+    Ok(run!(tx, execute, RESTORE, id.0, now)? == 1)
 }
 
 /// Ties a sign-in identity to an account; `false` when that identity belongs to somebody already, or the account is tied to another

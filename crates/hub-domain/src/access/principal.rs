@@ -128,8 +128,9 @@ pub(super) async fn load(hub: &Hub, door: &Door) -> Result<Option<Principal>, St
 /// Everything a user can come in by, for `forget`.
 pub(crate) async fn doors_of(hub: &Hub, tx: &mut Tx, user: UserId) -> Result<Vec<Door>, StoreError> {
     let live = sessions::live_of(tx, user, hub.clock.now(), MOST_SESSIONS).await?;
-    let hashes = keys::live_hashes(tx, user).await?;
-    Ok(live.into_iter().map(|session| Door::Session(session.id)).chain(hashes.into_iter().map(Door::KeyHash)).collect())
+    let (hashes, ids) = (keys::live_hashes(tx, user).await?, keys::live_ids(tx, user).await?);
+    let keys = hashes.into_iter().map(Door::KeyHash).chain(ids.into_iter().map(Door::Key));
+    Ok(live.into_iter().map(|session| Door::Session(session.id)).chain(keys).collect())
 }
 
 /// Throws pictures away, after the change was committed. What fails here runs out by itself.

@@ -55,6 +55,24 @@ pub(super) async fn registration(
     send(hub, tx, letter).await
 }
 
+/// The link with which an invited person makes the account.
+pub(crate) async fn invitation(hub: &Hub, tx: &mut Tx, to: &Email, secret: &str) -> Result<(), StoreError> {
+    let (product, days) = (&hub.settings.identity.product, hub.settings.identity.invite_days);
+    let letter = Letter {
+        subject: format!("You are invited to {product}"),
+        paragraphs: vec![
+            format!(
+                "An administrator of {product} invites you. To make your account, open this page within {days} days and choose a password:"
+            ),
+            "If you did not expect this, do nothing: without the link there will be no account.".to_owned(),
+        ],
+        link: Some(page(hub, "accept-invite", secret)),
+        dedupe_key: None,
+        to,
+    };
+    send(hub, tx, letter).await
+}
+
 /// Somebody registered with an address that has an account; at most one such mail per hour.
 pub(super) async fn already_registered(hub: &Hub, tx: &mut Tx, to: &Email) -> Result<(), StoreError> {
     let product = &hub.settings.identity.product;

@@ -8,6 +8,7 @@ mod change_email;
 mod change_password;
 pub(crate) mod factor;
 mod hasher;
+mod invite;
 mod letter;
 mod login;
 pub(crate) mod mails;
@@ -37,19 +38,21 @@ pub use change_email::{ChangeEmailError, EmailConfirmed, change_email, confirm_e
 pub use change_password::{ChangePassword, ChangePasswordError, change_password};
 pub use factor::{FactorError, TotpStart, TotpStatus, confirm_totp, remove_totp, start_totp, totp_status};
 pub use hasher::{Algorithm, HashSettings, Hasher, HasherError, Verdict};
+pub use invite::{AcceptInvite, AcceptInviteError, accept_invite};
 pub use login::{Login, LoginError, login};
 pub use operator::{
     AdminCreated, OperatorError, admin_create_user, admin_remove_totp, admin_reset_password, find_by_email, has_admin,
 };
 pub use password::{Password, PasswordError};
 pub use policy::Weakness;
+pub(crate) use policy::weaknesses;
 pub use proof::ProofError;
 pub use reauthenticate::{ReauthenticateError, reauthenticate};
-pub(crate) use register::mail_proof_of_identity;
 pub use register::{Register, RegisterError, register};
+pub(crate) use register::{checked_name, mail_proof_of_identity};
 pub use reset::{ResetError, reset_password};
-pub(crate) use verify_email::PASSWORD_PROVIDER;
 pub use verify_email::{MailboxProof, VerifyError, verify_email};
+pub(crate) use verify_email::{PASSWORD_PROVIDER, furnish};
 
 /// How long a mailed code works (ASVS 6.5.5).
 const CODE_LIFE: Duration = Duration::minutes(10);
@@ -72,6 +75,8 @@ pub struct Settings {
     pub product: String,
     /// Whether strangers may register.
     pub registration: bool,
+    /// Days an invitation can be accepted.
+    pub invite_days: i64,
     /// How passwords are hashed.
     pub passwords: HashSettings,
 }
@@ -82,12 +87,13 @@ impl Default for Settings {
             public_url: "http://127.0.0.1:3000".to_owned(),
             product: "Smart AI Hub".to_owned(),
             registration: true,
+            invite_days: 7,
             passwords: HashSettings::default(),
         }
     }
 }
 
 /// The secret of a mailed link: 256 random bits.
-fn link_secret() -> String {
+pub(crate) fn link_secret() -> String {
     URL_SAFE_NO_PAD.encode(random_bytes::<32>())
 }

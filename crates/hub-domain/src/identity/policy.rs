@@ -47,7 +47,7 @@ pub enum Weakness {
 }
 
 /// Everything that is wrong with the password; empty when it is good enough.
-pub(super) fn weaknesses(password: &Password, email: &Email) -> Vec<Weakness> {
+pub(crate) fn weaknesses(password: &Password, email: &Email) -> Vec<Weakness> {
     let text = password.expose();
     let length = text.chars().count();
     let mut found = Vec::new();

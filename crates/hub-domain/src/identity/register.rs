@@ -145,7 +145,7 @@ async fn tell_owner(hub: &Hub, tx: &mut Tx, user: &User) -> Result<(), StoreErro
 }
 
 /// The name without spaces around it; `None` when it is out of bounds.
-pub(super) fn checked_name(name: &str) -> Option<String> {
+pub(crate) fn checked_name(name: &str) -> Option<String> {
     let name = name.trim();
     (name.chars().count() <= LONGEST_NAME && !name.chars().any(char::is_control)).then(|| name.to_owned())
 }

@@ -122,7 +122,7 @@ async fn make(
 }
 
 /// What every account has from the start: a role, its identity and a credit account. `false` when there is no such role.
-pub(super) async fn furnish(
+pub(crate) async fn furnish(
     hub: &Hub,
     tx: &mut Tx,
     user: UserId,

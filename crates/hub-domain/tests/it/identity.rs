@@ -3,7 +3,7 @@
 use chrono::Duration;
 use hub_domain::access;
 use hub_domain::identity::{self, LoginError, MailboxProof, OperatorError, Register, RegisterError, ResetError};
-use hub_domain::rbac::{self, RoleError};
+use hub_domain::rbac::{self, RightsError};
 use hub_types::{Email, Permission};
 use tokio::task::JoinSet;
 
@@ -212,16 +212,16 @@ async fn the_operator_makes_accounts_and_roles_act_at_once() {
     let tokens = test.login(&ada()).await;
     let member = test.caller(&tokens).await.unwrap();
     let assign = async |caller, user, role| rbac::assign_role(&test.hub, caller, &origin(), user, role).await;
-    assert!(matches!(assign(&member, boss.user, "guest").await, Err(RoleError::Denied(_))));
-    assert!(matches!(assign(&boss, boss.user, "manager").await, Err(RoleError::OwnRoles)));
-    assert!(matches!(assign(&boss, member.user, "emperor").await, Err(RoleError::UnknownRole)));
+    assert!(matches!(assign(&member, boss.user, "guest").await, Err(RightsError::Denied(_))));
+    assert!(matches!(assign(&boss, boss.user, "manager").await, Err(RightsError::Own)));
+    assert!(matches!(assign(&boss, member.user, "emperor").await, Err(RightsError::UnknownRole)));
     assert!(assign(&boss, member.user, "manager").await.unwrap());
     assert!(test.caller(&tokens).await.is_none(), "tokens with the old rights are void at once");
     let newer = hub_domain::sessions::refresh(&test.hub, &origin(), &tokens.refresh_token).await.unwrap();
     let manager = test.caller(&newer).await.unwrap();
     assert!(manager.may(Permission::UsersRead));
     let last = rbac::remove_role(&test.hub, &operator, &origin(), boss.user, "admin").await;
-    assert!(matches!(last, Err(RoleError::LastAdmin)));
+    assert!(matches!(last, Err(RightsError::LastAdmin)));
     assert!(rbac::remove_role(&test.hub, &boss, &origin(), manager.user, "manager").await.unwrap());
 }
 

@@ -86,6 +86,7 @@ impl Check<'_> {
         let usage = settings.usage.keep_days;
         self.unless(usage == 0 || (35..=36_500).contains(&usage), "usage.keep_days", "must be 0 or 35 to 36500");
         self.range("mail.timeout_seconds", settings.mail.timeout_seconds, 1..=25);
+        self.range("identity.invite_days", identity.invite_days, 1..=30);
         let hashing = &identity.passwords;
         self.range("identity.passwords.memory_kib", hashing.memory_kib, 8..=1_048_576);
         self.range("identity.passwords.passes", hashing.passes, 1..=100);

@@ -16,5 +16,7 @@ mod oauth;
 mod openapi;
 mod payments;
 mod prices;
+mod roles;
 mod token_keys;
+mod users;
 mod websocket;

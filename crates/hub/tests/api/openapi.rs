@@ -1,5 +1,5 @@
-//! The document and the doors: every operation it lists is tried as nobody, member, manager, administrator and with a narrow key, and must
-//! answer as `access_matrix.json` says. An operation that is not in the matrix fails, so nobody adds one without deciding who may use it.
+//! The document and the doors: every operation it lists is tried as nobody, member, another member, manager, administrator, with a narrow
+//! key and by somebody switched off, and must answer as `access_matrix.json` says. An operation that is not in the matrix fails, so nobody adds one without deciding who may use it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -9,12 +9,14 @@ use hub_testkit::{TestHub, TestRequest, TestUser, on_both_pairs};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::auth::told;
+use crate::auth::{disable, told};
 
 /// The committed document, which clients are generated from.
 const COMMITTED: &str = include_str!("../../../../openapi/hub.json");
 /// Who may do what, by `METHOD /path`.
 const MATRIX: &str = include_str!("access_matrix.json");
+/// No account has this id.
+const NO_ONE: &str = "018f0000-0000-7000-8000-000000000000";
 
 /// One line of the matrix: what is sent, and the status each caller gets.
 #[derive(Deserialize)]
@@ -23,7 +25,7 @@ struct Row {
     /// True where no credential is needed; must agree with the lists of the edges and with the document.
     #[serde(default)]
     public: bool,
-    /// Where the path has parameters: a path with them filled in.
+    /// Where the path has parameters: a path with them filled in. `{target}` stands for a member made for this one request.
     path: Option<String>,
     /// What is sent. `{user}`, `{email}`, `{password}` and `{refreshToken}` stand for the caller's own.
     body: Option<Value>,
@@ -33,6 +35,10 @@ struct Row {
     admin: u16,
     /// A member's key with the one scope `models:read`.
     narrow: u16,
+    /// Another member who sends what the first one would: as `user` where it is not given.
+    other: Option<u16>,
+    /// Somebody switched off, with the tokens from before: 401 where it is not given, on public operations as `nobody`.
+    disabled: Option<u16>,
 }
 
 fn matrix() -> BTreeMap<String, Row> {
@@ -40,19 +46,33 @@ fn matrix() -> BTreeMap<String, Row> {
 }
 
 impl Row {
-    fn expected(&self) -> [(&'static str, u16); 5] {
+    fn expected(&self) -> [(&'static str, u16); 7] {
+        let worthless = if self.public { self.nobody } else { 401 };
         [
             ("nobody", self.nobody),
             ("user", self.user),
+            ("other", self.other.unwrap_or(self.user)),
             ("manager", self.manager),
             ("admin", self.admin),
             ("narrow", self.narrow),
+            ("disabled", self.disabled.unwrap_or(worthless)),
         ]
     }
 
-    fn request(&self, hub: &TestHub, operation: &str, who: &TestUser) -> TestRequest {
-        let (method, path) = operation.split_once(' ').unwrap();
-        let request = hub.request(method.parse().unwrap(), self.path.as_deref().unwrap_or(path));
+    /// The path with this account in the place of `{target}`.
+    fn path(&self, operation: &str, target: &str) -> String {
+        let path = self.path.as_deref().unwrap_or_else(|| operation.split_once(' ').unwrap().1);
+        path.replace("{target}", target)
+    }
+
+    /// True where each request needs an account of its own to work on.
+    fn has_target(&self) -> bool {
+        self.path.as_ref().is_some_and(|path| path.contains("{target}"))
+    }
+
+    fn request(&self, hub: &TestHub, operation: &str, who: &TestUser, target: &str) -> TestRequest {
+        let (method, _) = operation.split_once(' ').unwrap();
+        let request = hub.request(method.parse().unwrap(), &self.path(operation, target));
         let Some(body) = &self.body else { return request };
         let body = body.to_string();
         let body = body.replace("{user}", &who.id.to_string()).replace("{email}", who.email.as_str());
@@ -140,20 +160,31 @@ on_both_pairs! {
         let hub = TestHub::start(pair).await;
         let (mut user, mut manager, mut admin) = (hub.user("user").await, hub.manager().await, hub.admin().await);
         let narrow = narrow_key(&hub, &user).await;
-        let mut wrong = Vec::new();
+        let (mut other, gone) = (hub.user("other").await, hub.user("gone").await);
+        disable(&hub, gone.id).await;
+        let (mut wrong, mut targets) = (Vec::new(), 0);
         for (operation, row) in matrix() {
             for (caller, expected) in row.expected() {
-                let who = match caller {
-                    "manager" => &mut manager,
-                    "admin" => &mut admin,
-                    _ => &mut user,
-                };
                 // Each with a session of its own, because some operations end it.
-                hub.sign_in(who).await;
-                let request = row.request(&hub, &operation, who);
+                for who in [&mut user, &mut other, &mut manager, &mut admin] {
+                    hub.sign_in(who).await;
+                }
+                let who = match caller {
+                    "manager" => &manager,
+                    "admin" => &admin,
+                    "disabled" => &gone,
+                    _ => &user,
+                };
+                let mut target = NO_ONE.to_owned();
+                if row.has_target() {
+                    targets += 1;
+                    target = hub.user(&format!("target-{targets}")).await.id.to_string();
+                }
+                let request = row.request(&hub, &operation, who, &target);
                 let request = match caller {
                     "nobody" => request,
                     "narrow" => request.bearer(&narrow),
+                    "other" => request.bearer(&other.access_token),
                     _ => request.bearer(&who.access_token),
                 };
                 let answer = request.send().await;
@@ -184,8 +215,8 @@ on_both_pairs! {
             }
             assert_eq!(row.nobody, 401, "{operation} is not called public");
             // Without a body, with nonsense, with the right one: nobody learns what an operation takes.
-            let (method, path) = operation.split_once(' ').unwrap();
-            let path = row.path.as_deref().unwrap_or(path);
+            let (method, _) = operation.split_once(' ').unwrap();
+            let path = &row.path(&operation, NO_ONE);
             let bare = hub.request(method.parse().unwrap(), path).send().await.expect(401);
             let nonsense = hub
                 .request(method.parse().unwrap(), path)
@@ -193,7 +224,7 @@ on_both_pairs! {
                 .body("{")
                 .send()
                 .await;
-            let right = row.request(&hub, &operation, &ada).send().await;
+            let right = row.request(&hub, &operation, &ada, NO_ONE).send().await;
             assert_eq!((told(&bare), told(&nonsense)), (told(&right), told(&right)), "{operation}");
             assert_eq!(bare.header("www-authenticate"), "Bearer");
             if method == "GET" {
@@ -222,7 +253,7 @@ on_both_pairs! {
             for credential in
                 [forged.as_str(), "sk_0000000000000000000000000000000000000000000", "nonsense", &refresh_token]
             {
-                let answer = row.request(&hub, &operation, &ada).bearer(credential).send().await;
+                let answer = row.request(&hub, &operation, &ada, NO_ONE).bearer(credential).send().await;
                 hub.sign_in(&mut ada).await;
                 // Where everybody may come in, a worthless credential is at best as good as none: who signs in again still sends the
                 // old one.
@@ -242,7 +273,7 @@ on_both_pairs! {
         let admin = hub.admin().await;
         let document = document(&hub).await;
         for (path, methods) in document["paths"].as_object().unwrap() {
-            let filled = path.replace("{id}", "018f0000-0000-7000-8000-000000000000");
+            let filled = path.replace("{id}", NO_ONE);
             for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
                 if methods.get(method.as_str().to_lowercase()).is_some() {
                     continue;
