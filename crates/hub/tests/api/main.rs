@@ -13,5 +13,6 @@ mod keys;
 mod limits;
 mod oauth;
 mod openapi;
+mod security;
 mod token_keys;
 mod websocket;
