@@ -1,5 +1,6 @@
 //! How a test says what hub it wants.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::pair::Place;
-use crate::{Pair, TestHub, errors};
+use crate::{Pair, TestHub, Wire, errors, pair};
 
 /// When every test begins.
 const START: &str = "2026-11-23T10:00:00Z";
@@ -33,6 +34,7 @@ pub struct Builder {
     pair: Pair,
     settings: Settings,
     providers: Vec<Arc<dyn LlmProvider>>,
+    wire: Option<SocketAddr>,
 }
 
 /// What siblings share.
@@ -57,7 +59,7 @@ impl Builder {
         settings.limits.manager_per_minute = GENEROUS;
         // The sandbox is added here, without its delay and with its meter at hand.
         settings.sandbox.enabled = Some(false);
-        Self { pair, settings, providers: Vec::new() }
+        Self { pair, settings, providers: Vec::new(), wire: None }
     }
 
     /// Changes the settings.
@@ -79,6 +81,16 @@ impl Builder {
         self
     }
 
+    /// Puts a wire that can be cut between the hub and its Redis. On SQLite and memory the cache cannot be lost.
+    pub async fn on_a_wire(mut self) -> (Self, Option<Wire>) {
+        if self.pair == Pair::SqliteMemory {
+            return (self, None);
+        }
+        let wire = Wire::to(&pair::redis()).await;
+        self.wire = Some(wire.address);
+        (self, Some(wire))
+    }
+
     /// Starts it.
     pub async fn start(self) -> TestHub {
         errors::listen();
@@ -88,7 +100,7 @@ impl Builder {
         let sandbox = SandboxProvider::new(SandboxSettings { word_delay: Duration::ZERO }, clock.clone());
         let meter = sandbox.meter();
         providers.push(Arc::new(sandbox));
-        let place = Arc::new(Place::new(self.pair));
+        let place = Arc::new(Place::new(self.pair, self.wire));
         let outbox = MemoryOutbox::new();
         let secrets = Secrets::one(SECRET);
         let shared = Shared { place, settings: self.settings, clock, outbox, sandbox: meter, secrets, providers };

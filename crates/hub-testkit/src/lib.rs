@@ -21,6 +21,7 @@ mod response;
 mod run;
 mod socket;
 mod users;
+mod wire;
 
 pub use builder::Builder;
 pub use hub::TestHub;
@@ -30,3 +31,4 @@ pub use response::{SseEvent, TestResponse, TestStream};
 pub use run::run;
 pub use socket::{Socket, TestSocket};
 pub use users::{NewMember, TestUser};
+pub use wire::Wire;

@@ -1,9 +1,12 @@
 //! The two pairs of engines that everything must work on.
 
+use std::net::SocketAddr;
+
 use hub_cache::Cache;
 use hub_store::Engine;
 use hub_types::{Clock, random_bytes};
 use tempfile::TempDir;
+use url::Url;
 
 /// Where PostgreSQL for tests is; a schema is made per test.
 const POSTGRES: &str = "HUB_TEST_POSTGRES_URL";
@@ -56,12 +59,14 @@ pub(crate) struct Place {
     /// Removed with the last hub that uses it.
     directory: TempDir,
     name: String,
+    /// Where its Redis is, when not where it truly is.
+    wire: Option<SocketAddr>,
 }
 
 impl Place {
-    pub(crate) fn new(pair: Pair) -> Self {
+    pub(crate) fn new(pair: Pair, wire: Option<SocketAddr>) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        Self { pair, directory, name: format!("t_{}", hex::encode(random_bytes::<8>())) }
+        Self { pair, directory, name: format!("t_{}", hex::encode(random_bytes::<8>())), wire }
     }
 
     pub(crate) fn engine(&self) -> Engine {
@@ -75,10 +80,20 @@ impl Place {
         match self.pair {
             Pair::SqliteMemory => Cache::memory(clock.clone()),
             Pair::PostgresRedis => {
-                Cache::redis(&needed(REDIS), &format!("{}:", self.name), clock.clone()).expect("a usable Redis URL")
+                let mut redis = redis();
+                if let Some(wire) = self.wire {
+                    redis.set_host(Some(&wire.ip().to_string())).expect("a host");
+                    redis.set_port(Some(wire.port())).expect("a port");
+                }
+                Cache::redis(redis.as_str(), &format!("{}:", self.name), clock.clone()).expect("a usable Redis URL")
             }
         }
     }
+}
+
+/// The Redis of the tests.
+pub(crate) fn redis() -> Url {
+    needed(REDIS).parse().expect("an address")
 }
 
 fn needed(name: &str) -> String {

@@ -10,7 +10,7 @@ use hub_domain::access::{self, AccessError, Proof};
 use hub_domain::audit::{self, DeniedCall};
 use hub_domain::rbac::Denied;
 use hub_domain::{Hub, limits};
-use hub_types::{Caller, ErrorCode, Permission};
+use hub_types::{Caller, ErrorCode};
 use hub_web::{Admission, ApiError, Gatekeeper, Knock, LimitState, Presented, Refusal, RouteKind, rate_key};
 
 /// When a caller may try again while the database is away.
@@ -29,25 +29,13 @@ impl Gatekeeper for HubGatekeeper {
             let call = DeniedCall {
                 user: refusal.user,
                 email: &refusal.email,
-                permission: asked_for(&refusal.error),
+                permission: Denied::behind(&refusal.error),
                 method: refusal.method.as_str(),
                 route: &refusal.route,
             };
             audit::record_denied(&self.0, &refusal.origin, &call).await;
         })
     }
-}
-
-/// The permission that was lacking, where that is why.
-fn asked_for(error: &ApiError) -> Option<Permission> {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
-    while let Some(error) = cause {
-        if let Some(Denied(permission)) = error.downcast_ref() {
-            return Some(*permission);
-        }
-        cause = error.source();
-    }
-    None
 }
 
 impl HubGatekeeper {

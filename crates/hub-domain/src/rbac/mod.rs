@@ -26,6 +26,20 @@ pub use role::{
 #[error("the caller lacks the permission {0}")]
 pub struct Denied(pub Permission);
 
+impl Denied {
+    /// The permission that was lacking, where that is why something failed.
+    pub fn behind(error: &(dyn std::error::Error + 'static)) -> Option<Permission> {
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            if let Some(Self(permission)) = error.downcast_ref() {
+                return Some(*permission);
+            }
+            cause = error.source();
+        }
+        None
+    }
+}
+
 /// Asks the caller for a permission.
 pub fn require(caller: &Caller, permission: Permission) -> Result<(), Denied> {
     if caller.may(permission) { Ok(()) } else { Err(Denied(permission)) }

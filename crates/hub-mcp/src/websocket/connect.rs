@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
@@ -9,8 +10,9 @@ use axum::response::Response;
 use http::HeaderMap;
 use hub_domain::Hub;
 use hub_types::ErrorCode;
-use hub_web::{ApiError, ClientAddr, MaybeCaller, RequestId, comes_from_here};
+use hub_web::{ApiError, ClientAddr, MaybeCaller, RequestId, RequestOrigin, comes_from_here};
 
+use super::open::Open;
 use super::session;
 
 /// Largest message a client may send, in bytes.
@@ -26,6 +28,8 @@ pub(crate) async fn connect(
     MaybeCaller(caller): MaybeCaller,
     ClientAddr(address): ClientAddr,
     request_id: RequestId,
+    RequestOrigin(origin): RequestOrigin,
+    Extension(open): Extension<Open>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
@@ -35,5 +39,5 @@ pub(crate) async fn connect(
         return Err(ApiError::new(ErrorCode::Forbidden).message("The socket may not be opened from this origin"));
     }
     let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
-    Ok(upgrade.on_upgrade(move |socket| session::run(hub, socket, caller, address, request_id)))
+    Ok(upgrade.on_upgrade(move |socket| session::run(hub, socket, open, caller, address, (request_id, origin))))
 }

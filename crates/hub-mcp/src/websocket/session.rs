@@ -11,15 +11,19 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt as _, StreamExt as _};
 use hub_domain::access::{self, AccessError};
+use hub_domain::audit::{self, DeniedCall};
 use hub_domain::inference::{self, ChatReply};
-use hub_domain::{Hub, limits};
+use hub_domain::rbac::Denied;
+use hub_domain::{Hub, Origin, limits};
 use hub_types::{Caller, ErrorCode};
 use hub_web::{ApiError, Json, RequestId};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
 
+use super::open::Open;
 use super::running::Running;
 
 use crate::errors;
@@ -67,9 +71,10 @@ impl Out {
 pub(super) async fn run(
     hub: Arc<Hub>,
     socket: WebSocket,
+    open: Open,
     caller: Option<Caller>,
     address: IpAddr,
-    request_id: RequestId,
+    (request_id, origin): (RequestId, Origin),
 ) {
     let (sink, mut stream) = socket.split();
     let (sender, receiver) = mpsc::channel(WAITING);
@@ -81,7 +86,14 @@ pub(super) async fn run(
     };
     let running = Running::default();
     if let Some(caller) = caller {
-        let goodbye = serve(&hub, &mut stream, &out, &Arc::new(caller), &request_id, &running).await;
+        let goodbye = if let Some(_place) = open.enter(caller.user) {
+            let from = (Arc::new(caller), Arc::new(origin));
+            serve(&hub, &mut stream, &out, &from, &request_id, &running).await
+        } else {
+            let error = ApiError::new(ErrorCode::RateLimitExceeded).message("Too many open sockets");
+            out.frame(&frames::refusal(&hub, None, &request_id, &error)).await;
+            CloseFrame { code: close_code::POLICY, reason: "too many open sockets".into() }
+        };
         drop(timeout(WRITE, out.0.send(Message::Close(Some(goodbye)))).await);
     }
     running.cancel_all();
@@ -140,7 +152,7 @@ async fn serve(
     hub: &Arc<Hub>,
     stream: &mut SplitStream<WebSocket>,
     out: &Out,
-    caller: &Arc<Caller>,
+    from: &(Arc<Caller>, Arc<Origin>),
     request_id: &RequestId,
     running: &Running,
 ) -> CloseFrame {
@@ -154,7 +166,7 @@ async fn serve(
             () = hub.tasks.stop().cancelled() => return close(close_code::RESTART, "the hub is stopping"),
             _ = recheck.tick() => {
                 // Idle sockets are not asked about: whoever lost the right to call is told at the next request.
-                if running.is_busy() && matches!(access::recheck(hub, caller).await, Err(AccessError::Invalid)) {
+                if running.is_busy() && matches!(access::recheck(hub, &from.0).await, Err(AccessError::Invalid)) {
                     return close(close_code::POLICY, "the credential is no longer valid");
                 }
                 continue;
@@ -165,9 +177,9 @@ async fn serve(
         match message {
             Err(_) => return close(close_code::AWAY, "no sign of life"),
             Ok(None | Some(Ok(Message::Close(_)))) => return close(close_code::NORMAL, ""),
-            Ok(Some(Err(_))) => return close(close_code::PROTOCOL, "not readable"),
+            Ok(Some(Err(error))) => return close(unreadable(&error), "not readable"),
             Ok(Some(Ok(Message::Text(text)))) => {
-                if let Err((id, error)) = receive(hub, out, caller, running, &text).await
+                if let Err((id, error)) = receive(hub, out, from, running, &text).await
                     && !out.frame(&frames::refusal(hub, id, request_id, &error)).await
                 {
                     return close(close_code::AWAY, "too slow");
@@ -183,7 +195,7 @@ async fn serve(
 async fn receive(
     hub: &Arc<Hub>,
     out: &Out,
-    caller: &Arc<Caller>,
+    (caller, origin): &(Arc<Caller>, Arc<Origin>),
     running: &Running,
     text: &str,
 ) -> Result<(), (Option<String>, ApiError)> {
@@ -200,7 +212,7 @@ async fn receive(
         return Err(fail(ApiError::new(ErrorCode::RateLimitExceeded).retry_after(window.reset)));
     }
     let cancel = running.enter(&request.id).map_err(fail)?;
-    let task = call(Arc::clone(hub), out.clone(), caller, request, cancel, running.clone());
+    let task = call(Arc::clone(hub), out.clone(), (caller, Arc::clone(origin)), request, cancel, running.clone());
     hub.tasks.spawn(task);
     Ok(())
 }
@@ -208,7 +220,7 @@ async fn receive(
 async fn call(
     hub: Arc<Hub>,
     out: Out,
-    caller: Caller,
+    (caller, origin): (Caller, Arc<Origin>),
     request: McpRequest,
     cancel: CancellationToken,
     running: Running,
@@ -217,12 +229,18 @@ async fn call(
     let request_id = RequestId::new(hub_types::HoldId::new(&hub.clock).to_string());
     tokio::select! {
         () = cancel.cancelled() => {}
-        () = answer(&hub, &out, &caller, request, &request_id) => {}
+        () = answer(&hub, &out, (&caller, &origin), request, &request_id) => {}
     }
     running.leave(&id);
 }
 
-async fn answer(hub: &Arc<Hub>, out: &Out, caller: &Caller, request: McpRequest, request_id: &RequestId) {
+async fn answer(
+    hub: &Arc<Hub>,
+    out: &Out,
+    (caller, origin): (&Caller, &Origin),
+    request: McpRequest,
+    request_id: &RequestId,
+) {
     let id = request.id.clone();
     let reply = match request.into_input("/api/ws", request_id.as_str().to_owned()) {
         Ok(input) => inference::chat(hub, caller, input).await.map_err(errors::inference),
@@ -230,6 +248,9 @@ async fn answer(hub: &Arc<Hub>, out: &Out, caller: &Caller, request: McpRequest,
     };
     match reply {
         Err(error) => {
+            if error.code.status() == ErrorCode::Forbidden.status() {
+                record(hub, caller, origin, request_id, &error).await;
+            }
             out.frame(&frames::refusal(hub, Some(id), request_id, &error)).await;
         }
         Ok(ChatReply::Whole(whole)) => {
@@ -244,6 +265,23 @@ async fn answer(hub: &Arc<Hub>, out: &Out, caller: &Caller, request: McpRequest,
                 }
             }
         }
+    }
+}
+
+/// The audit row that the gatekeeper writes for a refused request: inside a socket there is no answer for it to see.
+async fn record(hub: &Hub, caller: &Caller, origin: &Origin, request_id: &RequestId, error: &ApiError) {
+    let origin = Origin { request_id: request_id.as_str().to_owned(), ..origin.clone() };
+    let permission = Denied::behind(error);
+    let call = DeniedCall { user: caller.user, email: &caller.email, permission, method: "GET", route: "/api/ws" };
+    audit::record_denied(hub, &origin, &call).await;
+}
+
+/// Why a message could not be read, as RFC 6455 numbers it.
+fn unreadable(error: &axum::Error) -> u16 {
+    match std::error::Error::source(error).and_then(<dyn std::error::Error>::downcast_ref) {
+        Some(tungstenite::Error::Capacity(_)) => close_code::SIZE,
+        Some(tungstenite::Error::Utf8(_)) => close_code::INVALID,
+        _ => close_code::PROTOCOL,
     }
 }
 

@@ -108,3 +108,53 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 fn name(status: u16, page: bool) -> String {
     if page { format!("Page{status}") } else { format!("Error{status}") }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The statuses and references of `POST /x` after the errors were added.
+    fn described(operation: &serde_json::Value) -> Vec<String> {
+        let document = json!({ "openapi": "3.1.0", "info": { "title": "t", "version": "1" }, "paths": { "/x": { "post": operation } } });
+        let mut document: OpenApi = serde_json::from_value(document).unwrap();
+        describe(&mut document);
+        let text = serde_json::to_value(&document).unwrap();
+        let responses = text["paths"]["/x"]["post"]["responses"].as_object().unwrap().clone();
+        responses
+            .iter()
+            .map(|(status, response)| format!("{status} {}", response["$ref"].as_str().unwrap_or("own")))
+            .collect()
+    }
+
+    #[test]
+    fn an_operation_has_the_errors_of_what_it_is() {
+        let plain = described(&json!({ "responses": { "200": { "description": "d" } } }));
+        assert!(plain.contains(&"429 #/components/responses/Error429".to_owned()), "{plain:?}");
+        assert!(!plain.iter().any(|line| ["402", "404", "413"].contains(&&line[..3])), "{plain:?}");
+        let chat = described(&json!({
+            "tags": ["openai"],
+            "requestBody": { "content": {} },
+            "responses": { "200": { "description": "d" }, "409": { "description": "its own words" } },
+        }));
+        for line in ["402 #/components/responses/Error402", "413 #/components/responses/Error413", "409 own"] {
+            assert!(chat.contains(&line.to_owned()), "{line} is not in {chat:?}");
+        }
+        let person = described(&json!({ "responses": { "302": { "description": "d" } } }));
+        assert!(person.contains(&"403 #/components/responses/Page403".to_owned()), "{person:?}");
+        assert!(person.contains(&"500 #/components/responses/Error500".to_owned()), "{person:?}");
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let names: Vec<String> = components().map(|(name, _)| name).collect();
+        for code in [ALWAYS, WITH_BODY, PERSON, INFERENCE].concat() {
+            assert!(names.contains(&name(code.status(), false)), "{code:?}");
+            assert_eq!(
+                names.contains(&name(code.status(), true)),
+                PERSON.iter().any(|one| one.status() == code.status())
+            );
+        }
+    }
+}

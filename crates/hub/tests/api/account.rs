@@ -53,7 +53,7 @@ fn text(value: &Value) -> &str {
 }
 
 on_both_pairs! {
-    async fn the_password_changes_with_the_present_one_and_only_this_session_goes_on(pair: Pair) {
+    async fn pwd_07_the_password_changes_with_the_present_one_and_only_this_session_goes_on(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;
         let mut other = ada.clone();
@@ -124,7 +124,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn a_reset_ends_every_device_and_voids_a_pending_change_of_address(pair: Pair) {
+    async fn pwd_06_a_reset_ends_every_device_and_voids_a_pending_change_of_address(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let sibling = hub.sibling().await;
         let ada = hub.user("ada").await;
@@ -148,7 +148,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn the_address_switches_only_after_the_old_and_then_the_new_one_confirmed(pair: Pair) {
+    async fn pwd_07_the_address_switches_only_after_the_old_and_then_the_new_one_confirmed(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;
         let refused = json!({ "newEmail": "new@example.com", "password": "wrong" });
@@ -182,7 +182,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn a_typing_mistake_found_after_the_old_address_agreed_is_put_right(pair: Pair) {
+    async fn pwd_07_a_typing_mistake_found_after_the_old_address_agreed_is_put_right(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;
         ask_for(&hub, &ada, "nwe@example.com").await.expect(202);

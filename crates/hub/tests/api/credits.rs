@@ -47,7 +47,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn only_who_may_can_deduct_and_grant(pair: Pair) {
+    async fn rba_03_only_who_may_can_deduct_and_grant(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let (ada, manager) = (hub.user("ada").await, hub.manager().await);
         for token in [&ada.access_token, &ada.api_key, &manager.access_token] {
@@ -61,7 +61,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn amounts_that_are_none_are_refused_and_change_nothing(pair: Pair) {
+    async fn rba_03_amounts_that_are_none_are_refused_and_change_nothing(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let (ada, admin) = (hub.user("ada").await, hub.admin().await);
         let bodies = ["0", "-1", "0.0000001", "\"10\"", "1e309", "9007199254740993", "9223372036854775807", "9223372036854775808", "null", "[1]"];
@@ -170,7 +170,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn other_peoples_money_does_not_exist(pair: Pair) {
+    async fn rba_02_other_peoples_money_does_not_exist(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let (ada, bob, manager) = (hub.user("ada").await, hub.user("bob").await, hub.manager().await);
         for path in ["balance", "transactions"] {

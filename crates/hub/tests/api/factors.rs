@@ -135,7 +135,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn the_factor_survives_a_reset_and_goes_only_with_both_factors(pair: Pair) {
+    async fn pwd_06_the_factor_survives_a_reset_and_goes_only_with_both_factors(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let mut ada = hub.user("ada").await;
         let (secret, codes) = set_up(&hub, &ada).await;

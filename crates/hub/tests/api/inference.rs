@@ -274,7 +274,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn a_call_whose_process_died_is_settled_at_its_last_checkpoint(pair: Pair) {
+    async fn res_06_a_call_whose_process_died_is_settled_at_its_last_checkpoint(pair: Pair) {
         use hub_domain::credits::{Checkpoint, hold};
         use hub_store::holds::{self, NewHold};
         let hub = TestHub::start(pair).await;

@@ -27,7 +27,7 @@ fn count(answers: &[TestResponse], status: u16) -> usize {
 }
 
 on_both_pairs! {
-    async fn a_stranger_gets_ten_a_member_sixty_a_manager_a_hundred_and_twenty(pair) {
+    async fn rl_01_a_stranger_gets_ten_a_member_sixty_a_manager_a_hundred_and_twenty(pair) {
         let hub = limited(pair).await;
         let (ada, boss) = (hub.user("ada").await, hub.manager().await);
         for (credential, limit, while_there) in
@@ -57,7 +57,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn administrators_have_no_limit_but_their_passwords_do(pair) {
+    async fn rl_01_administrators_have_no_limit_but_their_passwords_do(pair) {
         let hub = limited(pair).await;
         let admin = hub.admin().await;
         for _ in 0..200 {
@@ -116,7 +116,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn no_burst_passes_at_the_edge_of_a_minute(pair) {
+    async fn rl_03_no_burst_passes_at_the_edge_of_a_minute(pair) {
         let hub = limited(pair).await;
         let mut admitted = Vec::new();
         // Three minutes of bursts, denser around full minutes.
@@ -137,7 +137,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn never_more_than_the_limit_however_many_come_at_once_to_two_processes(pair) {
+    async fn rl_03_never_more_than_the_limit_however_many_come_at_once_to_two_processes(pair) {
         let hub = limited(pair).await;
         let twin = hub.sibling().await;
         let ada = hub.user("ada").await;

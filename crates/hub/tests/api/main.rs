@@ -17,6 +17,7 @@ mod openapi;
 mod payments;
 mod prices;
 mod roles;
+mod security;
 mod token_keys;
 mod users;
 mod websocket;

@@ -91,7 +91,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn a_socket_that_closes_hangs_up_on_its_calls(pair: Pair) {
+    async fn res_05_a_socket_that_closes_hangs_up_on_its_calls(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;
         let mut socket = hub.socket().await.websocket("/api/ws", Some(&ada.access_token)).await.unwrap();
@@ -146,7 +146,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn a_revoked_session_loses_its_socket(pair: Pair) {
+    async fn res_05_a_revoked_session_loses_its_socket(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;
         let mut socket = hub.socket().await.websocket("/api/ws", Some(&ada.access_token)).await.unwrap();
@@ -158,7 +158,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn nobody_gets_a_socket_from_a_foreign_page(pair: Pair) {
+    async fn res_05_nobody_gets_a_socket_from_a_foreign_page(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;
         let request = hub.get("/api/ws").bearer(&ada.access_token).header("origin", "https://evil.example");
@@ -169,7 +169,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn a_worthless_credential_is_refused_before_the_socket_opens_and_none_is_fine(pair: Pair) {
+    async fn res_05_a_worthless_credential_is_refused_before_the_socket_opens_and_none_is_fine(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;
         let socket = hub.socket().await;

@@ -48,7 +48,7 @@ fn several_processes_need_servers_that_they_share() {
 }
 
 #[test]
-fn secrets_that_are_missing_weak_or_exposed_stop_the_start() {
+fn jwt_07_secrets_that_are_missing_weak_or_exposed_stop_the_start() {
     let directory = tempfile::tempdir().expect("a directory");
     let data = directory.path().join("data");
     for secret in ["", "sixteen bytes ok", "your-super-secret-jwt-key-change-in-production"] {

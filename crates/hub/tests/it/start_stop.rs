@@ -88,7 +88,7 @@ async fn commands_work_beside_a_running_hub() {
 }
 
 #[tokio::test]
-async fn a_stream_in_flight_is_finished_and_paid_before_the_hub_ends() {
+async fn res_06_a_stream_in_flight_is_finished_and_paid_before_the_hub_ends() {
     let directory = tempfile::tempdir().expect("a directory");
     let data = directory.path().join("data");
     let server = Server::start(&data, &["--json"], &[]);
@@ -110,7 +110,7 @@ async fn a_stream_in_flight_is_finished_and_paid_before_the_hub_ends() {
 }
 
 #[tokio::test]
-async fn the_end_does_not_wait_for_ever() {
+async fn res_06_the_end_does_not_wait_for_ever() {
     let directory = tempfile::tempdir().expect("a directory");
     let data = directory.path().join("data");
     let server = Server::start(&data, &["--json"], &[("HUB__SERVER__DRAIN_SECONDS", "1")]);
@@ -126,6 +126,36 @@ async fn the_end_does_not_wait_for_ever() {
     // The next start's worker ends what was cut off; until then the money is held, and nothing is lost.
     let report = json(&data, &["ledger", "verify"]);
     assert_eq!(report["clean"], true, "{report:#}");
+}
+
+#[tokio::test]
+async fn res_06_after_a_kill_sessions_and_revocations_are_as_before() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().join("data");
+    let (email, password) = ("ann@example.com", "seven grey herons stand in the reeds");
+    json(&data, &["admin", "create-user", "--email", email, "--password", password]);
+    json(&data, &["admin", "grant-credits", "--email", email, "--amount", "7"]);
+    let server = Server::start(&data, &["--json"], &[]);
+    let login = async |server: &Server| {
+        let body = json!({ "email": email, "password": password });
+        let answer = client().post(server.url("/api/auth/login")).json(&body).send().await.expect("an answer");
+        let tokens: Value = answer.json().await.expect("JSON");
+        tokens["accessToken"].as_str().expect("a token").to_owned()
+    };
+    let me = async |server: &Server, token: &str| {
+        let request = client().get(server.url("/api/credits/balance")).bearer_auth(token);
+        request.send().await.expect("an answer").status().as_u16()
+    };
+    let (kept, ended) = (login(&server).await, login(&server).await);
+    let logout = client().post(server.url("/api/auth/logout")).bearer_auth(&ended).json(&json!({}));
+    assert_eq!(logout.send().await.expect("an answer").status(), 204);
+    assert_eq!((me(&server, &kept).await, me(&server, &ended).await), (200, 401));
+    // Dropping it is `kill -9`.
+    drop(server);
+    let server = Server::start(&data, &["--json"], &[]);
+    assert_eq!((me(&server, &kept).await, me(&server, &ended).await), (200, 401));
+    assert!(server.stop().0.success());
+    assert_eq!(json(&data, &["ledger", "verify"])["clean"], true);
 }
 
 #[test]

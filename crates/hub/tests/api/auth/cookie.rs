@@ -30,7 +30,7 @@ fn renew(hub: &TestHub, cookie: &str) -> TestRequest {
 }
 
 on_both_pairs! {
-    async fn a_browser_gets_the_refresh_token_where_script_cannot_read_it(pair) {
+    async fn ses_05_a_browser_gets_the_refresh_token_where_script_cannot_read_it(pair) {
         let hub = https(pair).await;
         let ada = hub.user("ada").await;
         let signed_in = login(&hub, &ada).header("sec-fetch-site", "same-origin").send().await.expect(200);
@@ -69,7 +69,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn other_sites_can_neither_use_nor_plant_the_cookie(pair) {
+    async fn ses_05_other_sites_can_neither_use_nor_plant_the_cookie(pair) {
         let hub = https(pair).await;
         let ada = hub.user("ada").await;
         let (held, _) = cookie(&login(&hub, &ada).send().await.expect(200));
@@ -117,7 +117,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn each_sign_in_is_a_session_of_its_own(pair) {
+    async fn ses_05_each_sign_in_is_a_session_of_its_own(pair) {
         let hub = https(pair).await;
         let ada = hub.user("ada").await;
         let (first, _) = cookie(&login(&hub, &ada).send().await.expect(200));

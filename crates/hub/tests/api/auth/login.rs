@@ -50,7 +50,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn after_ten_wrong_passwords_even_the_right_one_has_to_wait(pair) {
+    async fn bru_01_after_ten_wrong_passwords_even_the_right_one_has_to_wait(pair) {
         let hub = TestHub::start(pair).await;
         let twin = hub.sibling().await;
         let ada = hub.user("ada").await;
@@ -126,7 +126,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn bodies_that_are_no_sign_in_are_refused_before_anything_is_computed(pair) {
+    async fn bru_04_bodies_that_are_no_sign_in_are_refused_before_anything_is_computed(pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;
         let send =
@@ -160,7 +160,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn a_sign_in_is_written_down_without_what_a_client_could_smuggle_in(pair) {
+    async fn aud_01_a_sign_in_is_written_down_without_what_a_client_could_smuggle_in(pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;
         let body = json!({ "email": ada.email, "password": ada.password });

@@ -19,7 +19,7 @@ use hub_types::{AuditId, UserId};
 use serde_json::{Value, json};
 
 /// A password that the policy takes, unlike the one all members of a test have.
-const GOOD: &str = "eleven herons left at dawn";
+pub(crate) const GOOD: &str = "eleven herons left at dawn";
 
 /// What a client is told: status, and body without what differs from request to request by design.
 pub(crate) fn told(answer: &TestResponse) -> (u16, Value) {
@@ -41,15 +41,15 @@ fn told_with_headers(answer: &TestResponse) -> (u16, Value, Vec<(String, String)
     (status, body, headers)
 }
 
-async fn post(hub: &TestHub, path: &str, body: &Value) -> TestResponse {
+pub(crate) async fn post(hub: &TestHub, path: &str, body: &Value) -> TestResponse {
     hub.post(&format!("/api/auth/{path}")).json(body).send().await
 }
 
-async fn register(hub: &TestHub, email: &str, password: &str) -> TestResponse {
+pub(crate) async fn register(hub: &TestHub, email: &str, password: &str) -> TestResponse {
     post(hub, "register", &json!({ "email": email, "password": password, "name": "Somebody" })).await
 }
 
-async fn login(hub: &TestHub, email: &str, password: &str) -> TestResponse {
+pub(crate) async fn login(hub: &TestHub, email: &str, password: &str) -> TestResponse {
     post(hub, "login", &json!({ "email": email, "password": password })).await
 }
 
@@ -62,16 +62,16 @@ async fn me(hub: &TestHub, token: &str) -> u16 {
     hub.get("/api/auth/me").bearer(token).send().await.status.as_u16()
 }
 
-async fn mails_to(hub: &TestHub, email: &str) -> Vec<Mail> {
+pub(crate) async fn mails_to(hub: &TestHub, email: &str) -> Vec<Mail> {
     hub.mails().await.into_iter().filter(|mail| mail.to.as_str() == email).collect()
 }
 
-async fn last_mail_to(hub: &TestHub, email: &str) -> Mail {
+pub(crate) async fn last_mail_to(hub: &TestHub, email: &str) -> Mail {
     mails_to(hub, email).await.pop().unwrap_or_else(|| panic!("no mail to {email}"))
 }
 
 /// The six digits that stand on a line of their own.
-fn code_in(mail: &Mail) -> String {
+pub(crate) fn code_in(mail: &Mail) -> String {
     let mut codes = mail.text.lines().filter(|line| line.len() == 6 && line.bytes().all(|byte| byte.is_ascii_digit()));
     let code = codes.next().unwrap_or_else(|| panic!("no code in: {}", mail.text));
     assert_eq!(codes.next(), None, "{}", mail.text);
@@ -79,12 +79,12 @@ fn code_in(mail: &Mail) -> String {
 }
 
 /// Another code of six digits.
-fn wrong(code: &str, by: u32) -> String {
+pub(crate) fn wrong(code: &str, by: u32) -> String {
     format!("{:06}", (code.parse::<u32>().unwrap() + by) % 1_000_000)
 }
 
 /// The secret of the link, which must lead to `page` of this hub and nowhere else.
-fn token_in(mail: &Mail, page: &str) -> String {
+pub(crate) fn token_in(mail: &Mail, page: &str) -> String {
     let beginning = format!("http://127.0.0.1:3000/{page}?token=");
     let links: Vec<&str> = mail.text.lines().filter(|line| line.contains("://")).collect();
     let [link] = links[..] else { panic!("not one link in: {}", mail.text) };
@@ -92,7 +92,7 @@ fn token_in(mail: &Mail, page: &str) -> String {
 }
 
 /// Registers and proves the mailbox.
-async fn member(hub: &TestHub, email: &str, password: &str) {
+pub(crate) async fn member(hub: &TestHub, email: &str, password: &str) {
     register(hub, email, password).await.expect(202);
     let code = code_in(&last_mail_to(hub, email).await);
     post(hub, "verify-email", &json!({ "email": email, "code": code })).await.expect(200);
@@ -113,7 +113,7 @@ async fn trail(hub: &TestHub) -> Vec<Entry> {
 }
 
 /// Rows of one kind in the audit trail.
-async fn trail_of(hub: &TestHub, action: &str) -> Vec<Entry> {
+pub(crate) async fn trail_of(hub: &TestHub, action: &str) -> Vec<Entry> {
     trail(hub).await.into_iter().filter(|entry| entry.action == action).collect()
 }
 

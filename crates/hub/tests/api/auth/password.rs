@@ -24,7 +24,7 @@ async fn reset(hub: &TestHub, token: &str, password: &str) -> hub_testkit::TestR
 }
 
 on_both_pairs! {
-    async fn a_reset_changes_the_password_and_signs_everything_out(pair) {
+    async fn pwd_06_a_reset_changes_the_password_and_signs_everything_out(pair) {
         let hub = TestHub::start(pair).await;
         let twin = hub.sibling().await;
         let (ada, bob) = (hub.user("ada").await, hub.user("bob").await);
@@ -50,7 +50,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn only_the_newest_link_works_once_for_half_an_hour(pair) {
+    async fn pwd_04_only_the_newest_link_works_once_for_half_an_hour(pair) {
         let hub = TestHub::start(pair).await;
         let (ada, bob) = (hub.user("ada").await, hub.user("bob").await);
         let unknown = told(&reset(&hub, "never was one", GOOD).await.expect(400));
@@ -91,7 +91,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn only_accounts_get_mail_and_not_more_than_three_an_hour(pair) {
+    async fn pwd_01_only_accounts_get_mail_and_not_more_than_three_an_hour(pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;
         register(&hub, "pending@example.com", GOOD).await.expect(202);

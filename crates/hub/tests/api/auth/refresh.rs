@@ -46,7 +46,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn a_token_used_again_later_ends_its_session_and_no_other(pair) {
+    async fn ses_01_a_token_used_again_later_ends_its_session_and_no_other(pair) {
         let hub = TestHub::start(pair).await;
         let twin = hub.sibling().await;
         let ada = hub.user("ada").await;
@@ -109,7 +109,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn an_unused_session_ends_after_seven_days(pair) {
+    async fn ses_04_an_unused_session_ends_after_seven_days(pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;
         let phone = another_device(&hub, &ada).await;
@@ -121,7 +121,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn every_session_ends_after_thirty_days(pair) {
+    async fn ses_04_every_session_ends_after_thirty_days(pair) {
         let hub = TestHub::start(pair).await;
         let mut token = hub.user("ada").await.refresh_token;
         for _ in 0..4 {

@@ -18,7 +18,7 @@ async fn prove(hub: &TestHub, email: &str, code: &str) -> u16 {
 }
 
 on_both_pairs! {
-    async fn a_member_registers_proves_the_mailbox_and_signs_in(pair) {
+    async fn reg_01_a_member_registers_proves_the_mailbox_and_signs_in(pair) {
         let hub = TestHub::start(pair).await;
         let asked = register(&hub, "Ada@Example.com", GOOD).await.expect(202);
         assert!(asked.json()["message"].is_string() && asked.json().as_object().unwrap().len() == 1);
@@ -51,7 +51,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn the_link_works_as_well_once_and_is_not_spent_by_looking_at_it(pair) {
+    async fn reg_10_the_link_works_as_well_once_and_is_not_spent_by_looking_at_it(pair) {
         let hub = TestHub::start(pair).await;
         register(&hub, ADA, GOOD).await.expect(202);
         let token = token_in(&last_mail_to(&hub, ADA).await, "verify-email");
@@ -87,7 +87,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn no_answer_tells_whether_an_address_is_known(pair) {
+    async fn reg_05_registering_a_known_address_looks_the_same(pair) {
         let hub = TestHub::start(pair).await;
         member(&hub, ADA, GOOD).await;
         register(&hub, "pending@example.com", GOOD).await.expect(202);
@@ -132,7 +132,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn five_wrong_codes_burn_a_code_and_a_new_one_works(pair) {
+    async fn reg_08_five_wrong_codes_burn_a_code_and_a_new_one_works(pair) {
         let hub = TestHub::start(pair).await;
         register(&hub, ADA, GOOD).await.expect(202);
         let mail = last_mail_to(&hub, ADA).await;
@@ -226,7 +226,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn a_password_is_taken_or_refused_with_every_reason(pair) {
+    async fn reg_02_a_password_is_taken_or_refused_with_every_reason(pair) {
         let hub = TestHub::start(pair).await;
         let email = "grace.hopper@example.com";
         for (password, reasons) in [
@@ -261,7 +261,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn one_password_in_two_unicode_spellings_is_one(pair) {
+    async fn reg_02_one_password_in_two_unicode_spellings_is_one(pair) {
         let hub = TestHub::start(pair).await;
         member(&hub, ADA, "Z\u{fc}rich in the morning").await;
         login(&hub, ADA, "Zu\u{308}rich in the morning").await.expect(200);

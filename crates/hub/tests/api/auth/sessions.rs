@@ -23,7 +23,7 @@ async fn alive(hub: &TestHub, devices: [&TestUser; 3]) -> [u16; 3] {
 }
 
 on_both_pairs! {
-    async fn signing_out_acts_at_once_in_every_process(pair) {
+    async fn jwt_06_signing_out_acts_at_once_in_every_process(pair) {
         let hub = TestHub::start(pair).await;
         let twin = hub.sibling().await;
         for (scope, left) in [
@@ -50,7 +50,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn an_ended_session_opens_nothing_at_all(pair) {
+    async fn jwt_06_an_ended_session_opens_nothing_at_all(pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;
         let paths = ["/api/auth/me", "/api/auth/sessions", "/api/credits/balance", "/api/keys", "/v1/models"];
@@ -82,7 +82,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn devices_are_listed_and_can_be_ended_one_by_one(pair) {
+    async fn ses_03_devices_are_listed_and_can_be_ended_one_by_one(pair) {
         let hub = TestHub::start(pair).await;
         let twin = hub.sibling().await;
         let ada = hub.user("ada").await;
@@ -113,7 +113,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn somebody_elses_session_is_not_there(pair) {
+    async fn ses_03_somebody_elses_session_is_not_there(pair) {
         let hub = TestHub::start(pair).await;
         let (ada, eve, admin) = (hub.user("ada").await, hub.user("eve").await, hub.admin().await);
         let id = sessions(&hub, &ada).await[0]["id"].as_str().unwrap().to_owned();

@@ -72,7 +72,7 @@ fn forgeries(token: &str) -> Vec<(&'static str, String)> {
 }
 
 on_both_pairs! {
-    async fn a_forged_token_is_refused_everywhere_in_the_same_words(pair) {
+    async fn jwt_01_a_forged_token_is_refused_everywhere_in_the_same_words(pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;
         for path in ["/api/auth/me", "/api/credits/balance", "/api/keys", "/v1/models"] {
@@ -115,7 +115,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn a_token_says_what_the_spec_wants_and_lives_fifteen_minutes(pair) {
+    async fn jwt_05_a_token_says_what_the_spec_wants_and_lives_fifteen_minutes(pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;
         let claims = part(&ada.access_token, 1);
@@ -140,7 +140,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn each_credential_is_good_for_its_own_purpose_only(pair) {
+    async fn jwt_02_each_credential_is_good_for_its_own_purpose_only(pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;
         assert_eq!(me(&hub, &ada.refresh_token).await, 401);

@@ -31,7 +31,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn a_bad_field_is_named_in_plain_words(pair) {
+    async fn hdr_03_a_bad_field_is_named_in_plain_words(pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;
         for (path, body, field, words) in [
@@ -65,7 +65,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn text_that_means_something_to_some_machine_is_only_text(pair) {
+    async fn hdr_03_text_that_means_something_to_some_machine_is_only_text(pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;
         for name in [
@@ -99,7 +99,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn bodies_are_bounded_in_size_and_depth(pair) {
+    async fn res_02_bodies_are_bounded_in_size_and_depth(pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;
         let post = |path: &str| hub.post(path).bearer(&ada.access_token).header("content-type", "application/json");

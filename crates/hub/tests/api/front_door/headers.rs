@@ -6,7 +6,7 @@ use hub_testkit::{TestHub, TestResponse, on_both_pairs};
 use super::{exposed, one_of_each};
 
 on_both_pairs! {
-    async fn every_answer_tells_browsers_how_little_they_may_do_with_it(pair) {
+    async fn hdr_01_every_answer_tells_browsers_how_little_they_may_do_with_it(pair) {
         for (hub, https) in [(TestHub::start(pair).await, false), (exposed(pair).await, true)] {
             for answer in one_of_each(&hub).await {
                 let what = format!("{} {:?}", answer.status, answer.headers);
@@ -37,7 +37,7 @@ on_both_pairs! {
         }
     }
 
-    async fn only_listed_origins_may_call_from_a_browser(pair) {
+    async fn hdr_02_only_listed_origins_may_call_from_a_browser(pair) {
         let hub = exposed(pair).await;
         let granted = "access-control-allow-origin";
         let preflight = async |origin: &str| {
@@ -81,7 +81,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn odd_requests_are_refused_before_anybody_looks_at_them(pair) {
+    async fn hdr_01_odd_requests_are_refused_before_anybody_looks_at_them(pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;
         for method in [Method::TRACE, Method::CONNECT] {
@@ -115,7 +115,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn a_request_id_is_ours_unless_a_proxy_of_ours_gives_it(pair) {
+    async fn hdr_03_a_request_id_is_ours_unless_a_proxy_of_ours_gives_it(pair) {
         let hub = TestHub::builder(pair)
             .settings(|settings| settings.server.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()])
             .start()

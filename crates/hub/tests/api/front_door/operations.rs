@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{OPS_TOKEN, error, exposed};
 
 on_both_pairs! {
-    async fn health_says_little_to_strangers_and_all_to_operators(pair) {
+    async fn hdr_01_health_says_little_to_strangers_and_all_to_operators(pair) {
         let hub = exposed(pair).await;
         let well = hub.get("/health").send().await.expect(200);
         assert_eq!(well.json(), json!({ "status": "ok", "timestamp": "2026-11-23T10:00:00.000Z" }));
@@ -25,7 +25,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn metrics_are_for_operators(pair) {
+    async fn hdr_01_metrics_are_for_operators(pair) {
         let hub = exposed(pair).await;
         let (ada, admin) = (hub.user("ada").await, hub.admin().await);
         hub.get("/metrics").send().await.expect(401);

@@ -124,7 +124,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn nothing_in_a_request_but_its_credential_says_who_asks(pair) {
+    async fn rba_02_nothing_in_a_request_but_its_credential_says_who_asks(pair) {
         let hub = TestHub::start(pair).await;
         let (ada, eve) = (hub.user("ada").await, hub.user("eve").await);
         let victim = ada.id.to_string();

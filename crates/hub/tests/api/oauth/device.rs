@@ -42,7 +42,7 @@ async fn confirm(hub: &TestHub, session: &Value) -> TestResponse {
 }
 
 on_both_pairs! {
-    async fn a_program_is_signed_in_by_its_persons_code(pair: Pair) {
+    async fn osv_01_a_program_is_signed_in_by_its_persons_code(pair: Pair) {
         let (hub, idp) = start(pair).await;
         let session = begin(&hub).await;
         let secret = session["sessionId"].as_str().unwrap();
@@ -73,7 +73,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn five_wrong_codes_are_all_there_is(pair: Pair) {
+    async fn osv_01_five_wrong_codes_are_all_there_is(pair: Pair) {
         let (hub, idp) = start(pair).await;
         let session = begin(&hub).await;
         let code = code_on(&person_signs_in(&hub, &idp, &session, &person("g-1", "ada@example.com")).await);
@@ -91,7 +91,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn a_session_ends_after_ten_minutes_whatever_happens(pair: Pair) {
+    async fn osv_01_a_session_ends_after_ten_minutes_whatever_happens(pair: Pair) {
         let (hub, idp) = start(pair).await;
         let ada = person("g-1", "ada@example.com");
         let waiting = begin(&hub).await;

@@ -11,7 +11,7 @@ use super::kit::{Browser, exchange_code, hub_with, people, person, start, trail}
 use crate::factors::set_up;
 
 on_both_pairs! {
-    async fn a_start_leads_to_the_provider_with_all_that_protects_it(pair: Pair) {
+    async fn oau_01_a_start_leads_to_the_provider_with_all_that_protects_it(pair: Pair) {
         let (hub, idp) = start(pair).await;
         let mut seen = HashSet::new();
         for provider in ["google", "sora2", "google", "sora2"] {
@@ -67,7 +67,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn a_state_that_is_not_this_browsers_own_signs_nobody_in(pair: Pair) {
+    async fn oau_02_a_state_that_is_not_this_browsers_own_signs_nobody_in(pair: Pair) {
         let (hub, idp) = start(pair).await;
         let browser = Browser::default();
         let there = browser.get(&hub, "/api/auth/oauth/google").await.expect(302);
@@ -108,7 +108,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn of_twenty_callbacks_with_one_state_one_signs_in(pair: Pair) {
+    async fn oau_02_of_twenty_callbacks_with_one_state_one_signs_in(pair: Pair) {
         let (hub, idp) = start(pair).await;
         idp.inner().careless = true;
         let browser = Browser::default();
@@ -156,7 +156,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn an_identity_is_the_provider_and_its_id_and_nothing_else(pair: Pair) {
+    async fn oau_06_an_identity_is_the_provider_and_its_id_and_nothing_else(pair: Pair) {
         let idp = super::idp::Idp::start().await;
         let hub = hub_with(pair, &idp, |settings| settings.oauth[1].email_trusted = true).await;
         let id = async |provider: &str, subject: &str, email: &str| {
@@ -171,7 +171,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn only_paths_of_this_site_are_returned_to(pair: Pair) {
+    async fn oau_07_only_paths_of_this_site_are_returned_to(pair: Pair) {
         let (hub, idp) = start(pair).await;
         for bad in ["https://evil.example", "//evil.example", "/\\evil.example", "%2F%2Fevil.example", "javascript:alert(1)", "/%0d%0aX:y",
                     "/a%250d", "https://app@evil.example", "evil.example", "/a%23b"] {

@@ -11,7 +11,7 @@ use super::idp::{Forgery, Idp, Trouble};
 use super::kit::{Browser, entry, hub_with, people, person, start};
 
 on_both_pairs! {
-    async fn a_provider_that_misbehaves_costs_little_and_signs_nobody_in(pair: Pair) {
+    async fn oau_08_a_provider_that_misbehaves_costs_little_and_signs_nobody_in(pair: Pair) {
         let (hub, idp) = start(pair).await;
         let ada = person("g-1", "ada@example.com");
         for (trouble, status) in [
@@ -37,7 +37,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn a_provider_that_hangs_is_given_up_and_holds_nobody_else_up(pair: Pair) {
+    async fn oau_08_a_provider_that_hangs_is_given_up_and_holds_nobody_else_up(pair: Pair) {
         let (hub, idp) = start(pair).await;
         let ada = hub.user("ada").await;
         idp.inner().trouble = Trouble::TokenHangs;
@@ -55,7 +55,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn a_discovery_that_hangs_is_anothers_or_absent_begins_nothing(pair: Pair) {
+    async fn oau_08_a_discovery_that_hangs_is_anothers_or_absent_begins_nothing(pair: Pair) {
         let idp = Idp::start().await;
         let gone = {
             let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -143,7 +143,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn a_name_that_leads_inside_is_not_followed(pair: Pair) {
+    async fn oau_08_a_name_that_leads_inside_is_not_followed(pair: Pair) {
         let idp = Idp::start().await;
         let port = idp.url().rsplit(':').next().unwrap().to_owned();
         let hub = hub_with(pair, &idp, |settings| {
@@ -158,7 +158,7 @@ on_both_pairs! {
 }
 
 #[test]
-fn an_address_inside_is_refused_at_the_start() {
+fn oau_08_an_address_inside_is_refused_at_the_start() {
     for inside in
         ["https://127.0.0.1", "https://10.0.0.7", "https://[::1]", "https://169.254.169.254", "http://idp.example"]
     {

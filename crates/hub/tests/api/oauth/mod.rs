@@ -4,6 +4,6 @@ mod device;
 mod flow;
 mod hostile;
 mod idp;
-mod kit;
+pub(crate) mod kit;
 mod linking;
-mod silence;
+pub(crate) mod silence;

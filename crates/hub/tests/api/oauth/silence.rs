@@ -13,7 +13,7 @@ use super::kit::{Browser, exchange_code, person, start};
 
 mod sqlite_memory {
     #[test]
-    fn no_token_stands_in_an_address_a_page_or_a_log_line() {
+    fn oau_07_no_token_stands_in_an_address_a_page_or_a_log_line() {
         let lines = super::capture();
         hub_testkit::run(hub_testkit::Pair::SqliteMemory, |pair| super::no_token_stands(pair, lines));
     }
@@ -21,7 +21,7 @@ mod sqlite_memory {
 
 mod postgres_redis {
     #[test]
-    fn no_token_stands_in_an_address_a_page_or_a_log_line() {
+    fn oau_07_no_token_stands_in_an_address_a_page_or_a_log_line() {
         let lines = super::capture();
         hub_testkit::run(hub_testkit::Pair::PostgresRedis, |pair| super::no_token_stands(pair, lines));
     }
@@ -59,7 +59,7 @@ async fn no_token_stands(pair: Pair, lines: Arc<Mutex<Vec<u8>>>) {
 }
 
 /// Everything that is logged from now on, at every level.
-fn capture() -> Arc<Mutex<Vec<u8>>> {
+pub(crate) fn capture() -> Arc<Mutex<Vec<u8>>> {
     static LINES: std::sync::OnceLock<Arc<Mutex<Vec<u8>>>> = std::sync::OnceLock::new();
     #[derive(Clone)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
