@@ -140,7 +140,14 @@ impl StripeProvider {
             let page = self.ask(self.client.get(url)).await?;
             let items = page["data"].as_array().ok_or(PayError::Protocol("a list that is none"))?;
             // One that cannot be read must not hide the others.
-            all.extend(items.iter().filter_map(|item| event::from_json(item).ok().flatten()));
+            let read = items.iter().filter_map(|item| event::from_json(item).ok().flatten());
+            // A list that was asked of a connected account names it nowhere.
+            all.extend(
+                read.map(|event| PaymentEvent {
+                    account: event.account.or_else(|| self.config.account.clone()),
+                    ..event
+                }),
+            );
             after = items.last().and_then(|item| item["id"].as_str()).map(str::to_owned);
             if page["has_more"] != true || after.is_none() {
                 break;

@@ -47,6 +47,7 @@ impl TestHub {
             passwords: Hasher::new(&HashSettings::for_tests(), [7; 32]).unwrap(),
             tokens: TokenKeys::new(b"7Gd2xk0qLw9vPzR4tYb8NcJm5HsEuAfQ").unwrap(),
             sealer: Sealer::new(&[9; 32]).unwrap(),
+            payments: hub_domain::payments::Registry::default(),
             oauth: hub_domain::oauth::Registry::default(),
             providers: inference::Registry::new(Vec::new()),
             prices: pricing::PriceBook::default(),

@@ -237,3 +237,36 @@ fn mail_settings_that_cannot_work_are_refused_without_showing_a_secret() {
         assert!(!text.contains("hush"), "{text}");
     }
 }
+
+#[test]
+fn payments_that_cannot_work_are_said_before_the_start() {
+    let sells = ("STRIPE_SECRET_KEY", "sk_test_x");
+    let loaded = load("", &[sells]).expect("good settings");
+    assert!(loaded.warnings.iter().any(|warning| warning.contains("stripe.webhook_secret is not set")));
+    let whole = load("", &[sells, ("STRIPE_WEBHOOK_SECRET", "whsec_0123456789")]).expect("good settings");
+    assert!(whole.warnings.is_empty() && !whole.settings.plays_payments());
+    let file = "[[payments.packages]]\nid = \"A b\"\nname = \"\"\ncredits = 0\nprice_minor = 0\ncurrency = \"USD\"\n";
+    let text = problems(file, &[("STRIPE_SECRET_KEY", "pk_live_hush"), ("STRIPE_WEBHOOK_SECRET", "hush")]);
+    for expected in [
+        "payments.packages[0].id (from",
+        "payments.packages[0].name (from",
+        "payments.packages[0].credits (from",
+        "payments.packages[0].price_minor (from",
+        "payments.packages[0].currency (from",
+        "stripe.secret_key (from STRIPE_SECRET_KEY): must begin with sk_ or rk_",
+        "stripe.webhook_secret (from STRIPE_WEBHOOK_SECRET): must have at least 16 characters",
+    ] {
+        assert!(text.contains(expected), "{expected} is not in {text}");
+    }
+    assert!(!text.contains("hush"), "{text}");
+}
+
+#[test]
+fn nobody_gives_themselves_credits_that_cost_the_operator_money() {
+    let plays = |file: &str, variables: &[(&str, &str)]| {
+        load(file, variables).expect("good settings").settings.plays_payments()
+    };
+    assert!(plays("", &[]) && !plays("[sandbox]\nenabled = false\n", &[]));
+    assert!(!plays("", &[("OPENAI_API_KEY", "sk-x")]));
+    assert!(plays("[payments]\nsandbox = true\n", &[("OPENAI_API_KEY", "sk-x")]));
+}

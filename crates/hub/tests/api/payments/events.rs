@@ -30,8 +30,8 @@ on_both_pairs! {
         // Several workers at once.
         join_all((0..4).map(|_| hub.run_jobs())).await;
         hub.run_jobs().await;
-        assert_eq!(balance(&hub, &ada).await, 600.0);
-        assert_eq!(rows(&hub, &ada, "purchase").await, [500.0]);
+        assert_eq!(balance(&hub, &ada).await, 600);
+        assert_eq!(rows(&hub, &ada, "purchase").await, [500]);
         let seen = shown(&hub, &ada, &ordered).await;
         assert_eq!((&seen["status"], &seen["url"]), (&json!("paid"), &json!(null)));
         assert!(seen["paidAt"].is_string());
@@ -61,10 +61,10 @@ on_both_pairs! {
         post_signed(&hub, &good, &format!("{body} ")).await.expect(400);
         post_signed(&hub, &signature::sign(&SECRET.into(), hub.clock().now(), b"{"), "{").await.expect(400);
         hub.run_jobs().await;
-        assert_eq!(balance(&hub, &ada).await, 100.0);
+        assert_eq!(balance(&hub, &ada).await, 100);
         post_signed(&hub, &good, &body).await.expect(200);
         hub.run_jobs().await;
-        assert_eq!(balance(&hub, &ada).await, 600.0);
+        assert_eq!(balance(&hub, &ada).await, 600);
         // The same delivery, repeated by somebody who kept it.
         hub.advance(Duration::seconds(301));
         post_signed(&hub, &good, &body).await.expect(400);
@@ -104,7 +104,7 @@ on_both_pairs! {
             assert!(trail(&hub, "payment.refused").await[0]["reason"].as_str().unwrap().contains(reason));
         }
         assert_eq!(trail(&hub, "payment.refused").await.len(), cases.len() + 2);
-        assert_eq!((balance(&hub, &ada).await, balance(&hub, &eve).await), (100.0, 100.0));
+        assert_eq!((balance(&hub, &ada).await, balance(&hub, &eve).await), (100, 100));
         assert_eq!((status(&hub, &ada, &ordered).await, status(&hub, &eve, &hers).await), ("pending".into(), "pending".into()));
         // None of it stands in the way of the true one; a payment pays one order only, and an order is paid by one payment only.
         pay(&hub, &ordered).await;
@@ -114,7 +114,7 @@ on_both_pairs! {
         assert_eq!(trail(&hub, "payment.refused").await[0]["reason"], "the payment is another order's");
         tell(&hub, "evt_twice", "checkout.session.completed", &with("payment_intent", json!("pi_other"))).await;
         assert_eq!(trail(&hub, "payment.refused").await[0]["reason"], "the order was paid by another payment");
-        assert_eq!((balance(&hub, &ada).await, balance(&hub, &eve).await), (600.0, 100.0));
+        assert_eq!((balance(&hub, &ada).await, balance(&hub, &eve).await), (600, 100));
         finish(hub, &stripe).await;
     }
 
@@ -128,9 +128,9 @@ on_both_pairs! {
         };
         let slow = order(&hub, &ada).await;
         tell(&hub, "evt_1", "checkout.session.completed", &unpaid(&slow)).await;
-        assert_eq!((status(&hub, &ada, &slow).await, balance(&hub, &ada).await), ("pending".to_owned(), 100.0));
+        assert_eq!((status(&hub, &ada, &slow).await, balance(&hub, &ada).await), ("pending".to_owned(), 100));
         tell(&hub, "evt_2", "checkout.session.async_payment_succeeded", &session(&slow)).await;
-        assert_eq!((status(&hub, &ada, &slow).await, balance(&hub, &ada).await), ("paid".to_owned(), 600.0));
+        assert_eq!((status(&hub, &ada, &slow).await, balance(&hub, &ada).await), ("paid".to_owned(), 600));
         // Late news of the same checkout changes nothing.
         tell(&hub, "evt_3", "checkout.session.async_payment_failed", &unpaid(&slow)).await;
         tell(&hub, "evt_4", "checkout.session.expired", &unpaid(&slow)).await;
@@ -146,7 +146,7 @@ on_both_pairs! {
         tell(&hub, "evt_7", "checkout.session.expired", &unpaid(&expired)).await;
         assert_eq!(status(&hub, &ada, &expired).await, "expired");
         pay(&hub, &expired).await;
-        assert_eq!((status(&hub, &ada, &expired).await, balance(&hub, &ada).await), ("paid".to_owned(), 1100.0));
+        assert_eq!((status(&hub, &ada, &expired).await, balance(&hub, &ada).await), ("paid".to_owned(), 1100));
         finish(hub, &stripe).await;
     }
 
@@ -160,7 +160,7 @@ on_both_pairs! {
             assert!(page.header("content-security-policy").starts_with("default-src 'none'; style-src 'sha256-"));
         }
         hub.run_jobs().await;
-        assert_eq!((status(&hub, &ada, &ordered).await, balance(&hub, &ada).await), ("pending".to_owned(), 100.0));
+        assert_eq!((status(&hub, &ada, &ordered).await, balance(&hub, &ada).await), ("pending".to_owned(), 100));
         finish(hub, &stripe).await;
     }
 
@@ -173,7 +173,7 @@ on_both_pairs! {
         let hub = hub.await;
         let ada = hub.user("ada").await;
         pay(&hub, &order(&hub, &ada).await).await;
-        assert_eq!(balance(&hub, &ada).await, 600.0);
+        assert_eq!(balance(&hub, &ada).await, 600);
         // With an empty secret everybody could sign; so there is no such address then.
         let deaf = hub.sibling_with(|_, settings| {
             settings.stripe.webhook_secret = Some("".into());
@@ -184,6 +184,22 @@ on_both_pairs! {
         let header = signature::sign(&"".into(), deaf.clock().now(), body.as_bytes());
         post_signed(&deaf, &header, &body).await.expect(404);
         deaf.finish().await;
+        finish(hub, &stripe).await;
+    }
+
+    async fn a_connected_account_hears_of_itself_only(pair: Pair) {
+        let stripe = Stripe::start().await;
+        let hub = hub_with(pair, &stripe, |settings| settings.stripe.account = Some("acct_hub".to_owned())).await;
+        let ada = hub.user("ada").await;
+        let (told, listed) = (order(&hub, &ada).await, order(&hub, &ada).await);
+        tell(&hub, "evt_platform", "checkout.session.completed", &session(&told)).await;
+        assert_eq!((balance(&hub, &ada).await, trail(&hub, "payment.refused").await.len()), (100, 1));
+        let mut ours = event(&hub, "evt_ours", "checkout.session.completed", &session(&told));
+        ours["account"] = json!("acct_hub");
+        post(&hub, &ours).await.expect(200);
+        stripe.inner().events = vec![event(&hub, "evt_listed", "checkout.session.completed", &session(&listed))];
+        heal(&hub).await;
+        assert_eq!((balance(&hub, &ada).await, trail(&hub, "payment.refused").await.len()), (1100, 1));
         finish(hub, &stripe).await;
     }
 
@@ -217,7 +233,7 @@ on_both_pairs! {
         heal(&hub).await;
         heal(&hub).await;
         hub.sign_in(&mut ada).await;
-        assert_eq!(balance(&hub, &ada).await, 1600.0);
+        assert_eq!(balance(&hub, &ada).await, 1600);
         assert_eq!(rows(&hub, &ada, "purchase").await.len(), 3);
         let list = hub.get("/api/credits/orders").bearer(&ada.access_token).send().await.expect(200).json();
         let states: Vec<_> = list["orders"].as_array().unwrap().iter().map(|order| order["status"].as_str().unwrap()).collect();

@@ -153,15 +153,16 @@ pub(crate) async fn status(hub: &TestHub, who: &TestUser, order: &Ordered) -> St
     shown(hub, who, order).await["status"].as_str().unwrap().to_owned()
 }
 
-pub(crate) async fn balance(hub: &TestHub, who: &TestUser) -> f64 {
-    hub.get("/api/credits/balance").bearer(&who.api_key).send().await.expect(200).json()["balance"].as_f64().unwrap()
+/// The balance, in whole credits.
+pub(crate) async fn balance(hub: &TestHub, who: &TestUser) -> i64 {
+    hub.get("/api/credits/balance").bearer(&who.api_key).send().await.expect(200).json()["balance"].as_i64().unwrap()
 }
 
-/// Amounts of the rows of this kind, newest first.
-pub(crate) async fn rows(hub: &TestHub, who: &TestUser, kind: &str) -> Vec<f64> {
+/// Amounts of the rows of this kind in whole credits, newest first.
+pub(crate) async fn rows(hub: &TestHub, who: &TestUser, kind: &str) -> Vec<i64> {
     let path = format!("/api/credits/transactions?limit=100&kind={kind}");
     let page = hub.get(&path).bearer(&who.api_key).send().await.expect(200).json();
-    page["transactions"].as_array().unwrap().iter().map(|row| row["amount"].as_f64().unwrap()).collect()
+    page["transactions"].as_array().unwrap().iter().map(|row| row["amount"].as_i64().unwrap()).collect()
 }
 
 /// Rows of the trail with this action, newest first: what they tell.

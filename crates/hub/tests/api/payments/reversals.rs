@@ -31,7 +31,7 @@ on_both_pairs! {
         tell(&hub, "evt_r1", "charge.refunded", &charge(&ordered, 200)).await;
         let seen = shown(&hub, &ada, &ordered).await;
         assert_eq!((&seen["status"], &seen["refundedMinor"]), (&json!("paid"), &json!(500)));
-        assert_eq!((balance(&hub, &ada).await, rows(&hub, &ada, "chargeback").await), (350.0, vec![-250.0]));
+        assert_eq!((balance(&hub, &ada).await, rows(&hub, &ada, "chargeback").await), (350, vec![-250]));
         let rest = event(&hub, "evt_r3", "charge.refunded", &charge(&ordered, PRICE));
         for answer in join_all((0..20).map(|_| post(&hub, &rest))).await {
             answer.expect(200);
@@ -40,10 +40,10 @@ on_both_pairs! {
         hub.run_jobs().await;
         let seen = shown(&hub, &ada, &ordered).await;
         assert_eq!((&seen["status"], &seen["refundedMinor"]), (&json!("refunded"), &json!(1000)));
-        assert_eq!((balance(&hub, &ada).await, rows(&hub, &ada, "chargeback").await), (100.0, vec![-250.0, -250.0]));
+        assert_eq!((balance(&hub, &ada).await, rows(&hub, &ada, "chargeback").await), (100, vec![-250, -250]));
         // The success again, after all that, gives nothing.
         tell(&hub, "evt_again", "checkout.session.async_payment_succeeded", &session(&ordered)).await;
-        assert_eq!((balance(&hub, &ada).await, status(&hub, &ada, &ordered).await), (100.0, "refunded".to_owned()));
+        assert_eq!((balance(&hub, &ada).await, status(&hub, &ada, &ordered).await), (100, "refunded".to_owned()));
         assert_eq!(trail(&hub, "payment.reversed").await.len(), 2);
         finish(hub, &stripe).await;
     }
@@ -53,11 +53,11 @@ on_both_pairs! {
         let ada = hub.user("ada").await;
         let ordered = order(&hub, &ada).await;
         tell(&hub, "evt_r", "charge.refunded", &charge(&ordered, 300)).await;
-        assert_eq!((balance(&hub, &ada).await, status(&hub, &ada, &ordered).await), (100.0, "pending".to_owned()));
+        assert_eq!((balance(&hub, &ada).await, status(&hub, &ada, &ordered).await), (100, "pending".to_owned()));
         pay(&hub, &ordered).await;
         let seen = shown(&hub, &ada, &ordered).await;
         assert_eq!((&seen["status"], &seen["refundedMinor"]), (&json!("paid"), &json!(300)));
-        assert_eq!(balance(&hub, &ada).await, 450.0);
+        assert_eq!(balance(&hub, &ada).await, 450);
         finish(hub, &stripe).await;
     }
 
@@ -68,7 +68,7 @@ on_both_pairs! {
         pay(&hub, &ordered).await;
         spend(&hub, &admin, &ada, 550).await;
         tell(&hub, "evt_d1", "charge.dispute.created", &dispute(&ordered, "needs_response")).await;
-        assert_eq!((balance(&hub, &ada).await, status(&hub, &ada, &ordered).await), (-450.0, "disputed".to_owned()));
+        assert_eq!((balance(&hub, &ada).await, status(&hub, &ada, &ordered).await), (-450, "disputed".to_owned()));
         assert_eq!(chat(&hub, &ada).await.expect(403).json()["error"]["code"], "ACCOUNT_FROZEN");
         let body = json!({ "userId": ada.id, "amount": 1, "reason": "no" });
         let refused = hub.post("/api/credits/deduct").bearer(&admin.access_token).json(&body).send().await.expect(403);
@@ -78,8 +78,8 @@ on_both_pairs! {
         heal(&hub).await;
         chat(&hub, &ada).await.expect(403);
         tell(&hub, "evt_d2", "charge.dispute.closed", &dispute(&ordered, "won")).await;
-        assert_eq!((balance(&hub, &ada).await, status(&hub, &ada, &ordered).await), (1050.0, "paid".to_owned()));
-        assert_eq!(rows(&hub, &ada, "chargeback").await, [500.0, -500.0]);
+        assert_eq!((balance(&hub, &ada).await, status(&hub, &ada, &ordered).await), (1050, "paid".to_owned()));
+        assert_eq!(rows(&hub, &ada, "chargeback").await, [500, -500]);
         chat(&hub, &ada).await.expect(200);
         // Late news of the same dispute.
         tell(&hub, "evt_d3", "charge.dispute.updated", &dispute(&ordered, "under_review")).await;
@@ -101,12 +101,12 @@ on_both_pairs! {
             // The end comes before the beginning.
             tell(&hub, &id, "charge.dispute.closed", &dispute(&ordered, "lost")).await;
             tell(&hub, &format!("{id}_begun"), "charge.dispute.created", &dispute(&ordered, "needs_response")).await;
-            assert_eq!((balance(&hub, who).await, status(&hub, who, &ordered).await), (-450.0, "disputed".to_owned()));
+            assert_eq!((balance(&hub, who).await, status(&hub, who, &ordered).await), (-450, "disputed".to_owned()));
             chat(&hub, who).await.expect(403);
         }
         // Ada buys again, Bob is given credits.
         pay(&hub, &order(&hub, &ada).await).await;
-        assert_eq!(balance(&hub, &ada).await, 50.0);
+        assert_eq!(balance(&hub, &ada).await, 50);
         chat(&hub, &ada).await.expect(200);
         hub.grant(bob.id, Credits::whole(449)).await;
         heal(&hub).await;
@@ -125,13 +125,13 @@ on_both_pairs! {
         pay(&hub, &ordered).await;
         tell(&hub, "evt_d", "charge.dispute.created", &dispute(&ordered, "needs_response")).await;
         tell(&hub, "evt_r", "charge.refunded", &charge(&ordered, 600)).await;
-        assert_eq!(balance(&hub, &ada).await, 100.0);
+        assert_eq!(balance(&hub, &ada).await, 100);
         tell(&hub, "evt_w", "charge.dispute.closed", &dispute(&ordered, "won")).await;
-        assert_eq!((balance(&hub, &ada).await, status(&hub, &ada, &ordered).await), (300.0, "paid".to_owned()));
+        assert_eq!((balance(&hub, &ada).await, status(&hub, &ada, &ordered).await), (300, "paid".to_owned()));
         let mut foreign = charge(&ordered, PRICE);
         foreign["currency"] = json!("jpy");
         tell(&hub, "evt_f", "charge.refunded", &foreign).await;
-        assert_eq!(balance(&hub, &ada).await, 300.0);
+        assert_eq!(balance(&hub, &ada).await, 300);
         assert_eq!(trail(&hub, "payment.refused").await.len(), 1);
         finish(hub, &stripe).await;
     }
@@ -153,8 +153,8 @@ on_both_pairs! {
         join_all((0..6).map(|_| hub.run_jobs())).await;
         hub.run_jobs().await;
         // A failed job would be tried again later; here none may fail.
-        assert_eq!((balance(&hub, &ada).await, status(&hub, &ada, &ordered).await), (350.0, "paid".to_owned()));
-        assert_eq!(rows(&hub, &ada, "purchase").await, [500.0]);
+        assert_eq!((balance(&hub, &ada).await, status(&hub, &ada, &ordered).await), (350, "paid".to_owned()));
+        assert_eq!(rows(&hub, &ada, "purchase").await, [500]);
         finish(hub, &stripe).await;
     }
 }

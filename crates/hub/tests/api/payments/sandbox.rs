@@ -34,15 +34,15 @@ on_both_pairs! {
             assert!(shown.text().contains(expected), "{expected}");
         }
         assert!(!shown.text().contains("<script") && shown.header("content-security-policy").contains("form-action 'self'"));
-        assert_eq!(balance(&hub, &ada).await, 100.0);
+        assert_eq!(balance(&hub, &ada).await, 100);
         assert_eq!(press(&hub, &ordered, "pay").await, "/api/credits/checkout/done");
         hub.run_jobs().await;
-        assert_eq!((balance(&hub, &ada).await, status(&hub, &ada, &ordered).await), (600.0, "paid".to_owned()));
+        assert_eq!((balance(&hub, &ada).await, status(&hub, &ada, &ordered).await), (600, "paid".to_owned()));
         // Once is once.
         press(&hub, &ordered, "pay").await;
         press(&hub, &ordered, "cancel").await;
         hub.run_jobs().await;
-        assert_eq!((balance(&hub, &ada).await, status(&hub, &ada, &ordered).await), (600.0, "paid".to_owned()));
+        assert_eq!((balance(&hub, &ada).await, status(&hub, &ada, &ordered).await), (600, "paid".to_owned()));
         let over = hub.get(&page(&ordered)).send().await.expect(200).text();
         assert!(over.contains("This order is paid") && !over.contains("<button"));
         hub.finish().await;
@@ -60,7 +60,7 @@ on_both_pairs! {
         let old = order(&hub, &ada).await;
         hub.advance(chrono::Duration::hours(25));
         heal(&hub).await;
-        assert_eq!((status(&hub, &ada, &old).await, balance(&hub, &ada).await), ("expired".to_owned(), 100.0));
+        assert_eq!((status(&hub, &ada, &old).await, balance(&hub, &ada).await), ("expired".to_owned(), 100));
         hub.finish().await;
     }
 
@@ -75,7 +75,7 @@ on_both_pairs! {
         // Its events come from inside only.
         hub.post("/api/webhooks/stripe").header("stripe-signature", "t=1,v1=00").body("{}").send().await.expect(404);
         hub.run_jobs().await;
-        assert_eq!(balance(&hub, &ada).await, 100.0);
+        assert_eq!(balance(&hub, &ada).await, 100);
         hub.finish().await;
     }
 }
