@@ -5,7 +5,7 @@ use futures::future::join_all;
 use hub_domain::credits::sweep_all;
 use hub_store::budgets::Charge;
 use hub_store::holds::NewHold;
-use hub_testkit::{Pair, TestHub, TestResponse, TestUser, on_both_pairs};
+use hub_testkit::{TestHub, TestResponse, TestUser, on_both_pairs};
 use hub_types::Credits;
 use serde_json::{Value, json};
 
