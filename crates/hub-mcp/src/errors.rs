@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use hub_domain::credits::{BudgetShort, HoldError};
-use hub_domain::inference::{InferenceError, Limited};
 use hub_domain::inference::{BadRequest, ProviderFault};
+use hub_domain::inference::{InferenceError, Limited};
 use hub_types::ErrorCode;
 use hub_web::ApiError;
 use serde_json::json;
@@ -70,7 +70,9 @@ fn reached(limited: &Limited) -> ApiError {
     let Limited { gate, scope, limit, used, needed, retry_after } = *limited;
     let whose = if scope == "key" { "this key" } else { "this account" };
     let message = match gate {
-        "tokens_per_minute" => format!("This call may use up to {needed} tokens; {whose} may use {limit} per minute and has used {used}"),
+        "tokens_per_minute" => {
+            format!("This call may use up to {needed} tokens; {whose} may use {limit} per minute and has used {used}")
+        }
         _ => format!("{used} calls of {whose} are running; {limit} may run at the same time"),
     };
     ApiError::new(ErrorCode::RateLimitExceeded).message(message).retry_after(retry_after).details(json!({
@@ -84,7 +86,9 @@ fn budget(short: &BudgetShort) -> ApiError {
     let (needed, left) = (short.needed, short.available());
     let message = match short.period {
         "total" => format!("This call may cost up to {needed} credits, {left} are left of the budget of {whose}"),
-        period => format!("This call may cost up to {needed} credits, {left} are left of the {period}'s budget of {whose}"),
+        period => {
+            format!("This call may cost up to {needed} credits, {left} are left of the {period}'s budget of {whose}")
+        }
     };
     ApiError::new(ErrorCode::BudgetExceeded).message(message).details(json!({
         "gate": "budget", "scope": short.scope, "period": short.period, "limit": short.limit, "spent": short.spent,

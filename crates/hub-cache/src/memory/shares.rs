@@ -46,14 +46,7 @@ impl Shares {
         Ok(answer)
     }
 
-    pub(super) fn put(
-        &self,
-        key: &str,
-        holder: &str,
-        weight: u32,
-        ttl: Duration,
-        now: i64,
-    ) -> Result<(), CacheError> {
+    pub(super) fn put(&self, key: &str, holder: &str, weight: u32, ttl: Duration, now: i64) -> Result<(), CacheError> {
         self.lock().put(key, holder, Held { end: expiry(now, ttl), weight }, now)
     }
 

@@ -21,7 +21,8 @@ async fn of_two_hundred_parallel_holders_exactly_as_many_as_fit_are_admitted(eng
     let mut holders = JoinSet::new();
     for number in 0..200 {
         let cache = if number % 2 == 0 { engine.cache.clone() } else { engine.twin.clone() };
-        holders.spawn(async move { cache.take_share("calls", &format!("h{number}"), 3, 100, TEN).await.unwrap().allowed });
+        holders
+            .spawn(async move { cache.take_share("calls", &format!("h{number}"), 3, 100, TEN).await.unwrap().allowed });
     }
     assert_eq!(holders.join_all().await.into_iter().filter(|allowed| *allowed).count(), 33);
     assert!(engine.cache.take_share("other", "h", 3, 3, TEN).await.unwrap().allowed);
@@ -42,7 +43,10 @@ async fn a_share_ends_by_itself_or_is_dropped(engine: Engine) {
 
 async fn a_holder_may_take_again_and_put_another_weight(engine: Engine) {
     assert!(engine.cache.take_share("tokens", "a", 80, 100, TEN).await.unwrap().allowed);
-    assert!(engine.cache.take_share("tokens", "a", 90, 100, TEN).await.unwrap().allowed, "its own share does not count");
+    assert!(
+        engine.cache.take_share("tokens", "a", 90, 100, TEN).await.unwrap().allowed,
+        "its own share does not count"
+    );
     assert!(!engine.twin.take_share("tokens", "b", 11, 100, TEN).await.unwrap().allowed);
     engine.cache.put_share("tokens", "a", 5, Duration::from_mins(1)).await.unwrap();
     let taken = engine.twin.take_share("tokens", "b", 95, 100, TEN).await.unwrap();

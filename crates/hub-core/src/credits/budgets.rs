@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use hub_domain::credits::{self, BudgetState};
 use hub_domain::Hub;
+use hub_domain::credits::{self, BudgetState};
 use hub_types::{Budget, UserId};
 use hub_web::{ApiError, Authenticated, Json, Path, RequestOrigin};
 use serde::{Deserialize, Serialize};
@@ -66,8 +66,7 @@ pub(crate) async fn set(
     Path(user): Path<UserId>,
     Json(body): Json<SetBudgetsBody>,
 ) -> Result<Json<UserBudgetsView>, ApiError> {
-    let budgets =
-        credits::set_budgets(&hub, &caller, &origin, user, body.budgets).await.map_err(errors::credits)?;
+    let budgets = credits::set_budgets(&hub, &caller, &origin, user, body.budgets).await.map_err(errors::credits)?;
     Ok(Json(view(user, budgets)))
 }
 

@@ -18,8 +18,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::errors;
-use view::KeyView;
 pub(crate) use view::BudgetView;
+use view::KeyView;
 
 pub(crate) fn router() -> OpenApiRouter<Arc<Hub>> {
     OpenApiRouter::new()

@@ -100,7 +100,8 @@ async fn states(hub: &Hub, tx: &mut Tx, user: UserId) -> Result<Vec<BudgetState>
     let budgets = in_force(&own, role);
     let charges: Vec<Charge> = budgets.iter().map(|(budget, _)| of_user(user, *budget, now)).collect();
     let standings = standings(tx, &charges).await?;
-    let state = |((budget, from_role), standing): (&(Budget, bool), Standing)| state(*budget, *from_role, standing, now);
+    let state =
+        |((budget, from_role), standing): (&(Budget, bool), Standing)| state(*budget, *from_role, standing, now);
     Ok(budgets.iter().zip(standings).map(state).collect())
 }
 
@@ -253,7 +254,10 @@ mod tests {
         };
         let own = [Budget { amount: Credits::whole(9), period: BudgetPeriod::Day }];
         let found = in_force(&own, &role);
-        assert_eq!(found, [(own[0], false), (Budget { amount: Credits::whole(50), period: BudgetPeriod::Month }, true)]);
+        assert_eq!(
+            found,
+            [(own[0], false), (Budget { amount: Credits::whole(50), period: BudgetPeriod::Month }, true)]
+        );
         assert_eq!(in_force(&[], &RoleLimits::default()), []);
     }
 

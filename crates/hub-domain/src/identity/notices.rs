@@ -181,7 +181,9 @@ pub(crate) async fn key_created(hub: &Hub, tx: &mut Tx, to: &Email, prefix: &str
     let letter = Letter {
         subject: format!("A new API key for your account at {product}"),
         paragraphs: vec![
-            format!("The key that begins with {prefix} was made. Whoever has it can spend the credits of your account."),
+            format!(
+                "The key that begins with {prefix} was made. Whoever has it can spend the credits of your account."
+            ),
             "If it was not you, take the key back and choose a new password:".to_owned(),
         ],
         link: Some(forgot(hub)),

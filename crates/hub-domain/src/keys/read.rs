@@ -32,11 +32,7 @@ pub async fn get(hub: &Hub, caller: &Caller, id: ApiKeyId) -> Result<ApiKey, Key
 }
 
 /// How the budgets of these keys of the caller stand, by line; keys without one are missing. Needs `keys:read`.
-pub async fn budgets(
-    hub: &Hub,
-    caller: &Caller,
-    keys: &[ApiKey],
-) -> Result<HashMap<ApiKeyId, BudgetState>, KeyError> {
+pub async fn budgets(hub: &Hub, caller: &Caller, keys: &[ApiKey]) -> Result<HashMap<ApiKeyId, BudgetState>, KeyError> {
     rbac::require(caller, Permission::KeysRead)?;
     let own = keys.iter().filter(|key| key.user == caller.user);
     let lines: Vec<_> = own.filter_map(|key| Some((key.line, key.limits.budget?))).collect();

@@ -65,7 +65,8 @@ pub async fn update(
     };
     let (ids, hashes) = store::change(&mut tx, id, caller.user, &written).await?.ok_or(KeyError::Ended)?;
     let event = Event::new("key.updated").by(caller).on("key", &id.to_string()).about(caller.user);
-    let details = json!({ "prefix": key.prefix, "scopes": key.scopes, "expiresAt": key.expires_at, "budget": key.limits.budget });
+    let details =
+        json!({ "prefix": key.prefix, "scopes": key.scopes, "expiresAt": key.expires_at, "budget": key.limits.budget });
     audit::record(hub, &mut tx, origin, event.details(details)).await?;
     tx.commit().await?;
     let doors = hashes.into_iter().map(Door::KeyHash).chain(ids.into_iter().map(Door::Key));

@@ -113,8 +113,7 @@ pub async fn count_caller(hub: &Hub, caller: &Caller) -> Option<Counted> {
     if of_key.is_some_and(|counted| !counted.window.allowed) {
         return of_key;
     }
-    let of_user =
-        count(hub, &format!("limit:user:{}", caller.user), hub.settings.limits.of(caller.tier), "user").await;
+    let of_user = count(hub, &format!("limit:user:{}", caller.user), hub.settings.limits.of(caller.tier), "user").await;
     let tighter = |counted: &Counted| (counted.window.allowed, counted.window.remaining);
     of_key.into_iter().chain(of_user).min_by_key(tighter)
 }

@@ -7,7 +7,7 @@ use hub_store::users::{self, NewUser, UserStatus};
 use hub_store::verifications::{self, Attempt, CodeAttempt, NewVerification, Purpose};
 use hub_store::{Store, Tx, audit, roles};
 use hub_types::{
-    ApiKeyId, KeyLimits, AuditId, Clock, Email, Permission, SessionId, SystemRole, Timestamp, UserId, VerificationId,
+    ApiKeyId, AuditId, Clock, Email, KeyLimits, Permission, SessionId, SystemRole, Timestamp, UserId, VerificationId,
 };
 use serde_json::json;
 use tokio::task::JoinSet;

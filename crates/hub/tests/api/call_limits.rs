@@ -164,4 +164,29 @@ on_both_pairs! {
         chat(&hub, secret).await.expect(200);
         hub.finish().await;
     }
+
+    async fn an_administrator_can_ask_why_a_request_was_turned_away(pair: Pair) {
+        let hub = TestHub::builder(pair).settings(|settings| settings.limits.user_per_minute = 3).start().await;
+        let twin = hub.sibling().await;
+        let (poor, admin) = (hub.user_with_credits("poor", hub_types::Credits::ZERO).await, hub.admin().await);
+        let short = chat(&hub, &poor.api_key).await.expect(402);
+        let forbidden = hub.get("/api/admin/ledger").bearer(&poor.access_token).send().await.expect(403);
+        hub.get("/v1/models").bearer(&poor.api_key).send().await.expect(200);
+        let busy = hub.get("/v1/models").bearer(&poor.api_key).send().await.expect(429);
+        let ask = async |hub: &TestHub, answer: &TestResponse, token: &str| {
+            let path = format!("/api/admin/denials/{}", answer.header("x-request-id"));
+            hub.get(&path).bearer(token).send().await
+        };
+        let why = ask(&twin, &short, &admin.access_token).await.expect(200).json();
+        assert_eq!((&why["code"], &why["details"]), (&json!("INSUFFICIENT_CREDITS"), &short.json()["error"]["details"]));
+        assert_eq!((&why["userId"], &why["details"]["gate"]), (&json!(poor.id), &json!("balance")));
+        let why = ask(&twin, &forbidden, &admin.access_token).await.expect(200).json();
+        assert_eq!((&why["code"], &why["permission"]), (&json!("FORBIDDEN"), &json!("ledger:verify")));
+        let why = ask(&twin, &busy, &admin.access_token).await.expect(200).json();
+        assert_eq!((&why["details"]["gate"], &why["details"]["scope"]), (&json!("requests_per_minute"), &json!("user")));
+        hub.advance(Duration::seconds(60));
+        ask(&hub, &short, &poor.access_token).await.expect(403);
+        twin.finish().await;
+        hub.finish().await;
+    }
 }
