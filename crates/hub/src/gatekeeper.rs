@@ -15,7 +15,6 @@ use hub_types::{Caller, ErrorCode, Permission};
 use hub_web::{
     Admission, ApiError, Gatekeeper, Knock, LimitState, Presented, Refusal, RouteKind, TurnedAway, rate_key,
 };
-use serde_json::json;
 
 /// When a caller may try again while the database is away.
 const RETRY: Duration = Duration::from_secs(2);
@@ -111,13 +110,13 @@ fn known(address: IpAddr) -> Option<IpAddr> {
 }
 
 fn within(counted: Option<Counted>) -> Result<Option<LimitState>, ApiError> {
-    let Some(Counted { window, scope }) = counted else { return Ok(None) };
+    let Some(counted) = counted else { return Ok(None) };
+    let window = counted.window;
     let state = LimitState { limit: window.limit, remaining: window.remaining, reset: window.reset };
     if window.allowed {
         return Ok(Some(state));
     }
-    let details = json!({ "gate": "requests_per_minute", "scope": scope, "limit": window.limit });
-    Err(ApiError::new(ErrorCode::RateLimitExceeded).details(details).limit(state).retry_after(window.reset))
+    Err(ApiError::new(ErrorCode::RateLimitExceeded).details(counted.details()).limit(state).retry_after(window.reset))
 }
 
 fn refusal(limit: Option<LimitState>) -> ApiError {

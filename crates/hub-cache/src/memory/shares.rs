@@ -69,7 +69,9 @@ impl Table {
     fn put(&mut self, key: &str, holder: &str, share: Held, now: i64) -> Result<(), CacheError> {
         if self.count >= MOST {
             let keys: Vec<Box<str>> = self.keys.keys().cloned().collect();
-            keys.iter().for_each(|key| self.sweep(key, now));
+            for key in &keys {
+                self.sweep(key, now);
+            }
             if self.count >= MOST {
                 return Err(CacheError::Full);
             }

@@ -80,28 +80,22 @@ async fn set_aside(
             attempts: 0,
         };
         // Tokens of all choices that there is room for.
-        let room = match quota.reserve(hub, input_tokens.saturating_add(output_tokens)).await {
-            Err(limited) => {
-                let room = limited.remaining() - input_tokens;
-                last = limited.into();
-                room
-            }
-            Ok(()) => {
-                let hold = new_hold(hub, caller, input, candidate, (id, worst.amount), budgets.clone(), &checkpoint)?;
-                let spendable = match credits::hold(hub, &hold).await {
-                    Ok(()) => return Ok((max_output, clamped_to, checkpoint)),
-                    Err(error) => {
-                        let spendable = match &error {
-                            HoldError::Insufficient(short) => short.spendable,
-                            HoldError::Budget(short) => short.available(),
-                            _ => return Err(error.into()),
-                        };
-                        last = error.into();
-                        spendable
-                    }
-                };
-                price.units.affordable_output(spendable, input_tokens)
-            }
+        let room = if let Err(limited) = quota.reserve(hub, input_tokens.saturating_add(output_tokens)).await {
+            let room = limited.remaining() - input_tokens;
+            last = limited.into();
+            room
+        } else {
+            let hold = new_hold(hub, caller, input, candidate, (id, worst.amount), budgets.clone(), &checkpoint)?;
+            let Err(error) = credits::hold(hub, &hold).await else {
+                return Ok((max_output, clamped_to, checkpoint));
+            };
+            let spendable = match &error {
+                HoldError::Insufficient(short) => short.spendable,
+                HoldError::Budget(short) => short.available(),
+                _ => return Err(error.into()),
+            };
+            last = error.into();
+            price.units.affordable_output(spendable, input_tokens)
         };
         if !unlimited || hub.settings.credits.when_short == WhenShort::Refuse {
             break;

@@ -51,7 +51,7 @@ pub(super) struct Quota {
 
 #[derive(Debug)]
 struct Gate {
-    gate: &'static str,
+    name: &'static str,
     scope: &'static str,
     key: String,
     limit: u32,
@@ -62,10 +62,10 @@ impl Quota {
     pub(super) fn of(hub: &Hub, caller: &Caller, id: HoldId) -> Self {
         let role = hub.settings.limits.roles.of(caller.tier);
         let line = caller.line.map(|line| (line.id, line.limits));
-        let gates = |gate: &'static str, of_line: Option<u32>, of_role: u32| {
-            let key = line.zip(of_line).map(|((line, _), limit)| (format!("{gate}:key:{line}"), "key", limit));
-            let user = (of_role > 0).then(|| (format!("{gate}:user:{}", caller.user), "user", of_role));
-            key.into_iter().chain(user).map(|(key, scope, limit)| Gate { gate, scope, key, limit }).collect()
+        let gates = |name: &'static str, of_line: Option<u32>, of_role: u32| {
+            let key = line.zip(of_line).map(|((line, _), limit)| (format!("{name}:key:{line}"), "key", limit));
+            let user = (of_role > 0).then(|| (format!("{name}:user:{}", caller.user), "user", of_role));
+            key.into_iter().chain(user).map(|(key, scope, limit)| Gate { name, scope, key, limit }).collect()
         };
         let limits = line.map(|(_, limits)| limits).unwrap_or_default();
         Self {
@@ -123,13 +123,13 @@ impl Quota {
                 give_back(hub, &taken.key, &self.holder).await;
             }
             return Err(Limited {
-                gate: gate.gate,
+                gate: gate.name,
                 scope: gate.scope,
                 limit: gate.limit,
                 used: share.used,
                 needed: weight,
                 // Calls give their places back when they end, mostly long before their lease.
-                retry_after: if gate.gate == "concurrent_calls" { Duration::from_secs(1) } else { share.reset },
+                retry_after: if gate.name == "concurrent_calls" { Duration::from_secs(1) } else { share.reset },
             });
         }
         Ok(())

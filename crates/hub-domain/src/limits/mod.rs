@@ -8,6 +8,7 @@ use std::time::Duration;
 use hub_cache::Window;
 use hub_types::{Caller, Credits, RateTier};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::Hub;
 
@@ -99,6 +100,13 @@ pub struct Counted {
     pub window: Window,
     /// Whose window it is: `key`, `user` or `address`.
     pub scope: &'static str,
+}
+
+impl Counted {
+    /// What a refusal tells: which gate, whose window, and the limit.
+    pub fn details(&self) -> Value {
+        json!({ "gate": "requests_per_minute", "scope": self.scope, "limit": self.window.limit })
+    }
 }
 
 /// Counts one request of a verified caller: in the window of the key's line, if that has one, and in the user's. Both must admit it; the
