@@ -7,6 +7,7 @@ pub mod access;
 pub mod audit;
 pub mod context;
 pub mod credits;
+pub mod denials;
 pub mod identity;
 pub mod inference;
 pub mod jobs;

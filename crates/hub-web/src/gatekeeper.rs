@@ -88,6 +88,17 @@ pub struct Refusal {
     pub error: Arc<ApiError>,
 }
 
+/// A request was answered 402, 403 or 429: what there is to remember about it.
+#[derive(Debug, Clone)]
+pub struct TurnedAway {
+    /// The request.
+    pub request_id: RequestId,
+    /// Whose credential; unknown where the gatekeeper itself refused.
+    pub user: Option<UserId>,
+    /// The answer.
+    pub error: Arc<ApiError>,
+}
+
 /// The gatekeeper's yes.
 #[derive(Debug, Clone)]
 pub struct Admission {
@@ -104,6 +115,11 @@ pub trait Gatekeeper: Send + Sync + 'static {
 
     /// Hears of every 403 that a known caller gets, before the answer leaves.
     fn refused(&self, _: Refusal) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    /// Hears of every 402, 403 and 429, before the answer leaves, so that it can be explained later.
+    fn turned_away(&self, _: TurnedAway) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }
 }
@@ -143,6 +159,7 @@ async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> 
         route: kind,
     };
     let shown = knock.presented != Presented::Nothing;
+    let request_id = request.extensions().get::<RequestId>().cloned();
     let mut user = None;
     let mut response = match guard.gatekeeper.admit(knock).await {
         // The gatekeeper's answer is checked once more: no caller, no closed route.
@@ -171,6 +188,12 @@ async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> 
             error.into_response()
         }
     };
+    if let Some(request_id) = request_id
+        && let Some(error) = response.extensions().get::<Arc<ApiError>>().filter(|error| is_denial(error)).cloned()
+    {
+        let user = user.as_ref().map(|CallerId(user)| *user);
+        guard.gatekeeper.turned_away(TurnedAway { request_id, user, error }).await;
+    }
     let extensions = response.extensions_mut();
     if let Some(user) = user {
         extensions.insert(user);
@@ -179,6 +202,10 @@ async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> 
         extensions.insert(matched);
     }
     response
+}
+
+fn is_denial(error: &ApiError) -> bool {
+    matches!(error.code.status(), 402 | 403 | 429)
 }
 
 /// What is kept of a request while its handler runs, in case it is refused. Cheap to make: most are not.

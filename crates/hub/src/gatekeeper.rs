@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use hub_cache::Window;
+use hub_domain::Hub;
 use hub_domain::access::{self, AccessError, Proof};
 use hub_domain::audit::{self, DeniedCall};
+use hub_domain::denials::{self, Denial};
+use hub_domain::limits::{self, Counted};
 use hub_domain::rbac::Denied;
-use hub_domain::{Hub, limits};
 use hub_types::{Caller, ErrorCode};
-use hub_web::{Admission, ApiError, Gatekeeper, Knock, LimitState, Presented, Refusal, RouteKind, rate_key};
+use hub_web::{
+    Admission, ApiError, Gatekeeper, Knock, LimitState, Presented, Refusal, RouteKind, TurnedAway, rate_key,
+};
 
 /// When a caller may try again while the database is away.
 const RETRY: Duration = Duration::from_secs(2);
@@ -34,6 +37,25 @@ impl Gatekeeper for HubGatekeeper {
                 route: &refusal.route,
             };
             audit::record_denied(&self.0, &refusal.origin, &call).await;
+        })
+    }
+
+    fn turned_away(&self, away: TurnedAway) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            // Strangers over their limit may come in any number, and nobody will ask about them.
+            let scope = away.error.details.as_ref().and_then(|details| details.get("scope"));
+            if away.user.is_none() && scope.is_none_or(|scope| scope == "address") {
+                return;
+            }
+            let denial = Denial {
+                at: self.0.clock.now(),
+                user: away.user,
+                code: away.error.code.as_str().to_owned(),
+                message: away.error.message.clone().into_owned(),
+                permission: Denied::behind(&away.error).map(|permission| permission.name().to_owned()),
+                details: away.error.details.clone(),
+            };
+            denials::note(&self.0, away.request_id.as_str(), &denial).await;
         })
     }
 }
@@ -78,13 +100,14 @@ fn known(address: IpAddr) -> Option<IpAddr> {
     (!address.is_unspecified()).then_some(address)
 }
 
-fn within(window: Option<Window>) -> Result<Option<LimitState>, ApiError> {
-    let Some(window) = window else { return Ok(None) };
+fn within(counted: Option<Counted>) -> Result<Option<LimitState>, ApiError> {
+    let Some(counted) = counted else { return Ok(None) };
+    let window = counted.window;
     let state = LimitState { limit: window.limit, remaining: window.remaining, reset: window.reset };
     if window.allowed {
         return Ok(Some(state));
     }
-    Err(ApiError::new(ErrorCode::RateLimitExceeded).limit(state).retry_after(window.reset))
+    Err(ApiError::new(ErrorCode::RateLimitExceeded).details(counted.details()).limit(state).retry_after(window.reset))
 }
 
 fn refusal(limit: Option<LimitState>) -> ApiError {

@@ -1,5 +1,6 @@
 //! `/api/admin`: one file per endpoint.
 
+mod denials;
 mod jobs;
 mod ledger;
 mod prices;
@@ -11,5 +12,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) fn router() -> OpenApiRouter<Arc<Hub>> {
-    OpenApiRouter::new().routes(routes!(ledger::verify)).routes(routes!(jobs::list)).merge(prices::router())
+    OpenApiRouter::new()
+        .routes(routes!(ledger::verify))
+        .routes(routes!(jobs::list))
+        .routes(routes!(denials::get))
+        .merge(prices::router())
 }

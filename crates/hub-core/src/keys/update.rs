@@ -1,5 +1,7 @@
 //! `PATCH /api/keys/{id}`: changes a key and its line.
 
+#![expect(clippy::option_option, reason = "in a PATCH a value, `null` and nothing are three things")]
+
 use std::sync::Arc;
 
 use axum::extract::State;

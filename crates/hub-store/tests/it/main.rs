@@ -6,6 +6,7 @@
 mod support;
 
 mod audit;
+mod budgets;
 mod factors;
 mod identities;
 mod identity;

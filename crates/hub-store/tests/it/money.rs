@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::support::{clock, now};
 
-async fn account(store: &Store, credits: i32) -> UserId {
+pub(crate) async fn account(store: &Store, credits: i32) -> UserId {
     let user = UserId::new(&clock());
     let email = format!("{user}@example.com").parse().unwrap();
     let mut tx = store.write().await.unwrap();
@@ -41,7 +41,7 @@ fn posting(user: UserId, kind: Kind, credits: i32, key: &str) -> Posting {
     }
 }
 
-fn new_hold(user: UserId, credits: i32) -> NewHold {
+pub(crate) fn new_hold(user: UserId, credits: i32) -> NewHold {
     NewHold {
         id: HoldId::new(&clock()),
         user,

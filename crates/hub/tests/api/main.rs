@@ -6,6 +6,7 @@ mod account;
 mod audit;
 mod auth;
 mod budgets;
+mod call_limits;
 mod credits;
 mod factors;
 mod front_door;
