@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: measurements with a budget.
 
+mod usage;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -26,12 +28,15 @@ const START_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) enum Bench {
     /// Time from start to the first answer, and memory when idle, of the release build on an existing data directory.
     Start,
+    /// Time to read usage through the front door, with ten million calls in PostgreSQL.
+    Usage(usage::Options),
 }
 
 /// Runs the measurement; an error when a budget is exceeded.
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     match bench {
         Bench::Start => start(),
+        Bench::Usage(options) => usage::run(options),
     }
 }
 

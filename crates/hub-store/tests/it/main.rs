@@ -13,3 +13,4 @@ mod jobs;
 mod money;
 mod schema;
 mod statements;
+mod usage;

@@ -14,4 +14,5 @@ mod limits;
 mod oauth;
 mod openapi;
 mod token_keys;
+mod usage;
 mod websocket;
