@@ -53,12 +53,11 @@ struct Measure {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let hub = match &options.hub {
-        Some(hub) => hub.clone(),
-        None => {
-            process::run(repo::cargo().args(["build", "--release", "-p", "hub"]))?;
-            repo::hub_binary("release")?
-        }
+    let hub = if let Some(hub) = &options.hub {
+        hub.clone()
+    } else {
+        process::run(repo::cargo().args(["build", "--release", "-p", "hub"]))?;
+        repo::hub_binary("release")?
     };
     let interrupt = Interrupt::listen()?;
     let servers = Servers::start(&interrupt)?;

@@ -61,10 +61,14 @@ pub async fn breakdown(
     let mut reader = Reader::open(hub, caller, scope, asked, LONGEST, TOO_LONG).await?;
     let mut ranked = reader.ranked(group).await?;
     let mut totals = Sums::default();
-    ranked.iter().for_each(|(_, sums)| totals.add(sums));
+    for (_, sums) in &ranked {
+        totals.add(sums);
+    }
     let rest = ranked.split_off(limit.min(ranked.len()));
     let mut others = (rest.len(), Sums::default());
-    rest.iter().for_each(|(_, sums)| others.1.add(sums));
+    for (_, sums) in &rest {
+        others.1.add(sums);
+    }
     let mut groups = Vec::with_capacity(ranked.len());
     for (group, sums) in ranked {
         groups.push((names::named(&mut reader.tx, group).await?, sums));
