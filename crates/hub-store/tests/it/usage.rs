@@ -59,7 +59,7 @@ fn question(user: Option<UserId>, group: GroupBy) -> Question {
     }
 }
 
-/// Calls and micro-credits as the sums of quarters, of one's own quarters and of days say.
+/// Calls and micro-credits as the sums of quarters, of one's own quarters, and of days say.
 async fn sums(tx: &mut Tx, user: UserId) -> Vec<(i64, i64)> {
     let (from, to) = (0, quarter(now()) + 1000);
     let found = [
@@ -67,6 +67,7 @@ async fn sums(tx: &mut Tx, user: UserId) -> Vec<(i64, i64)> {
         usage_totals::of_quarters(tx, &question(Some(user), GroupBy::Key), from, to).await.unwrap(),
         usage_totals::of_quarters(tx, &question(None, GroupBy::User), from, to).await.unwrap(),
         usage_totals::of_days(tx, &question(None, GroupBy::User), from, to).await.unwrap(),
+        usage_totals::of_days(tx, &question(Some(user), GroupBy::Model), from, to).await.unwrap(),
     ];
     let sum = |parts: Vec<usage_totals::Part>| {
         parts.iter().fold((0, 0), |sum, part| (sum.0 + part.sums.calls, sum.1 + part.sums.credits.micro()))
@@ -100,7 +101,7 @@ both! {
         assert_eq!(again(&store).await, 0, "what is not closed needs no mark");
         close(&store, end).await;
         let mut tx = store.read().await.unwrap();
-        assert_eq!(sums(&mut tx, user).await, [(1, 5); 4]);
+        assert_eq!(sums(&mut tx, user).await, [(1, 5); 5]);
         drop(tx);
 
         // A late settle changes the row; another call comes late, at the last microsecond of its quarter.
@@ -112,11 +113,11 @@ both! {
         let mut tx = store.read().await.unwrap();
         let late = usage_rollup::late(&mut tx, 0, end, 10).await.unwrap();
         assert_eq!(late, [quarter(early), quarter(early) + 1]);
-        assert_eq!(sums(&mut tx, user).await, [(1, 5); 4]);
+        assert_eq!(sums(&mut tx, user).await, [(1, 5); 5]);
         drop(tx);
         assert_eq!((again(&store).await, again(&store).await), (2, 0));
         let mut tx = store.read().await.unwrap();
-        assert_eq!(sums(&mut tx, user).await, [(3, 117); 4]);
+        assert_eq!(sums(&mut tx, user).await, [(3, 117); 5]);
     }
 
     async fn two_workers_add_up_once(store: Store) {
@@ -136,7 +137,7 @@ both! {
         let (one, other) = tokio::join!(work(), work());
         assert!(one != other);
         let mut tx = store.read().await.unwrap();
-        assert_eq!(sums(&mut tx, user).await, [(1, 5); 4]);
+        assert_eq!(sums(&mut tx, user).await, [(1, 5); 5]);
     }
 
     async fn closing_waits_for_who_cannot_know_of_it(store: Store) {
@@ -158,7 +159,7 @@ both! {
         assert!(usage_rollup::close(&mut tx, 0, end).await.unwrap());
         tx.commit().await.unwrap();
         let mut tx = store.read().await.unwrap();
-        assert_eq!(sums(&mut tx, user).await, [(1, 5); 4]);
+        assert_eq!(sums(&mut tx, user).await, [(1, 5); 5]);
     }
 
     async fn nothing_is_let_go_of_before_it_is_added_up(store: Store) {
@@ -183,7 +184,7 @@ both! {
         let mut tx = store.write().await.unwrap();
         usage_rollup::delete_before(&mut tx, before, 10).await.unwrap();
         assert_eq!(usage_rollup::oldest(&mut tx).await.unwrap(), None);
-        assert_eq!(sums(&mut tx, user).await, [(1, 6); 4]);
+        assert_eq!(sums(&mut tx, user).await, [(1, 6); 5]);
     }
 
     async fn a_deleted_account_keeps_its_name_in_the_log(store: Store) {
