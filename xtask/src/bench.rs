@@ -2,6 +2,7 @@
 
 mod ledger;
 mod load;
+mod usage;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -33,6 +34,8 @@ pub(crate) enum Bench {
     Load(load::Options),
     /// Charges per second on PostgreSQL and SQLite with every commit on the disk, beside the spec's transaction, TPC-B and a commit each.
     Ledger,
+    /// Time to read usage through the front door, with ten million calls in PostgreSQL.
+    Usage(usage::Options),
 }
 
 /// Runs the measurement; an error when a budget is exceeded.
@@ -41,6 +44,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         Bench::Start => start(),
         Bench::Load(options) => load::run(options),
         Bench::Ledger => ledger::run(),
+        Bench::Usage(options) => usage::run(options),
     }
 }
 

@@ -60,6 +60,7 @@ statements! {
               CAST(SUM(reasoning_tokens) AS BIGINT) AS reasoning_tokens, CAST(SUM(credits) AS BIGINT) AS credits
             FROM usage_user_days WHERE day >= $1 AND day < $2
               AND ($6 = '' OR service = $6) AND ($7 = '' OR provider = $7) AND ($8 = '' OR model = $8)
+              AND (user_id = $9 OR $9 IS NULL) AND (api_key_id = $10 OR $10 IS NULL)
             GROUP BY 1, 2, 3, 4";
     LIVE = postgres: "SELECT (CAST(floor(extract(epoch FROM created_at)) AS BIGINT) + $3) / $4 AS period,
                      CASE CAST($5 AS TEXT) WHEN 'model' THEN model WHEN 'provider' THEN provider WHEN 'service' THEN service ELSE '' END AS label,
@@ -238,10 +239,12 @@ pub async fn of_quarters(tx: &mut Tx, question: &Question, from: i64, to: i64) -
     Ok(rows.into_iter().map(Part::from).collect())
 }
 
-/// From the days of UTC that are added up, `from` to `to` (exclusive), over all callers.
+/// From the days of UTC that are added up, `from` to `to` (exclusive).
 pub async fn of_days(tx: &mut Tx, question: &Question, from: i64, to: i64) -> Result<Vec<Part>> {
-    let Question { group, offset, period, service, provider, model, .. } = question;
-    let rows: Vec<Row> = run!(tx, rows, DAYS, from, to, *offset, *period, group.word(), service, provider, model)?;
+    let Question { group, offset, period, user, key, service, provider, model } = question;
+    let (user, key) = (user.map(|id| id.0), key.map(|id| id.0));
+    let rows: Vec<Row> =
+        run!(tx, rows, DAYS, from, to, *offset, *period, group.word(), service, provider, model, user, key)?;
     Ok(rows.into_iter().map(Part::from).collect())
 }
 

@@ -61,10 +61,14 @@ pub async fn breakdown(
     let mut reader = Reader::open(hub, caller, scope, asked, LONGEST, TOO_LONG).await?;
     let mut ranked = reader.ranked(group).await?;
     let mut totals = Sums::default();
-    ranked.iter().for_each(|(_, sums)| totals.add(sums));
+    for (_, sums) in &ranked {
+        totals.add(sums);
+    }
     let rest = ranked.split_off(limit.min(ranked.len()));
     let mut others = (rest.len(), Sums::default());
-    rest.iter().for_each(|(_, sums)| others.1.add(sums));
+    for (_, sums) in &rest {
+        others.1.add(sums);
+    }
     let mut groups = Vec::with_capacity(ranked.len());
     for (group, sums) in ranked {
         groups.push((names::named(&mut reader.tx, group).await?, sums));
@@ -140,7 +144,9 @@ impl Reader {
     /// What the sources say about one cut of the range. With `days`, days of UTC are read as such where they are whole.
     pub(super) async fn parts(&mut self, question: &Question, cut: Cut, days: bool) -> Result<Vec<Part>, UsageError> {
         let question = Question { offset: cut.offset, ..question.clone() };
-        let days = days && question.user.is_none() && matches!(question.group, GroupBy::User | GroupBy::Key);
+        // The quarters of the whole hub are fewer than the days of all callers.
+        let callers = question.user.is_some() || matches!(question.group, GroupBy::User | GroupBy::Key);
+        let days = days && callers;
         let start = |second| Timestamp::from_timestamp(second, 0).unwrap_or_default();
         let (from, to) = (self.range.from.max(start(cut.from)), self.range.to.min(start(cut.to)));
         let mut parts = Vec::new();

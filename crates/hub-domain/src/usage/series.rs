@@ -161,7 +161,9 @@ async fn callers(
 
 fn total(sums: &[Sums]) -> Sums {
     let mut total = Sums::default();
-    sums.iter().for_each(|one| total.add(one));
+    for one in sums {
+        total.add(one);
+    }
     total
 }
 

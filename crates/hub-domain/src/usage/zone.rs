@@ -126,12 +126,11 @@ impl Zone {
                 let start = (number * length - cut.offset).max(cut.from);
                 let end = ((number + 1) * length - cut.offset).min(cut.to);
                 let name = interval.name(cut, number);
-                match periods.places.get(&name).and_then(|place| periods.list.get_mut(*place)) {
-                    Some(period) => period.1 = end,
-                    None => {
-                        periods.places.insert(name, periods.list.len());
-                        periods.list.push((start, end));
-                    }
+                if let Some(period) = periods.places.get(&name).and_then(|place| periods.list.get_mut(*place)) {
+                    period.1 = end;
+                } else {
+                    periods.places.insert(name, periods.list.len());
+                    periods.list.push((start, end));
                 }
             }
         }

@@ -15,3 +15,4 @@ mod money;
 mod payments;
 mod schema;
 mod statements;
+mod usage;

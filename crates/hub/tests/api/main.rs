@@ -20,5 +20,6 @@ mod prices;
 mod roles;
 mod security;
 mod token_keys;
+mod usage;
 mod users;
 mod websocket;
