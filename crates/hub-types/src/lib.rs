@@ -15,7 +15,7 @@ mod random;
 mod role;
 mod usage;
 
-pub use caller::{Caller, Credential};
+pub use caller::{Acting, Caller, Credential};
 pub use clock::{Clock, Timestamp, truncate_to_micros};
 pub use credits::{Credits, CreditsError};
 pub use email::{Email, EmailError};

@@ -29,6 +29,7 @@ impl Gatekeeper for HubGatekeeper {
             let call = DeniedCall {
                 user: refusal.user,
                 email: &refusal.email,
+                acting: refusal.acting.as_ref(),
                 permission: asked_for(&refusal.error),
                 method: refusal.method.as_str(),
                 route: &refusal.route,
