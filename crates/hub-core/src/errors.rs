@@ -4,6 +4,7 @@ use hub_domain::credits::CreditsError;
 use hub_domain::identity::HasherError;
 use hub_domain::pricing::ImportError;
 use hub_domain::rbac::RightsError;
+use hub_domain::sessions::{FreshError, ImpersonateError};
 use hub_domain::users::CreateError;
 use hub_types::ErrorCode;
 use hub_web::ApiError;
@@ -93,5 +94,20 @@ pub(crate) fn create_user(error: CreateError) -> ApiError {
             ApiError::new(ErrorCode::Unavailable).retry_after(RETRY).source(error)
         }
         CreateError::Hasher(error) => ApiError::internal(error),
+    }
+}
+
+/// Refusals of an impersonation.
+pub(crate) fn impersonate(error: ImpersonateError) -> ApiError {
+    match error {
+        ImpersonateError::Rights(error) => rights(error),
+        ImpersonateError::Fresh(FreshError::NeedsSession) => {
+            ApiError::new(ErrorCode::Forbidden).message("An API key cannot do this; sign in instead")
+        }
+        ImpersonateError::Fresh(FreshError::Stale) => ApiError::new(ErrorCode::Forbidden)
+            .message("Your sign-in is too long ago, please sign in again")
+            .details(json!({ "reauthenticationRequired": true })),
+        ImpersonateError::Fresh(FreshError::Store(error)) => credits(error.into()),
+        ImpersonateError::Token(error) => ApiError::internal(error),
     }
 }

@@ -12,19 +12,24 @@ statements! {
     INSERT = "INSERT INTO sessions (id, user_id, refresh_counter, refresh_salt, rotated_at, created_at, authenticated_at, last_used_at,
                 idle_expires_at, expires_at, user_agent, address)
               VALUES ($1, $2, 0, $3, $4, $4, $4, $4, $5, $6, $7, $8)";
+    // Nobody proved who they are here, and no refresh token is ever made for it.
+    INSERT_ACTING = "INSERT INTO sessions (id, user_id, refresh_counter, refresh_salt, rotated_at, created_at, authenticated_at, last_used_at,
+                       idle_expires_at, expires_at, user_agent, address, actor_id)
+                     VALUES ($1, $2, 0, $3, $4, $4, $10, $4, $5, $6, $7, $8, $9)";
     GET = "SELECT id, user_id, refresh_counter, refresh_salt, rotated_at, created_at, authenticated_at, last_used_at, idle_expires_at, expires_at,
-             revoked_at, user_agent, address
+             revoked_at, user_agent, address, actor_id
            FROM sessions WHERE id = $1";
     LIVE_OF = "SELECT id, user_id, refresh_counter, refresh_salt, rotated_at, created_at, authenticated_at, last_used_at, idle_expires_at, expires_at,
-                 revoked_at, user_agent, address
+                 revoked_at, user_agent, address, actor_id
                FROM sessions WHERE user_id = $1 AND revoked_at IS NULL AND idle_expires_at > $2 AND expires_at > $2
                ORDER BY last_used_at DESC, id DESC LIMIT $3";
     ROTATE = "UPDATE sessions SET refresh_counter = refresh_counter + 1, rotated_at = $3, last_used_at = $3, idle_expires_at = $4,
                 user_agent = $5, address = $6
-              WHERE id = $1 AND refresh_counter = $2 AND revoked_at IS NULL AND idle_expires_at > $3 AND expires_at > $3
+              WHERE id = $1 AND refresh_counter = $2 AND actor_id IS NULL AND revoked_at IS NULL AND idle_expires_at > $3 AND expires_at > $3
               RETURNING id, user_id, refresh_counter, refresh_salt, rotated_at, created_at, authenticated_at, last_used_at, idle_expires_at, expires_at,
-                revoked_at, user_agent, address";
-    REAUTHENTICATE = "UPDATE sessions SET authenticated_at = $3 WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL";
+                revoked_at, user_agent, address, actor_id";
+    REAUTHENTICATE = "UPDATE sessions SET authenticated_at = $3
+                      WHERE id = $1 AND user_id = $2 AND actor_id IS NULL AND revoked_at IS NULL";
     REVOKE = "UPDATE sessions SET revoked_at = $3, revoke_reason = $4 WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL";
     REVOKE_ALL = "UPDATE sessions SET revoked_at = $2, revoke_reason = $3
                   WHERE user_id = $1 AND revoked_at IS NULL AND id <> $4 RETURNING id";
@@ -66,9 +71,16 @@ pub struct Session {
     pub user_agent: String,
     /// Address of the last refresh.
     pub address: String,
+    /// The administrator who acts as the user; `None` for the user's own sessions. See [`Session::actor`].
+    pub actor_id: Option<Uuid>,
 }
 
 impl Session {
+    /// The administrator who acts as the user, where it is not the user's own.
+    pub fn actor(&self) -> Option<UserId> {
+        self.actor_id.map(UserId)
+    }
+
     /// True while the session counts.
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.idle_expires_at > now && self.expires_at > now
@@ -132,6 +144,26 @@ pub async fn insert(tx: &mut Tx, new: &NewSession<'_>) -> Result<()> {
         new.expires_at,
         new.user_agent,
         new.address
+    )?;
+    Ok(())
+}
+
+/// Opens a session in which `actor` looks at the hub as the user. It was never proven who is behind it, and it cannot be refreshed.
+pub async fn insert_acting(tx: &mut Tx, new: &NewSession<'_>, actor: UserId) -> Result<()> {
+    run!(
+        tx,
+        execute,
+        INSERT_ACTING,
+        new.id.0,
+        new.user.0,
+        new.salt,
+        new.at,
+        new.idle_expires_at,
+        new.expires_at,
+        new.user_agent,
+        new.address,
+        actor.0,
+        Timestamp::UNIX_EPOCH
     )?;
     Ok(())
 }

@@ -11,8 +11,19 @@ pub enum Credential {
     Session(SessionId),
     /// An API key.
     ApiKey(ApiKeyId),
+    /// An access token with which an administrator looks at the hub as somebody else. It is nobody's session: what needs one refuses.
+    Impersonation(SessionId),
     /// The command line of the machine the hub runs on.
     Operator,
+}
+
+/// The administrator behind an impersonation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acting {
+    /// Their account.
+    pub user: UserId,
+    /// Its address.
+    pub email: Email,
 }
 
 /// A verified caller. The subject of every rule comes from here, never from a body, a query or a header.
@@ -32,6 +43,8 @@ pub struct Caller {
     pub verified: bool,
     /// What was presented.
     pub credential: Credential,
+    /// Who truly acts, where that is not the account itself.
+    pub acting: Option<Acting>,
     /// Models this credential may use; empty means all.
     pub models: Vec<String>,
     /// The line of the key in use and its limits.
@@ -54,15 +67,23 @@ impl Caller {
     pub fn api_key(&self) -> Option<ApiKeyId> {
         match self.credential {
             Credential::ApiKey(id) => Some(id),
-            Credential::Session(_) | Credential::Operator => None,
+            Credential::Session(_) | Credential::Impersonation(_) | Credential::Operator => None,
         }
     }
 
-    /// The session in use, if any.
+    /// The session in which an administrator acts as this account, if that is so.
+    pub fn impersonation(&self) -> Option<SessionId> {
+        match self.credential {
+            Credential::Impersonation(id) => Some(id),
+            Credential::Session(_) | Credential::ApiKey(_) | Credential::Operator => None,
+        }
+    }
+
+    /// The session in use, if any. None in an impersonation.
     pub fn session(&self) -> Option<SessionId> {
         match self.credential {
             Credential::Session(id) => Some(id),
-            Credential::ApiKey(_) | Credential::Operator => None,
+            Credential::ApiKey(_) | Credential::Impersonation(_) | Credential::Operator => None,
         }
     }
 }

@@ -17,7 +17,7 @@ mod role;
 mod usage;
 
 pub use budget::{Budget, BudgetPeriod, KeyLimits, KeyLine};
-pub use caller::{Caller, Credential};
+pub use caller::{Acting, Caller, Credential};
 pub use clock::{Clock, Timestamp, truncate_to_micros};
 pub use credits::{Credits, CreditsError};
 pub use email::{Email, EmailError};

@@ -54,6 +54,7 @@ permissions! {
     UsersCreate "users" "create" "Create users",
     UsersUpdate "users" "update" "Change users",
     UsersDelete "users" "delete" "Delete users",
+    UsersImpersonate "users" "impersonate" "Look at the hub as another user, for a short time and without changing anything",
     RolesRead "roles" "read" "See roles and permissions",
     RolesCreate "roles" "create" "Create roles",
     RolesUpdate "roles" "update" "Change roles and grant them",

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use futures::future::BoxFuture;
 use http::header::USER_AGENT;
 use http::{HeaderValue, Method};
-use hub_types::{Caller, Credential, Email, ErrorCode, Origin, UserId};
+use hub_types::{Acting, Caller, Credential, Email, ErrorCode, Origin, UserId};
 
 use crate::extract::origin_of;
 use crate::{ApiError, ClientAddr, LimitState, Presented, RequestId};
@@ -78,6 +78,8 @@ pub struct Refusal {
     pub email: Email,
     /// Which credential.
     pub credential: Credential,
+    /// Who truly acts, where that is not the account itself.
+    pub acting: Option<Acting>,
     /// Where the request came from.
     pub origin: Origin,
     /// Its method.
@@ -213,6 +215,7 @@ struct Witness {
     user: UserId,
     email: Email,
     credential: Credential,
+    acting: Option<Acting>,
     address: Option<ClientAddr>,
     agent: Option<HeaderValue>,
     id: Option<RequestId>,
@@ -225,6 +228,7 @@ impl Witness {
             user: caller.user,
             email: caller.email.clone(),
             credential: caller.credential,
+            acting: caller.acting.clone(),
             address: request.extensions().get().copied(),
             agent: request.headers().get(USER_AGENT).cloned(),
             id: request.extensions().get().cloned(),
@@ -238,6 +242,7 @@ impl Witness {
             user: self.user,
             email: self.email,
             credential: self.credential,
+            acting: self.acting,
             origin: origin_of(self.address, self.agent.as_ref(), self.id.as_ref()),
             method: self.method,
             route: route.to_owned(),

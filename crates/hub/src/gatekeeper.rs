@@ -33,6 +33,7 @@ impl Gatekeeper for HubGatekeeper {
                 user: refusal.user,
                 email: &refusal.email,
                 permission: Denied::behind(&refusal.error),
+                acting: refusal.acting.as_ref(),
                 method: refusal.method.as_str(),
                 route: &refusal.route,
             };

@@ -3,6 +3,7 @@
 mod create;
 mod delete;
 mod get;
+mod impersonate;
 mod list;
 mod me;
 mod restore;
@@ -30,6 +31,7 @@ pub(crate) fn router() -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(update::update))
         .routes(routes!(delete::delete))
         .routes(routes!(restore::restore))
+        .routes(routes!(impersonate::impersonate))
         .merge(roles::router())
 }
 

@@ -63,7 +63,7 @@ pub async fn authenticate(hub: &Hub, proof: Proof<'_>, address: Option<IpAddr>) 
 /// Asks again whether a caller still counts, with the rights as they are now: for connections that outlive a request.
 pub async fn recheck(hub: &Hub, caller: &Caller) -> Result<Caller, AccessError> {
     let door = match caller.credential {
-        Credential::Session(id) => Door::Session(id),
+        Credential::Session(id) | Credential::Impersonation(id) => Door::Session(id),
         Credential::ApiKey(id) => Door::Key(id),
         Credential::Operator => return Ok(caller.clone()),
     };
@@ -86,6 +86,7 @@ pub fn operator(email: Email) -> Caller {
         permissions: Permission::ALL.iter().map(|permission| permission.name().to_owned()).collect(),
         verified: true,
         credential: Credential::Operator,
+        acting: None,
         models: Vec::new(),
         line: None,
         budgets: Vec::new(),

@@ -6,12 +6,13 @@ use std::time::Duration;
 use hub_store::users::User;
 use hub_store::{StoreError, Tx, keys, roles, sessions, user_budgets, users};
 use hub_types::{
-    ApiKeyId, Budget, Caller, Credential, Email, KeyLine, Permission, RateTier, SessionId, Timestamp, UserId,
+    Acting, ApiKeyId, Budget, Caller, Credential, Email, KeyLine, Permission, RateTier, SessionId, Timestamp, UserId,
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::Hub;
+use crate::rbac::{Authority, rank_of};
 
 /// How long a picture may be used. With the time to look it up again, a change acts within two seconds at the latest.
 const LIFE: Duration = Duration::from_millis(1500);
@@ -58,6 +59,9 @@ pub(super) struct Principal {
     networks: Vec<IpNet>,
     line: Option<KeyLine>,
     budgets: Vec<Budget>,
+    /// The administrator who acts as this user.
+    #[serde(default)]
+    acting: Option<(UserId, Email)>,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -83,12 +87,14 @@ impl Principal {
             permissions: self.permissions,
             verified: self.verified,
             credential: match self.credential {
+                Held::Session(id) if self.acting.is_some() => Credential::Impersonation(id),
                 Held::Session(id) => Credential::Session(id),
                 Held::Key(id) => Credential::ApiKey(id),
             },
             models: self.models,
             line: self.line,
             budgets: self.budgets,
+            acting: self.acting.map(|(user, email)| Acting { user, email }),
             address,
         }
     }
@@ -150,7 +156,32 @@ async fn from_session(tx: &mut Tx, id: SessionId) -> Result<Option<Principal>, S
     let Some(user) = users::by_id(tx, session.user_id).await? else { return Ok(None) };
     let mut principal = of_user(tx, user, Held::Session(id)).await?;
     principal.until = Some(session.idle_expires_at.min(session.expires_at));
+    match session.actor() {
+        Some(actor) => narrow_to_actor(tx, principal, actor).await,
+        None => Ok(Some(principal)),
+    }
+}
+
+/// What an administrator sees who looks at the hub as somebody else: what both may read, and nothing else. `None` once they may not do so
+/// any more. Asked each time, so that it ends with their rights.
+async fn narrow_to_actor(
+    tx: &mut Tx,
+    mut principal: Principal,
+    actor: UserId,
+) -> Result<Option<Principal>, StoreError> {
+    let Some(found) = users::by_id(tx, actor).await?.filter(User::is_usable) else { return Ok(None) };
+    let Some(authority) = Authority::of(tx, actor).await? else { return Ok(None) };
+    if !authority.may_impersonate(rank_of(tx, principal.user).await?) {
+        return Ok(None);
+    }
+    principal.permissions.retain(|permission| is_reading(permission) && authority.holds(permission));
+    principal.acting = Some((actor, found.email));
     Ok(Some(principal))
+}
+
+/// True for `…:read` and `…:read_any`.
+fn is_reading(permission: &str) -> bool {
+    permission.split_once(':').is_some_and(|(_, action)| action == "read" || action == "read_any")
 }
 
 async fn from_key(hub: &Hub, tx: &mut Tx, key: Option<keys::ApiKey>) -> Result<Option<Principal>, StoreError> {
@@ -181,6 +212,7 @@ async fn of_user(tx: &mut Tx, user: User, credential: Held) -> Result<Principal,
         networks: Vec::new(),
         line: None,
         budgets: user_budgets::of(tx, user.id).await?,
+        acting: None,
         email: user.email,
         name: user.name,
     })
@@ -214,7 +246,7 @@ fn note_use(hub: &Hub, key: ApiKeyId, last: Option<Timestamp>) {
 
 #[cfg(test)]
 mod tests {
-    use super::key_may;
+    use super::{is_reading, key_may};
 
     #[test]
     fn a_key_never_has_power_over_keys() {
@@ -223,5 +255,17 @@ mod tests {
         assert!(!key_may("keys:create", &["keys:create".to_owned()]));
         assert!(!key_may("credits:read", &["inference:create".to_owned()]));
         assert!(key_may("credits:read", &["credits:read".to_owned()]));
+    }
+
+    #[test]
+    fn looking_is_not_touching() {
+        for permission in ["credits:read", "usage:read_any"] {
+            assert!(is_reading(permission));
+        }
+        for permission in
+            ["inference:create", "users:impersonate", "keys:update", "read", "ledger:verify", "reports:reader"]
+        {
+            assert!(!is_reading(permission), "{permission}");
+        }
     }
 }

@@ -29,7 +29,8 @@ pub async fn issue_ticket(hub: &Hub, caller: &Caller) -> Result<String, TicketEr
     let maker = match caller.credential {
         Credential::Session(id) => Maker::Session(id),
         Credential::ApiKey(id) => Maker::Key(id),
-        Credential::Operator => return Err(TicketError::NoCredential),
+        // A socket is for spending, which nobody does in somebody else's name.
+        Credential::Impersonation(_) | Credential::Operator => return Err(TicketError::NoCredential),
     };
     let ticket = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random_bytes::<32>()));
     hub.cache.put_json(&slot(&ticket), &maker, LIFE).await?;

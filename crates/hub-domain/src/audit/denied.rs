@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use hub_types::{Email, Permission, UserId};
+use hub_types::{Acting, Email, Permission, UserId};
 use serde_json::json;
 
 use super::{Event, record};
@@ -19,6 +19,8 @@ pub struct DeniedCall<'a> {
     pub user: UserId,
     /// The account's address.
     pub email: &'a Email,
+    /// Who truly acted, where that is not the account itself.
+    pub acting: Option<&'a Acting>,
     /// What was lacking, where that is why.
     pub permission: Option<Permission>,
     /// The HTTP method.
@@ -32,7 +34,8 @@ pub struct DeniedCall<'a> {
 pub async fn record_denied(hub: &Hub, origin: &Origin, call: &DeniedCall<'_>) {
     let route = format!("{} {}", call.method, call.route);
     let target = call.permission.map_or(("route", route.as_str()), |permission| ("permission", permission.name()));
-    let key = format!("audit-denied:{}:{}", call.user, target.1);
+    let who = call.acting.map_or(call.user, |acting| acting.user);
+    let key = format!("audit-denied:{who}:{}", target.1);
     let counted = match hub.cache.admit(&key, 1, WINDOW).await {
         Ok(counted) => Ok(counted),
         // Counted per process while the cache is gone: still bounded.
@@ -41,7 +44,11 @@ pub async fn record_denied(hub: &Hub, origin: &Origin, call: &DeniedCall<'_>) {
     if !counted.is_ok_and(|counted| counted.allowed) {
         return;
     }
-    let event = Event::new("access.denied").failed().by_user(call.user, call.email).on(target.0, target.1);
+    let event = Event::new("access.denied").failed().on(target.0, target.1);
+    let event = match call.acting {
+        Some(acting) => event.by_acting(acting, call.user),
+        None => event.by_user(call.user, call.email),
+    };
     let event = event.about(call.user).details(json!({ "method": call.method, "route": call.route }));
     let written = async {
         let mut tx = hub.store.write().await?;

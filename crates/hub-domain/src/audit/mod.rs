@@ -8,7 +8,7 @@ mod read;
 mod retention;
 
 use hub_store::{StoreError, Tx};
-use hub_types::{AuditId, Caller, Credential, Email, UserId};
+use hub_types::{Acting, AuditId, Caller, Credential, Email, UserId};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -40,6 +40,7 @@ pub struct Event {
     target_kind: &'static str,
     target_id: String,
     user: Option<UserId>,
+    acting_as: Option<UserId>,
     details: Value,
 }
 
@@ -54,15 +55,25 @@ impl Event {
             target_kind: "",
             target_id: String::new(),
             user: None,
+            acting_as: None,
             details: json!({}),
         }
     }
 
     /// Done by this caller. The command line acts for no account.
     pub fn by(mut self, caller: &Caller) -> Self {
+        if let Some(acting) = &caller.acting {
+            return self.by_acting(acting, caller.user);
+        }
         self.actor = (caller.credential != Credential::Operator).then_some(caller.user);
         caller.email.as_str().clone_into(&mut self.actor_email);
         self
+    }
+
+    /// Done by an administrator in the place of this user; `actingAs` in the details says whose.
+    pub fn by_acting(mut self, acting: &Acting, user: UserId) -> Self {
+        self.acting_as = Some(user);
+        self.by_user(acting.user, &acting.email)
     }
 
     /// Done by this user, where there is no caller yet (sign-in, reset).
@@ -104,7 +115,10 @@ impl Event {
 }
 
 /// Appends the event to the trail.
-pub async fn record(hub: &Hub, tx: &mut Tx, origin: &Origin, event: Event) -> Result<(), StoreError> {
+pub async fn record(hub: &Hub, tx: &mut Tx, origin: &Origin, mut event: Event) -> Result<(), StoreError> {
+    if let (Some(user), Value::Object(details)) = (event.acting_as, &mut event.details) {
+        details.insert("actingAs".to_owned(), json!(user));
+    }
     let entry = Entry {
         id: AuditId::new(&hub.clock),
         at: hub.clock.now(),

@@ -52,6 +52,11 @@ impl Authority {
         self.rank >= SystemRole::Admin.rank()
     }
 
+    /// True for an administrator who may look at the hub as somebody of this rank: never as an equal.
+    pub(crate) fn may_impersonate(&self, rank: i32) -> bool {
+        self.is_admin() && self.rank > rank && self.holds(Permission::UsersImpersonate.name())
+    }
+
     /// Passes what stands below; an administrator passes equals too.
     pub(crate) const fn check_above(&self, rank: i32) -> Result<(), RightsError> {
         if self.rank > rank || (self.is_admin() && self.rank == rank) { Ok(()) } else { Err(RightsError::AboveCaller) }
@@ -88,13 +93,13 @@ impl Authority {
     }
 
     /// True when this person may do it.
-    pub(super) fn holds(&self, permission: &str) -> bool {
+    pub(crate) fn holds(&self, permission: &str) -> bool {
         self.user.is_none() || self.permissions.iter().any(|held| held == permission)
     }
 }
 
 /// The rank of a user's mightiest role.
-async fn rank_of(tx: &mut Tx, user: UserId) -> Result<i32, StoreError> {
+pub(crate) async fn rank_of(tx: &mut Tx, user: UserId) -> Result<i32, StoreError> {
     Ok(roles::held_by(tx, user).await?.first().map_or(NO_RANK, |role| role.rank))
 }
 

@@ -12,7 +12,7 @@ use hub_store::StoreError;
 use hub_types::{Caller, Permission};
 
 pub use assign::{assign_role, remove_role, roles_of};
-pub(crate) use authority::{Authority, admin_stays};
+pub(crate) use authority::{Authority, admin_stays, rank_of};
 pub use hub_store::permissions::Permission as PermissionRow;
 pub use hub_store::roles::{Overview, Role};
 pub use permission::{create_permission, delete_permission, describe_permission, is_own, list_permissions};

@@ -44,6 +44,16 @@ pub struct Claims {
     pub sid: SessionId,
     /// The account's authorisation version when it was made.
     pub av: i64,
+    /// Who truly acts (RFC 8693 §4.1), for display.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Act>,
+}
+
+/// The party that acts in the place of the subject.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Act {
+    /// Their account.
+    pub sub: UserId,
 }
 
 impl Claims {
@@ -62,6 +72,7 @@ impl Claims {
             aud: AUDIENCE.to_owned(),
             sid,
             av,
+            act: None,
         }
     }
 }

@@ -4,7 +4,7 @@ use hub_store::sessions::{self as store, Session};
 use hub_store::{StoreError, users};
 use hub_types::{Caller, SessionId, Timestamp, UserId};
 
-use super::RefreshToken;
+use super::{RefreshToken, impersonate};
 use crate::access::{self, Door};
 use crate::audit::{self, Event};
 use crate::{Hub, Origin};
@@ -74,7 +74,8 @@ pub async fn list(hub: &Hub, caller: &Caller) -> Result<Vec<Device>, SessionErro
         expires_at: session.idle_expires_at.min(session.expires_at),
         current: session.id == current,
     };
-    Ok(live.into_iter().map(device).collect())
+    // Where an administrator sits is not the owner's to know; the mail told that somebody looks.
+    Ok(live.into_iter().filter(|session| session.actor().is_none()).map(device).collect())
 }
 
 /// Ends one of the caller's sessions; somebody else's is not found.
@@ -99,6 +100,9 @@ pub async fn logout(
     refresh_token: Option<&str>,
     scope: LogoutScope,
 ) -> Result<(), SessionError> {
+    if let Some((caller, session)) = caller.and_then(|caller| Some((caller, caller.impersonation()?))) {
+        return impersonate::end(hub, caller, origin, session).await;
+    }
     let (user, session) = subject(hub, caller, refresh_token).await?;
     let now = hub.clock.now();
     let mut tx = hub.store.write().await?;

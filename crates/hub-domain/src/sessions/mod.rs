@@ -4,6 +4,7 @@
 
 mod access_token;
 mod fresh;
+mod impersonate;
 mod jwks;
 mod mac;
 mod manage;
@@ -19,6 +20,7 @@ use serde::Deserialize;
 
 pub use access_token::{Claims, TokenError};
 pub use fresh::{FRESH, FreshError, require_fresh};
+pub use impersonate::{ImpersonateError, Impersonation, impersonate};
 pub use jwks::PublicKey;
 pub use manage::{Device, LogoutScope, SessionError, list, logout, revoke};
 pub use open::IssueError;
@@ -44,11 +46,20 @@ pub struct Settings {
     pub grace_seconds: i64,
     /// Live sessions per user; the least recently used ones beyond it end.
     pub per_user: i64,
+    /// Minutes an administrator may look at the hub as somebody else; at most 60.
+    pub impersonation_minutes: i64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { access_seconds: 900, idle_days: 7, absolute_days: 30, grace_seconds: 10, per_user: 50 }
+        Self {
+            access_seconds: 900,
+            idle_days: 7,
+            absolute_days: 30,
+            grace_seconds: 10,
+            per_user: 50,
+            impersonation_minutes: 15,
+        }
     }
 }
 

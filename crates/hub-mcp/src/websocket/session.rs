@@ -273,7 +273,14 @@ async fn answer(
 async fn record(hub: &Hub, caller: &Caller, origin: &Origin, request_id: &RequestId, error: &ApiError) {
     let origin = Origin { request_id: request_id.as_str().to_owned(), ..origin.clone() };
     let permission = Denied::behind(error);
-    let call = DeniedCall { user: caller.user, email: &caller.email, permission, method: "GET", route: "/api/ws" };
+    let call = DeniedCall {
+        user: caller.user,
+        email: &caller.email,
+        acting: caller.acting.as_ref(),
+        permission,
+        method: "GET",
+        route: "/api/ws",
+    };
     audit::record_denied(hub, &origin, &call).await;
 }
 

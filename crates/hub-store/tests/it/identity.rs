@@ -151,6 +151,22 @@ both! {
         assert_eq!(won.await, 1);
     }
 
+    async fn a_session_of_somebody_who_acts_is_neither_refreshed_nor_proven(store: Store) {
+        let id = user(&store).await;
+        let new = NewSession {
+            id: SessionId::new(&clock()), user: id, salt: b"sixteen bytes :)", at: now(), idle_expires_at: now() + Duration::minutes(15),
+            expires_at: now() + Duration::minutes(15), user_agent: "test", address: "127.0.0.1",
+        };
+        let mut tx = store.write().await.unwrap();
+        sessions::insert_acting(&mut tx, &new, id).await.unwrap();
+        let found = sessions::by_id(&mut tx, new.id).await.unwrap().unwrap();
+        assert_eq!((found.actor(), found.authenticated_at, found.is_live(now())), (Some(id), Timestamp::UNIX_EPOCH, true));
+        let to = Rotation { counter: 0, at: now(), idle_expires_at: now() + Duration::days(7), user_agent: "x", address: "x" };
+        assert!(sessions::rotate(&mut tx, new.id, &to).await.unwrap().is_none());
+        assert!(!sessions::reauthenticate(&mut tx, new.id, id, now()).await.unwrap());
+        assert_eq!(sessions::revoke_all(&mut tx, id, None, "off", now()).await.unwrap(), [new.id]);
+    }
+
     async fn an_ended_session_cannot_be_refreshed(store: Store) {
         let id = user(&store).await;
         let (idle, absolute, revoked) = (session(&store, id).await, session(&store, id).await, session(&store, id).await);

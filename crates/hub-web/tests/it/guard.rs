@@ -57,6 +57,7 @@ fn caller() -> Caller {
         permissions: Vec::new(),
         verified: true,
         credential: Credential::ApiKey(ApiKeyId::new(&clock)),
+        acting: None,
         models: Vec::new(),
         line: None,
         budgets: Vec::new(),

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 pub(super) struct Running {
     hold: HoldId,
     tokens: i64,
+    user: hub_types::UserId,
 }
 
 /// Moves the clock forward to a moment.
@@ -58,10 +59,11 @@ pub(super) async fn begin(
         owner: "test".to_owned(),
         checkpoint,
         lease_until: now + lease,
+        budgets: Vec::new(),
         at: now,
     };
     credits::hold(&hub.hub, &new).await.unwrap();
-    Running { hold, tokens }
+    Running { hold, user: user.id, tokens }
 }
 
 /// The call ends now and is charged.
@@ -69,6 +71,7 @@ pub(super) async fn end(hub: &TestHub, call: Running) {
     let price = hub.hub.prices.current("sandbox", "sandbox", hub.clock().now()).unwrap();
     let charge = Charge {
         hold: call.hold,
+        user: call.user,
         route: "/v1/chat/completions".to_owned(),
         upstream_model: "sandbox".to_owned(),
         upstream_id: None,

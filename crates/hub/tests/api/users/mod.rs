@@ -1,6 +1,7 @@
 //! Accounts in the hands of those who look after them: seen, made, invited, switched off, deleted, given roles.
 
 mod hostile;
+mod impersonate;
 mod invite;
 mod life;
 mod list;

@@ -1,0 +1,3 @@
+-- A session with which an administrator looks at the hub as somebody else: whose it truly is.
+
+ALTER TABLE sessions ADD COLUMN actor_id BLOB REFERENCES users (id);
