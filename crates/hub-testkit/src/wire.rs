@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 use url::Url;
 
 /// A forwarder in front of Redis. It ends with the test's runtime.
@@ -20,10 +21,11 @@ impl Wire {
         let address = listener.local_addr().expect("an address");
         let there = (redis.host_str().expect("a host").to_owned(), redis.port().unwrap_or(6379));
         let (whole, watched) = watch::channel(true);
-        tokio::spawn(async move {
+        let (tasks, each) = (TaskTracker::new(), TaskTracker::new());
+        tasks.spawn(async move {
             while let Ok((mut near, _)) = listener.accept().await {
                 let (there, mut watched) = (there.clone(), watched.clone());
-                tokio::spawn(async move {
+                each.spawn(async move {
                     if !*watched.borrow_and_update() {
                         return;
                     }

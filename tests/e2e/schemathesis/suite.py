@@ -19,7 +19,7 @@ import others
 HERE = pathlib.Path(__file__).parent
 PROGRAM = pathlib.Path(sys.executable).with_name("schemathesis")
 SEED = "20261123"
-RUN_WITHIN = 300.0
+RUN_WITHIN = 280.0
 SETTINGS = {
     # Each request names an address of its own, see hooks.py.
     "HUB__SERVER__TRUSTED_PROXIES": "127.0.0.1/32",
@@ -99,7 +99,7 @@ def main():
         members = [login("ada", ada.email, ada.password), login("bob", bob.email, bob.password)]
         narrow = [{"name": "narrow", "fixedHeaders": [{"name": "Authorization", "value": f"Bearer {key}"}]}]
         for caller in (
-            Caller("member", members, 40, "examples,coverage,fuzzing,stateful", peers=("ada", "bob"), others=(admin, ada.key, bob.key)),
+            Caller("member", members, 20, "examples,coverage,fuzzing,stateful", peers=("ada", "bob"), others=(admin, ada.key, bob.key)),
             Caller("admin", [login("admin", admin, password)], 10, "coverage,fuzzing", others=(ada.key, bob.key)),
             Caller("narrow", narrow, 5, "coverage,fuzzing", others=(bob.email, bob.id, admin)),
         ):

@@ -10,7 +10,7 @@ use axum::response::Response;
 use http::HeaderMap;
 use hub_domain::Hub;
 use hub_types::ErrorCode;
-use hub_web::{ApiError, ClientAddr, MaybeCaller, RequestId, RequestOrigin, comes_from_here};
+use hub_web::{ApiError, ClientAddr, MaybeCaller, RequestOrigin, comes_from_here};
 
 use super::open::Open;
 use super::session;
@@ -27,7 +27,6 @@ pub(crate) async fn connect(
     State(hub): State<Arc<Hub>>,
     MaybeCaller(caller): MaybeCaller,
     ClientAddr(address): ClientAddr,
-    request_id: RequestId,
     RequestOrigin(origin): RequestOrigin,
     Extension(open): Extension<Open>,
     headers: HeaderMap,
@@ -39,5 +38,5 @@ pub(crate) async fn connect(
         return Err(ApiError::new(ErrorCode::Forbidden).message("The socket may not be opened from this origin"));
     }
     let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
-    Ok(upgrade.on_upgrade(move |socket| session::run(hub, socket, open, caller, address, (request_id, origin))))
+    Ok(upgrade.on_upgrade(move |socket| session::run(hub, socket, open, caller, address, origin)))
 }

@@ -74,8 +74,9 @@ pub(super) async fn run(
     open: Open,
     caller: Option<Caller>,
     address: IpAddr,
-    (request_id, origin): (RequestId, Origin),
+    origin: Origin,
 ) {
+    let request_id = RequestId::new(origin.request_id.clone());
     let (sink, mut stream) = socket.split();
     let (sender, receiver) = mpsc::channel(WAITING);
     let out = Out(sender);

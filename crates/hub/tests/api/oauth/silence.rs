@@ -77,6 +77,7 @@ pub(crate) fn capture() -> Arc<Mutex<Vec<u8>>> {
         let writer = Lines(Arc::clone(&lines));
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
             .with_writer(move || writer.clone())
             .finish();
         // Fails where another test of this process was first; then nothing is captured and the test says so.

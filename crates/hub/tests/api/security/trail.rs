@@ -89,7 +89,7 @@ mod access_log {
 }
 
 /// Method, path, status and request id, and nothing of the query, the headers or the body.
-async fn one_line(pair: Pair, lines: &std::sync::Mutex<Vec<u8>>) {
+async fn one_line(pair: Pair, captured: &std::sync::Mutex<Vec<u8>>) {
     let hub = TestHub::start(pair).await;
     let ada = hub.user("ada").await;
     hub.post("/api/auth/forgot-password").json(&json!({ "email": ada.email })).send().await.expect(202);
@@ -98,11 +98,11 @@ async fn one_line(pair: Pair, lines: &std::sync::Mutex<Vec<u8>>) {
     let request = hub.post("/api/auth/reset-password?token=in-the-query").bearer(&ada.access_token);
     let answer = request.header("cookie", "hub-refresh=rt_in-the-cookie").header("x-secret", "in-a-header").json(&body);
     let answer = answer.send().await.expect(400);
-    let logged = String::from_utf8(lines.lock().unwrap().clone()).unwrap();
+    let logged = String::from_utf8(captured.lock().unwrap().clone()).unwrap();
     let id = answer.header("x-request-id");
     let of_request = |line: &&str| line.contains(id) && line.contains("status=400");
-    let written: Vec<&str> = logged.lines().filter(of_request).collect();
-    let [line] = written[..] else { panic!("not one line of the request: {written:#?} of {logged}") };
+    let answered: Vec<&str> = logged.lines().filter(of_request).collect();
+    let [line] = answered[..] else { panic!("not one line of the request: {answered:#?} of {logged}") };
     for part in ["POST", "/api/auth/reset-password", "INFO"] {
         assert!(line.contains(part), "{part} is not in {line}");
     }
