@@ -8,7 +8,7 @@ use hub_types::Clock;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{CacheError, MemoryCache, RedisCache, Window};
+use crate::{CacheError, MemoryCache, RedisCache, Share, Window};
 
 /// The longest key, owner or channel name, in bytes.
 const LONGEST_KEY: usize = 512;
@@ -17,7 +17,7 @@ const LONGEST_VALUE: usize = 1024 * 1024;
 
 /// A cache on one of the two engines. Cloning is cheap: clones share everything.
 ///
-/// Keys of values, windows, leases and channels are apart: the same text may be used in each. Keys are at most
+/// Keys of values, windows, shares, leases and channels are apart: the same text may be used in each. Keys are at most
 /// 512 bytes and values at most 1 MiB; longer ones are [`CacheError::TooLong`]. A life (`ttl`) longer than a year is
 /// cut to a year. On Redis every operation ends within about a second, with an answer or an error.
 #[derive(Clone)]
@@ -145,6 +145,51 @@ impl Cache {
         match self {
             Self::Memory(memory) => memory.admit(key, limit, window),
             Self::Redis(redis) => redis.admit(key, limit, window).await,
+        }
+    }
+
+    /// Takes a share of `weight` for this holder, for `ttl`, if it fits into `limit` beside the shares of all others that have not ended:
+    /// under any concurrency, and on Redis across processes, never more than `limit` is held. A share the holder has already is replaced; a
+    /// refused call changes nothing.
+    ///
+    /// Each call looks at every share of the key, so there should be thousands of them at most. The memory engine answers
+    /// [`CacheError::Full`] rather than forget a share that still counts.
+    pub async fn take_share(
+        &self,
+        key: &str,
+        holder: &str,
+        weight: u32,
+        limit: u32,
+        ttl: Duration,
+    ) -> Result<Share, CacheError> {
+        check_key(key)?;
+        check_key(holder)?;
+        match self {
+            Self::Memory(memory) => memory.take_share(key, holder, (weight, limit), ttl),
+            Self::Redis(redis) => redis.take_share(key, holder, (weight, limit), ttl).await,
+        }
+    }
+
+    /// Sets the holder's share to `weight` for `ttl` from now, whatever else is held: for what has been used already.
+    pub async fn put_share(&self, key: &str, holder: &str, weight: u32, ttl: Duration) -> Result<(), CacheError> {
+        check_key(key)?;
+        check_key(holder)?;
+        match self {
+            Self::Memory(memory) => memory.put_share(key, holder, weight, ttl),
+            Self::Redis(redis) => redis.put_share(key, holder, weight, ttl).await,
+        }
+    }
+
+    /// Gives the holder's share back, if it has one.
+    pub async fn drop_share(&self, key: &str, holder: &str) -> Result<(), CacheError> {
+        check_key(key)?;
+        check_key(holder)?;
+        match self {
+            Self::Memory(memory) => {
+                memory.drop_share(key, holder);
+                Ok(())
+            }
+            Self::Redis(redis) => redis.drop_share(key, holder).await,
         }
     }
 

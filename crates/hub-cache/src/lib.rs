@@ -1,4 +1,4 @@
-//! Short-lived shared state: values with an expiry, one-time secrets, claims, rate windows, leases and messages.
+//! Short-lived shared state: values with an expiry, one-time secrets, claims, rate windows, shares of limits, leases and messages.
 //!
 //! One closed set of two engines stands behind [`Cache`]: the process's own memory, for the embedded hub, and
 //! Redis 7+, for every hub of more than one process. Both keep the same promises and pass the same tests.
@@ -13,6 +13,7 @@ mod channels;
 mod error;
 mod memory;
 mod redis_cache;
+mod share;
 mod stamp;
 mod window;
 
@@ -20,4 +21,5 @@ pub use cache::Cache;
 pub use error::CacheError;
 pub use memory::MemoryCache;
 pub use redis_cache::RedisCache;
+pub use share::Share;
 pub use window::Window;

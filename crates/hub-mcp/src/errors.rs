@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hub_domain::credits::{BudgetShort, HoldError};
-use hub_domain::inference::InferenceError;
+use hub_domain::inference::{InferenceError, Limited};
 use hub_domain::inference::{BadRequest, ProviderFault};
 use hub_types::ErrorCode;
 use hub_web::ApiError;
@@ -26,6 +26,7 @@ pub(crate) fn inference(error: InferenceError) -> ApiError {
             .field("model", "is not available"),
         InferenceError::TooLarge => ApiError::new(ErrorCode::Validation).message("The call is too large to be priced"),
         InferenceError::Hold(error) => hold(error),
+        InferenceError::Limited(limited) => reached(&limited),
         InferenceError::Refused { status, fault } => refused(status, &fault),
         InferenceError::AllFailed { ref attempts, retry_after, .. } => {
             let details = json!({ "attempts": attempts });
@@ -62,6 +63,19 @@ fn hold(error: HoldError) -> ApiError {
         }
         HoldError::Store(error) => ApiError::internal(error),
     }
+}
+
+/// Which limit, and its numbers.
+fn reached(limited: &Limited) -> ApiError {
+    let Limited { gate, scope, limit, used, needed, retry_after } = *limited;
+    let whose = if scope == "key" { "this key" } else { "this account" };
+    let message = match gate {
+        "tokens_per_minute" => format!("This call may use up to {needed} tokens; {whose} may use {limit} per minute and has used {used}"),
+        _ => format!("{used} calls of {whose} are running; {limit} may run at the same time"),
+    };
+    ApiError::new(ErrorCode::RateLimitExceeded).message(message).retry_after(retry_after).details(json!({
+        "gate": gate, "scope": scope, "limit": limit, "used": used, "needed": needed,
+    }))
 }
 
 /// Which budget, its numbers, and when it begins again.

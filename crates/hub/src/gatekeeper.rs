@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use hub_cache::Window;
 use hub_domain::access::{self, AccessError, Proof};
 use hub_domain::audit::{self, DeniedCall};
 use hub_domain::rbac::Denied;
-use hub_domain::{Hub, limits};
+use hub_domain::Hub;
+use hub_domain::limits::{self, Counted};
 use hub_types::{Caller, ErrorCode, Permission};
 use hub_web::{Admission, ApiError, Gatekeeper, Knock, LimitState, Presented, Refusal, RouteKind, rate_key};
+use serde_json::json;
 
 /// When a caller may try again while the database is away.
 const RETRY: Duration = Duration::from_secs(2);
@@ -87,13 +88,14 @@ fn known(address: IpAddr) -> Option<IpAddr> {
     (!address.is_unspecified()).then_some(address)
 }
 
-fn within(window: Option<Window>) -> Result<Option<LimitState>, ApiError> {
-    let Some(window) = window else { return Ok(None) };
+fn within(counted: Option<Counted>) -> Result<Option<LimitState>, ApiError> {
+    let Some(Counted { window, scope }) = counted else { return Ok(None) };
     let state = LimitState { limit: window.limit, remaining: window.remaining, reset: window.reset };
     if window.allowed {
         return Ok(Some(state));
     }
-    Err(ApiError::new(ErrorCode::RateLimitExceeded).limit(state).retry_after(window.reset))
+    let details = json!({ "gate": "requests_per_minute", "scope": scope, "limit": window.limit });
+    Err(ApiError::new(ErrorCode::RateLimitExceeded).details(details).limit(state).retry_after(window.reset))
 }
 
 fn refusal(limit: Option<LimitState>) -> ApiError {

@@ -4,6 +4,7 @@
 //! and leases are refused with [`CacheError::Full`] rather than forgotten while they still count.
 
 mod leases;
+mod shares;
 mod values;
 mod windows;
 
@@ -16,7 +17,7 @@ use hub_types::Clock;
 
 use crate::channels::Channels;
 use crate::stamp::{micros, now_micros};
-use crate::{CacheError, Window};
+use crate::{CacheError, Share, Window};
 
 /// The in-process engine. A clone is another handle on the same state. Use it through [`crate::Cache`].
 #[derive(Clone)]
@@ -27,6 +28,7 @@ struct Parts {
     values: values::Values,
     windows: windows::Windows,
     leases: leases::Leases,
+    shares: shares::Shares,
     channels: Channels,
 }
 
@@ -37,6 +39,7 @@ impl MemoryCache {
             values: values::Values::new(),
             windows: windows::Windows::new(),
             leases: leases::Leases::default(),
+            shares: shares::Shares::default(),
             channels: Channels::default(),
         }))
     }
@@ -63,6 +66,24 @@ impl MemoryCache {
 
     pub(crate) fn admit(&self, key: &str, limit: u32, window: Duration) -> Result<Window, CacheError> {
         self.0.windows.admit(key, self.now(), limit, micros(window).max(1))
+    }
+
+    pub(crate) fn take_share(
+        &self,
+        key: &str,
+        holder: &str,
+        weight_and_limit: (u32, u32),
+        ttl: Duration,
+    ) -> Result<Share, CacheError> {
+        self.0.shares.take(key, holder, weight_and_limit, ttl, self.now())
+    }
+
+    pub(crate) fn put_share(&self, key: &str, holder: &str, weight: u32, ttl: Duration) -> Result<(), CacheError> {
+        self.0.shares.put(key, holder, weight, ttl, self.now())
+    }
+
+    pub(crate) fn drop_share(&self, key: &str, holder: &str) {
+        self.0.shares.drop(key, holder);
     }
 
     pub(crate) fn lease(&self, key: &str, owner: &str, ttl: Duration) -> Result<bool, CacheError> {

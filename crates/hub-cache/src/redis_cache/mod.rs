@@ -18,7 +18,7 @@ use redis::aio::ConnectionManager;
 use redis::{Cmd, FromRedisValue, Script, ScriptInvocation};
 
 use crate::stamp::{GARBAGE_SLACK, decode, encode, expiry, garbage_after, micros, now_micros};
-use crate::{CacheError, Window};
+use crate::{CacheError, Share, Window};
 
 /// The longest any one operation may take, connecting again included.
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -35,6 +35,7 @@ struct Parts {
     admit: Script,
     claim: Script,
     lease: Script,
+    share: Script,
 }
 
 impl RedisCache {
@@ -48,6 +49,7 @@ impl RedisCache {
             admit: Script::new(include_str!("admit.lua")),
             claim: Script::new(include_str!("claim.lua")),
             lease: Script::new(include_str!("lease.lua")),
+            share: Script::new(include_str!("share.lua")),
         })))
     }
 
@@ -91,6 +93,31 @@ impl RedisCache {
         Ok(Window::new(allowed, limit, used, reset, span))
     }
 
+    pub(crate) async fn take_share(
+        &self,
+        key: &str,
+        holder: &str,
+        (weight, limit): (u32, u32),
+        ttl: Duration,
+    ) -> Result<Share, CacheError> {
+        let (allowed, used, reset) = self.share_action("take", key, holder, (weight, limit), ttl).await?;
+        Ok(Share::new(allowed, limit, used, reset))
+    }
+
+    pub(crate) async fn put_share(
+        &self,
+        key: &str,
+        holder: &str,
+        weight: u32,
+        ttl: Duration,
+    ) -> Result<(), CacheError> {
+        self.share_action("put", key, holder, (weight, 0), ttl).await.map(drop)
+    }
+
+    pub(crate) async fn drop_share(&self, key: &str, holder: &str) -> Result<(), CacheError> {
+        self.ask(redis::cmd("HDEL").arg(self.key("s", key)).arg(holder)).await
+    }
+
     pub(crate) async fn lease(&self, key: &str, owner: &str, ttl: Duration) -> Result<bool, CacheError> {
         self.lease_action("take", key, owner, ttl).await
     }
@@ -120,6 +147,21 @@ impl RedisCache {
         self.run(&script).await
     }
 
+    async fn share_action(
+        &self,
+        action: &str,
+        key: &str,
+        holder: &str,
+        (weight, limit): (u32, u32),
+        ttl: Duration,
+    ) -> Result<(bool, u64, i64), CacheError> {
+        let now = self.now();
+        let mut script = self.0.share.key(self.key("s", key));
+        script.arg(action).arg(holder).arg(now).arg(weight).arg(limit);
+        script.arg(expiry(now, ttl)).arg(millis(garbage_after(ttl)));
+        self.run(&script).await
+    }
+
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, CacheError> {
         let mut connection = self.0.connection.clone();
         within_deadline(async { Ok(command.query_async(&mut connection).await?) }).await
@@ -134,7 +176,7 @@ impl RedisCache {
         self.key("v", key)
     }
 
-    /// Values, windows, leases and channels live apart, under the hub's prefix.
+    /// Values, windows, shares, leases and channels live apart, under the hub's prefix.
     fn key(&self, kind: &str, key: &str) -> String {
         format!("{}{kind}:{key}", self.0.prefix)
     }

@@ -7,5 +7,6 @@ mod engines;
 mod leases;
 mod messages;
 mod once;
+mod shares;
 mod values;
 mod windows;

@@ -1,6 +1,7 @@
 //! `/api/credits`: one file per endpoint.
 
 mod balance;
+mod budgets;
 mod deduct;
 mod grant;
 mod receipt;
@@ -15,6 +16,7 @@ use utoipa_axum::routes;
 pub(crate) fn router() -> OpenApiRouter<Arc<Hub>> {
     OpenApiRouter::new()
         .routes(routes!(balance::balance))
+        .routes(routes!(budgets::get, budgets::set))
         .routes(routes!(deduct::deduct))
         .routes(routes!(transactions::transactions))
         .routes(routes!(grant::grant))

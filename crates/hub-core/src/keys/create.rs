@@ -7,13 +7,13 @@ use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use hub_domain::Hub;
 use hub_domain::keys::{self, NewKey};
-use hub_types::Timestamp;
+use hub_types::{Budget, KeyLimits, Timestamp};
 use hub_web::{ApiError, Authenticated, Json, RequestOrigin};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::list::KeyView;
-use super::refused;
+use super::view::KeyView;
+use super::{refused, shown};
 
 /// The key asked for.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -35,6 +35,21 @@ pub(crate) struct CreateKeyBody {
     /// Addresses or networks such as `192.0.2.0/24` it may be used from; empty means anywhere.
     #[serde(default)]
     addresses: Vec<String>,
+    /// What it may spend per day, month (UTC) or in all.
+    #[serde(default)]
+    budget: Option<Budget>,
+    /// Requests in any 60 seconds.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 10_000)]
+    requests_per_minute: Option<u32>,
+    /// Tokens of model calls in any 60 seconds, prompt and answer.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 1_000_000_000)]
+    tokens_per_minute: Option<u32>,
+    /// Model calls at the same time.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 1_000)]
+    concurrent_calls: Option<u32>,
 }
 
 /// The new key.
@@ -63,8 +78,14 @@ pub(crate) async fn create(
         expires_at: body.expires_at,
         models: body.models,
         addresses: body.addresses,
+        limits: KeyLimits {
+            budget: body.budget,
+            requests_per_minute: body.requests_per_minute,
+            tokens_per_minute: body.tokens_per_minute,
+            concurrent_calls: body.concurrent_calls,
+        },
     };
     let made = keys::create(&hub, &caller, &origin, input).await.map_err(refused)?;
-    let view = CreatedKeyView { key: made.key, info: made.info.into() };
+    let view = CreatedKeyView { key: made.key, info: shown(&hub, &caller, made.info).await? };
     Ok((StatusCode::CREATED, [(CACHE_CONTROL, "no-store")], Json(view)))
 }

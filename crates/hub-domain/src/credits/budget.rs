@@ -89,13 +89,17 @@ pub async fn budgets_of(hub: &Hub, caller: &Caller, user: UserId) -> Result<Vec<
     if accounts::get(&mut tx, user).await?.is_none() {
         return Err(CreditsError::NotFound);
     }
-    let own = user_budgets::of(&mut tx, user).await?;
-    let names = roles::names_of(&mut tx, user).await?;
+    Ok(states(hub, &mut tx, user).await?)
+}
+
+async fn states(hub: &Hub, tx: &mut Tx, user: UserId) -> Result<Vec<BudgetState>, StoreError> {
+    let own = user_budgets::of(tx, user).await?;
+    let names = roles::names_of(tx, user).await?;
     let role = hub.settings.limits.roles.of(RateTier::of(names.iter().map(String::as_str)));
     let now = hub.clock.now();
     let budgets = in_force(&own, role);
     let charges: Vec<Charge> = budgets.iter().map(|(budget, _)| of_user(user, *budget, now)).collect();
-    let standings = standings(&mut tx, &charges).await?;
+    let standings = standings(tx, &charges).await?;
     let state = |((budget, from_role), standing): (&(Budget, bool), Standing)| state(*budget, *from_role, standing, now);
     Ok(budgets.iter().zip(standings).map(state).collect())
 }
@@ -107,7 +111,7 @@ pub async fn set_budgets(
     origin: &Origin,
     user: UserId,
     budgets: Vec<Budget>,
-) -> Result<(), CreditsError> {
+) -> Result<Vec<BudgetState>, CreditsError> {
     rbac::require(caller, Permission::UsersUpdate)?;
     check(&budgets)?;
     let mut tx = hub.store.write().await?;
@@ -117,10 +121,11 @@ pub async fn set_budgets(
     user_budgets::replace(&mut tx, user, &budgets, hub.clock.now()).await?;
     let event = Event::new("credits.budgets_set").by(caller).on("user", &user.to_string()).about(user);
     audit::record(hub, &mut tx, origin, event.details(json!({ "budgets": budgets }))).await?;
+    let states = states(hub, &mut tx, user).await?;
     let doors = doors_of(hub, &mut tx, user).await?;
     tx.commit().await?;
     forget(hub, doors).await;
-    Ok(())
+    Ok(states)
 }
 
 fn check(budgets: &[Budget]) -> Result<(), CreditsError> {

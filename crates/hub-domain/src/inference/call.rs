@@ -179,7 +179,9 @@ impl Call {
             first_token_ms,
         };
         let free = outcome == Outcome::Failed && usage.completion() == 0;
-        let settled = self.settle_patiently(&charge, free).await?;
+        let settled = self.settle_patiently(&charge, free).await;
+        admitted.quota.end(&self.hub, if free { 0 } else { usage.total() }).await;
+        let settled = settled?;
         measure::request(outcome.as_str(), candidate);
         let bill = Bill {
             receipt: settled.receipt,
@@ -260,7 +262,10 @@ impl Lease {
     /// Renews and notes what was consumed. `false`: the hold is lost.
     pub(super) async fn renew(&mut self) -> bool {
         match credits::checkpoint(&self.hub, self.admitted.hold, &self.admitted.checkpoint).await {
-            Ok(ours) => ours,
+            Ok(ours) => {
+                self.admitted.quota.renew(&self.hub).await;
+                ours
+            }
             Err(error) => {
                 // The lease is three times as long as this interval: the next renewal may still be in time.
                 tracing::warn!(hold = %self.admitted.hold, %error, "a checkpoint failed");

@@ -6,6 +6,7 @@ use hub_clients::llm::{LlmError, ProviderFault};
 use hub_store::StoreError;
 use serde::Serialize;
 
+use super::Limited;
 use crate::credits::HoldError;
 use crate::rbac::Denied;
 
@@ -27,6 +28,9 @@ pub enum InferenceError {
     /// Nothing could be set aside.
     #[error("no credits could be set aside")]
     Hold(#[from] HoldError),
+    /// A limit of tokens per minute or of calls at the same time is reached.
+    #[error("a limit is reached: {}", .0.gate)]
+    Limited(Box<Limited>),
     /// The provider refused the request itself; its words are meant for the caller.
     #[error("the provider refused the request ({status})")]
     Refused {
@@ -58,6 +62,12 @@ pub enum InferenceError {
     /// The call's task ended without an answer; a defect.
     #[error("the call ended without an answer")]
     Lost,
+}
+
+impl From<Limited> for InferenceError {
+    fn from(limited: Limited) -> Self {
+        Self::Limited(Box::new(limited))
+    }
 }
 
 /// One attempt, as receipts and errors show it.

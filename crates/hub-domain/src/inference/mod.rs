@@ -10,6 +10,7 @@ mod error;
 mod measure;
 mod meter;
 mod models;
+mod quota;
 mod registry;
 mod relay;
 mod reply;
@@ -23,6 +24,7 @@ pub use hub_clients::llm::{BadRequest, ChatRequest, ProviderFault};
 pub use chat::{ChatInput, Choice, chat};
 pub use error::{Attempt, InferenceError};
 pub use models::{Model, models};
+pub use quota::Limited;
 pub use registry::Registry;
 pub use reply::{Bill, ChatReply, Frame, Head, Whole};
 

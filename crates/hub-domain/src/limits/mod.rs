@@ -1,6 +1,6 @@
 //! Requests per minute by role (spec, API Gateway): exact across processes, because the window is counted in the shared cache.
 //!
-//! A caller is limited as a person: all sessions and keys of a user share one window. Who presents nothing, or something that does
+//! A caller is limited as a person: all sessions and keys of a user share one window. A key may have a limit of its own beside it. Who presents nothing, or something that does
 //! not verify, is limited by address. While the shared cache is gone each process counts for itself.
 
 use std::time::Duration;
@@ -92,25 +92,48 @@ impl Settings {
     }
 }
 
-/// Counts one request of a verified caller. `None`: no limit applies.
-pub async fn count_caller(hub: &Hub, caller: &Caller) -> Option<Window> {
-    count(hub, &format!("limit:user:{}", caller.user), hub.settings.limits.of(caller.tier)).await
+/// Where somebody stands in a limit of requests, after one was counted.
+#[derive(Debug, Clone, Copy)]
+pub struct Counted {
+    /// The numbers, and whether the request was admitted.
+    pub window: Window,
+    /// Whose window it is: `key`, `user` or `address`.
+    pub scope: &'static str,
+}
+
+/// Counts one request of a verified caller: in the window of the key's line, if that has one, and in the user's. Both must admit it; the
+/// one that refuses, or else the one with less left, is returned. `None`: no limit applies.
+pub async fn count_caller(hub: &Hub, caller: &Caller) -> Option<Counted> {
+    let line = caller.line.and_then(|line| Some((line.id, line.limits.requests_per_minute?)));
+    let of_key = match line {
+        Some((line, limit)) => count(hub, &format!("limit:key:{line}"), limit, "key").await,
+        None => None,
+    };
+    // A request that the key's own limit refuses costs the user nothing.
+    if of_key.is_some_and(|counted| !counted.window.allowed) {
+        return of_key;
+    }
+    let of_user =
+        count(hub, &format!("limit:user:{}", caller.user), hub.settings.limits.of(caller.tier), "user").await;
+    let tighter = |counted: &Counted| (counted.window.allowed, counted.window.remaining);
+    of_key.into_iter().chain(of_user).min_by_key(tighter)
 }
 
 /// Counts one request of somebody unknown. `subject` is the address as the edge groups it (IPv6 by /64).
-pub async fn count_address(hub: &Hub, subject: &str) -> Option<Window> {
-    count(hub, &format!("limit:address:{subject}"), hub.settings.limits.guest_per_minute).await
+pub async fn count_address(hub: &Hub, subject: &str) -> Option<Counted> {
+    count(hub, &format!("limit:address:{subject}"), hub.settings.limits.guest_per_minute, "address").await
 }
 
-async fn count(hub: &Hub, key: &str, limit: u32) -> Option<Window> {
+async fn count(hub: &Hub, key: &str, limit: u32, scope: &'static str) -> Option<Counted> {
     if limit == 0 {
         return None;
     }
-    match hub.cache.admit(key, limit, WINDOW).await {
+    let window = match hub.cache.admit(key, limit, WINDOW).await {
         Ok(window) => Some(window),
         Err(error) => {
             tracing::warn!(%error, "the cache is gone, limits are counted per process");
             hub.local.admit(key, limit, WINDOW).await.ok()
         }
-    }
+    };
+    window.map(|window| Counted { window, scope })
 }

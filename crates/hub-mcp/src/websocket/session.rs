@@ -196,8 +196,8 @@ async fn receive(
     }
     let Json(request) = Json::<McpRequest>::from_bytes(text.as_bytes()).map_err(fail)?;
     let caller = access::recheck(hub, caller).await.map_err(|error| fail(unverified(error)))?;
-    if let Some(window) = limits::count_caller(hub, &caller).await.filter(|window| !window.allowed) {
-        return Err(fail(ApiError::new(ErrorCode::RateLimitExceeded).retry_after(window.reset)));
+    if let Some(counted) = limits::count_caller(hub, &caller).await.filter(|counted| !counted.window.allowed) {
+        return Err(fail(ApiError::new(ErrorCode::RateLimitExceeded).retry_after(counted.window.reset)));
     }
     let cancel = running.enter(&request.id).map_err(fail)?;
     let task = call(Arc::clone(hub), out.clone(), caller, request, cancel, running.clone());

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hub_clients::mail::SmtpConfig;
 use hub_domain::identity::Algorithm;
+use hub_domain::limits::Roles;
 use hub_domain::sessions::TokenKeys;
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
@@ -74,6 +75,7 @@ impl Check<'_> {
         self.range("sessions.per_user", sessions.per_user, 1..=1000);
         self.range("credits.lease_seconds", credits.lease_seconds, 10..=600);
         self.unless(credits.welcome.micro() >= 0, "credits.welcome", "must not be below zero");
+        self.roles(&settings.limits.roles);
         self.range("inference.slow_reader_seconds", inference.slow_reader_seconds, 1..=300);
         self.range("inference.stream_buffer", inference.stream_buffer, 1..=4096);
         self.range("audit.keep_days", settings.audit.keep_days, 0..=36_500);
@@ -89,6 +91,21 @@ impl Check<'_> {
             "log.level",
             "must be error, warn, info, debug or trace, or per room such as info,hub_store=debug",
         );
+    }
+
+    fn roles(&mut self, roles: &Roles) {
+        for (name, role) in
+            [("guest", &roles.guest), ("user", &roles.user), ("manager", &roles.manager), ("admin", &roles.admin)]
+        {
+            let setting = |key: &str| format!("limits.roles.{name}.{key}");
+            for (key, amount) in
+                [("credits_per_day", role.credits_per_day), ("credits_per_month", role.credits_per_month)]
+            {
+                self.unless(amount.micro() >= 0, &setting(key), "must not be below zero");
+            }
+            self.range(&setting("tokens_per_minute"), role.tokens_per_minute, 0..=1_000_000_000);
+            self.range(&setting("concurrent_calls"), role.concurrent_calls, 0..=1_000);
+        }
     }
 
     fn shared(&mut self, settings: &Settings) {

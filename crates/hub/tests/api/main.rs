@@ -5,6 +5,8 @@
 mod account;
 mod audit;
 mod auth;
+mod budgets;
+mod call_limits;
 mod credits;
 mod factors;
 mod front_door;

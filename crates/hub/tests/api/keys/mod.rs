@@ -1,7 +1,9 @@
 //! API keys: shown once, kept as a hash, narrowed, taken back, and never able to make more of themselves.
 
+mod exam;
 mod life;
 mod narrow;
+mod rotate;
 
 use hub_testkit::{TestHub, TestResponse, TestUser};
 use serde_json::{Value, json};
