@@ -211,6 +211,8 @@ async fn prepare(order: Order) -> Result<Bench> {
         verified: true,
         credential: Credential::Operator,
         models: Vec::new(),
+        line: None,
+        budgets: Vec::new(),
         tier: RateTier::Manager,
         address: None,
     };

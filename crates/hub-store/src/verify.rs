@@ -25,10 +25,10 @@ statements! {
                WHERE balance_after <> prefix LIMIT $1";
     OVERDRAWN = "SELECT user_id, balance, overdraft_limit FROM credit_accounts
                  WHERE status = 'active' AND balance + overdraft_limit - held < 0 LIMIT $1";
-    // Only a correction may go either way.
+    // A correction may go either way, and a payment taken back may be won back.
     SIGN = "SELECT user_id, account_version, kind, amount FROM credit_transactions
             WHERE (kind IN ('purchase', 'promo', 'grant', 'refund') AND amount < 0)
-               OR (kind IN ('usage', 'expiry', 'chargeback') AND amount > 0) LIMIT $1";
+               OR (kind IN ('usage', 'expiry') AND amount > 0) LIMIT $1";
     KINDS = "SELECT kind, COUNT(*), CAST(SUM(amount) AS BIGINT) FROM credit_transactions GROUP BY kind ORDER BY kind";
     MEMBERS = "SELECT CAST(COALESCE(SUM(balance), 0) AS BIGINT) FROM credit_accounts";
     // What a resolved hold says it charged is what its ledger rows took.

@@ -196,6 +196,16 @@ both! {
         assert_sound(&store).await;
     }
 
+    async fn a_row_that_goes_the_wrong_way_for_its_kind_is_named(store: Store) {
+        let user = account(&store, 10).await;
+        let mut tx = store.write().await.unwrap();
+        ledger::post(&mut tx, &posting(user, Kind::Adjustment, -3, "correction")).await.unwrap().unwrap();
+        assert_eq!(verify::signs(&mut tx).await.unwrap(), []);
+        ledger::post(&mut tx, &posting(user, Kind::Usage, 5, "charge that gives")).await.unwrap().unwrap();
+        let named = verify::signs(&mut tx).await.unwrap();
+        assert_eq!(named.iter().map(|fault| (fault.user, fault.version)).collect::<Vec<_>>(), [(user, 3)]);
+    }
+
     async fn only_holds_past_their_lease_are_due_and_a_checkpoint_renews_it(store: Store) {
         let user = account(&store, 100).await;
         let (renewed, dead) = (new_hold(user, 10), new_hold(user, 10));

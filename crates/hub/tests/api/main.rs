@@ -12,6 +12,7 @@ mod factors;
 mod front_door;
 mod inference;
 mod keys;
+mod ledger;
 mod limits;
 mod oauth;
 mod openapi;

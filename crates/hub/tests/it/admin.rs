@@ -46,6 +46,33 @@ fn accounts_keys_and_credits_are_made_on_the_command_line() {
 }
 
 #[test]
+fn the_ledger_is_exported_in_order_for_one_account_and_a_span_of_time() {
+    let (_directory, data) = data();
+    for email in ["ann@example.com", "bob@example.com"] {
+        json(&data, &["admin", "create-user", "--email", email, "--password", PASSWORD]);
+        for amount in ["12.5", "1"] {
+            json(&data, &["admin", "grant-credits", "--email", email, "--amount", amount, "--reason", "a, \"b\""]);
+        }
+    }
+    let export = |arguments: &[&str]| {
+        let output = hub(&data, &[&["ledger", "export"], arguments].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout).to_owned()
+    };
+    let rows: Vec<Value> =
+        export(&["--format", "ndjson"]).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let order: Vec<_> = rows.iter().map(|row| (row["userId"].to_string(), row["version"].as_i64())).collect();
+    assert!(order.len() == 4 && order.is_sorted(), "{order:?}");
+    assert_eq!((&rows[0]["amount"], &rows[0]["counterAccount"]), (&json!(12.5), &json!("promotions")));
+
+    let csv = export(&["--user", "ann@example.com"]);
+    let lines: Vec<&str> = csv.split("\r\n").collect();
+    assert!(lines[0].starts_with("id,userId,version,kind,"), "{csv}");
+    assert!(lines.len() == 4 && lines[3].is_empty() && lines[1].contains(",\"a, \"\"b\"\"\","), "{csv}");
+    assert_eq!(export(&["--format", "ndjson", "--to", "2020-01-01T00:00:00Z"]), "");
+}
+
+#[test]
 fn people_get_words() {
     let (_directory, data) = data();
     let made = hub(&data, &["admin", "create-user", "--email", "ann@example.com"]);

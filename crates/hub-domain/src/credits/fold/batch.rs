@@ -47,7 +47,7 @@ pub(super) async fn run(store: &Store, clock: &Clock, batch: Vec<Waiting>) {
 }
 
 /// Runs the movements until it is known whether they happened; at most twice.
-async fn certain(store: &Store, clock: &Clock, movements: &[Movement]) -> Result<Vec<Done>, StoreError> {
+pub(super) async fn certain(store: &Store, clock: &Clock, movements: &[Movement]) -> Result<Vec<Done>, StoreError> {
     match attempt(store, clock, movements).await {
         Ok(verdicts) => Ok(verdicts),
         Err(Failure::Nothing(error)) => Err(error),

@@ -7,6 +7,8 @@
 
 mod batch;
 mod book;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
