@@ -7,4 +7,6 @@
 pub mod llm;
 pub mod mail;
 pub mod oauth;
+mod public;
+pub mod webhook;
 pub mod wire;

@@ -14,6 +14,7 @@ pub mod keys;
 pub mod limits;
 pub mod oauth;
 pub mod pricing;
+pub mod promo;
 pub mod rbac;
 pub mod sealing;
 pub mod sessions;

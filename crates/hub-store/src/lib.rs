@@ -8,9 +8,12 @@
 mod statement;
 
 pub mod accounts;
+pub mod alerts;
 pub mod audit;
 mod engine;
 mod error;
+pub mod grants;
+pub mod history;
 pub mod holds;
 pub mod identities;
 pub mod jobs;
@@ -18,7 +21,9 @@ pub mod keys;
 pub mod ledger;
 mod partitions;
 pub mod prices;
+pub mod promo;
 pub mod receipts;
+pub mod reversals;
 pub mod roles;
 pub mod sessions;
 pub mod totp;
@@ -40,15 +45,20 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 pub fn statements() -> Vec<&'static Statement> {
     [
         accounts::STATEMENTS,
+        alerts::STATEMENTS,
         audit::STATEMENTS,
         engine::STATEMENTS,
+        grants::STATEMENTS,
+        history::STATEMENTS,
         holds::STATEMENTS,
         identities::STATEMENTS,
         jobs::STATEMENTS,
         keys::STATEMENTS,
         ledger::STATEMENTS,
         prices::STATEMENTS,
+        promo::STATEMENTS,
         receipts::STATEMENTS,
+        reversals::STATEMENTS,
         roles::STATEMENTS,
         sessions::STATEMENTS,
         totp::STATEMENTS,

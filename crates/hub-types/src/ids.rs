@@ -70,6 +70,10 @@ id! {
     HoldId,
     /// One row of the ledger.
     TransactionId,
+    /// Credits that were given together and may end together.
+    GrantId,
+    /// A promo code; never the code itself.
+    PromoCodeId,
     /// One version of one model's price.
     PriceId,
     /// One row of the usage log.

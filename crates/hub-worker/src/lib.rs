@@ -13,6 +13,8 @@ use tokio::time::MissedTickBehavior;
 const JOBS: Duration = Duration::from_millis(500);
 /// Pause between two looks for holds whose process died.
 const SWEEP: Duration = Duration::from_secs(5);
+/// Pause between two looks for credits that have run out.
+const EXPIRY: Duration = Duration::from_mins(1);
 /// Pause between two readings of the price book: how long a new price may take to act on every process.
 const PRICES: Duration = Duration::from_secs(30);
 /// Pause between two readings of the gauges.
@@ -24,9 +26,10 @@ const UPKEEP: Duration = Duration::from_hours(1);
 pub async fn run(hub: Arc<Hub>) {
     let work = every(&hub, JOBS, "jobs", || jobs::run_all_due(&hub));
     let sweep = every(&hub, SWEEP, "sweep", || credits::sweep_all(&hub));
+    let expiry = every(&hub, EXPIRY, "expiry", || credits::expire_due(&hub));
     let upkeep = every(&hub, UPKEEP, "upkeep", || jobs::upkeep(&hub));
     let gauges = every(&hub, GAUGES, "gauges", || credits::measure(&hub));
-    tokio::join!(work, sweep, upkeep, gauges);
+    tokio::join!(work, sweep, expiry, upkeep, gauges);
 }
 
 /// Keeps the price book of this process fresh. Needed wherever calls are priced, so it runs in every process, worker or not.

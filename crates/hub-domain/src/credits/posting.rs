@@ -51,7 +51,7 @@ pub(super) async fn post_once(hub: &Hub, posting: &Posting) -> Result<Transactio
     }
 }
 
-async fn earlier(hub: &Hub, posting: &Posting) -> Result<Option<Transaction>, CreditsError> {
+pub(super) async fn earlier(hub: &Hub, posting: &Posting) -> Result<Option<Transaction>, CreditsError> {
     let mut tx = hub.store.read().await?;
     let Some(earlier) = ledger::by_key(&mut tx, posting.user, &posting.key).await? else {
         return Ok(None);
@@ -60,7 +60,7 @@ async fn earlier(hub: &Hub, posting: &Posting) -> Result<Option<Transaction>, Cr
 }
 
 /// Why the account did not allow the movement; read after the fact, for words only.
-async fn refusal(hub: &Hub, posting: &Posting) -> Result<CreditsError, CreditsError> {
+pub(super) async fn refusal(hub: &Hub, posting: &Posting) -> Result<CreditsError, CreditsError> {
     let mut tx = hub.store.read().await?;
     Ok(match accounts::get(&mut tx, posting.user).await? {
         None => CreditsError::NotFound,

@@ -13,6 +13,7 @@ use hub_store::{sessions, verifications};
 use hub_types::{Caller, Email, JobId, Permission};
 use serde::Deserialize;
 
+use crate::credits::low_balance::{self, DeliveryError, LOW_BALANCE, WEBHOOK_SEND};
 use crate::rbac::{self, Denied};
 use crate::{Hub, audit};
 
@@ -57,15 +58,20 @@ enum JobError {
     Payload(#[source] serde_json::Error),
     #[error("the mail was not accepted: {0}")]
     Mail(#[from] MailError),
+    #[error(transparent)]
+    Webhook(#[from] DeliveryError),
+    #[error("the database failed")]
+    Store(#[from] StoreError),
 }
 
 impl JobError {
     /// True when doing the same again cannot help. A kind that is not known here may be known to a newer process.
     const fn is_permanent(&self) -> bool {
         match self {
-            Self::UnknownKind(_) => false,
+            Self::UnknownKind(_) | Self::Store(_) => false,
             Self::Payload(_) => true,
             Self::Mail(error) => error.is_permanent(),
+            Self::Webhook(error) => error.is_permanent(),
         }
     }
 
@@ -73,7 +79,7 @@ impl JobError {
     const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Mail(error) => error.retry_after(),
-            Self::UnknownKind(_) | Self::Payload(_) => None,
+            Self::UnknownKind(_) | Self::Payload(_) | Self::Webhook(_) | Self::Store(_) => None,
         }
     }
 }
@@ -168,6 +174,8 @@ async fn run(hub: &Hub, job: &Job) -> Result<(), JobError> {
             let mail = Mail { to: payload.to, subject: payload.subject, text: payload.text, html: payload.html };
             Ok(hub.mailer.send(mail).await?)
         }
+        LOW_BALANCE => Ok(low_balance::tell(hub, job).await?),
+        WEBHOOK_SEND => Ok(low_balance::deliver(hub, job).await?),
         other => Err(JobError::UnknownKind(other.to_owned())),
     }
 }
