@@ -9,6 +9,7 @@ mod audit;
 mod credits;
 mod errors;
 mod keys;
+mod promo;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ pub const PUBLIC: &[(&str, &str)] = &[];
 pub fn router(hub: Arc<Hub>) -> (Router, OpenApi) {
     OpenApiRouter::new()
         .merge(credits::router())
+        .merge(promo::router())
         .merge(keys::router())
         .merge(admin::router())
         .merge(audit::router())

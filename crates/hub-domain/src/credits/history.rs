@@ -6,9 +6,9 @@ use hub_types::{Caller, Credits, Permission, Timestamp, UserId};
 
 use super::CreditsError;
 use super::balance::subject;
+use crate::Hub;
 use crate::access::{self, AccessError};
 use crate::rbac::Denied;
-use crate::Hub;
 
 /// Longest text that is searched for, in characters.
 const LONGEST: usize = 100;
@@ -104,7 +104,11 @@ pub async fn export_history(
 fn checked(caller: &Caller, query: &HistoryQuery) -> Result<Filter, CreditsError> {
     let all = Filter::all(subject(caller, query.user)?);
     let wrong = |field, message| Err(CreditsError::Invalid { field, message });
-    if query.text.as_deref().is_some_and(|text| text.is_empty() || text.chars().count() > LONGEST || text.contains('\0')) {
+    if query
+        .text
+        .as_deref()
+        .is_some_and(|text| text.is_empty() || text.chars().count() > LONGEST || text.contains('\0'))
+    {
         return wrong("q", "must have 1 to 100 characters");
     }
     if query.min_amount.is_some_and(|least| least < Credits::ZERO) {

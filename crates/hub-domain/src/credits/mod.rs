@@ -83,7 +83,12 @@ pub enum WhenShort {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { welcome: Credits::ZERO, lease_seconds: 60, when_short: WhenShort::Clamp, webhooks_to_private_addresses: false }
+        Self {
+            welcome: Credits::ZERO,
+            lease_seconds: 60,
+            when_short: WhenShort::Clamp,
+            webhooks_to_private_addresses: false,
+        }
     }
 }
 

@@ -43,7 +43,11 @@ pub async fn refund(hub: &Hub, caller: &Caller, origin: &Origin, input: Refund) 
     let asked = input.amount.map_or(0, Credits::micro);
     let hash = fingerprint(&[input.transaction.0.as_bytes(), &asked.to_be_bytes(), input.reason.as_bytes()]);
     if let Some(earlier) = ledger::by_key(&mut tx, user, &key).await? {
-        return if earlier.request_hash.as_deref() == Some(&hash[..]) { Ok(earlier) } else { Err(CreditsError::KeyReused) };
+        return if earlier.request_hash.as_deref() == Some(&hash[..]) {
+            Ok(earlier)
+        } else {
+            Err(CreditsError::KeyReused)
+        };
     }
     let original = reversals::original(&mut tx, input.transaction).await?.ok_or(CreditsError::NotFound)?;
     let is_charge = original.amount < Credits::ZERO && ["usage", "adjustment"].contains(&original.kind.as_str());

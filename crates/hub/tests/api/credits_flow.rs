@@ -1,0 +1,1 @@
+//! Lots, refunds, adjustments, filtered history and alerts of a low balance.
