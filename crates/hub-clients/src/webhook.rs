@@ -158,18 +158,4 @@ mod tests {
         }
         assert!(WebhookClient::new(true).unwrap().check("http://127.0.0.1:8080/").is_ok());
     }
-
-    #[tokio::test]
-    async fn a_name_that_leads_inside_is_not_called() {
-        let client = WebhookClient::new(false).unwrap();
-        let message = WebhookMessage {
-            // Resolves to loopback without being called localhost.
-            url: "https://ip6-localhost.localhost/",
-            event: "test",
-            delivery: "1",
-            signature: "",
-            body: String::new(),
-        };
-        assert!(matches!(client.send(message).await, Err(WebhookError::Unreachable(_))));
-    }
 }

@@ -65,6 +65,9 @@ pub(super) async fn refusal(hub: &Hub, posting: &Posting) -> Result<CreditsError
     Ok(match accounts::get(&mut tx, posting.user).await? {
         None => CreditsError::NotFound,
         Some(account) if account.status != "active" => CreditsError::Frozen,
+        Some(_) if posting.amount.is_positive() => {
+            CreditsError::Invalid { field: "amount", message: "would raise the balance above 1000000000 credits" }
+        }
         Some(account) => CreditsError::Insufficient { needed: -posting.amount, spendable: account.spendable() },
     })
 }

@@ -54,6 +54,7 @@ pub async fn verify(store: &Store, book: &PriceBook, clock: &Clock) -> Result<Re
             questions::running_balances(&mut tx).await?,
         ),
         of_accounts("no active account has spent or promised more than it has", questions::overdrawn(&mut tx).await?),
+        of_accounts("no charge is given back more than it was", questions::over_refunded(&mut tx).await?),
         of_calls("every hold charged what the ledger took for it", questions::resolved_holds(&mut tx).await?),
         of_calls("every settled hold has a receipt", questions::holds_without_receipt(&mut tx).await?),
         of_calls("every receipt's amount is on the ledger", questions::receipts(&mut tx).await?),

@@ -6,6 +6,7 @@
 mod support;
 
 mod audit;
+mod credits;
 mod factors;
 mod identities;
 mod identity;
