@@ -214,7 +214,7 @@ on_both_pairs! {
         }
         let kept = [
             r#"{"sql":"'; DROP TABLE credit_transactions; --","like":"%_!"}"#,
-            r#"{"text":"Zoë \ud83e\udd84 \u202e \\u0000 \"quoted\" </script>","":"empty name"}"#,
+            r#"{"text":"Zoë \ud83e\udd84 \u202e \\n \"quoted\" </script>","":"empty name"}"#,
             r#"{"numbers":[0,-1,1.5,9007199254740993,1e-7],"null":null,"nested":{"a":{"b":[[[{}]]]}}}"#,
         ];
         for metadata in kept {
