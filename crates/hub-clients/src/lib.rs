@@ -8,4 +8,6 @@ pub mod llm;
 pub mod mail;
 pub mod oauth;
 pub mod pay;
+mod public;
+pub mod webhook;
 pub mod wire;

@@ -3,6 +3,7 @@
 use hub_domain::credits::CreditsError;
 use hub_domain::identity::HasherError;
 use hub_domain::pricing::ImportError;
+use hub_domain::promo::PromoError;
 use hub_domain::rbac::RightsError;
 use hub_domain::sessions::{FreshError, ImpersonateError};
 use hub_domain::users::CreateError;
@@ -26,6 +27,8 @@ pub(crate) fn credits(error: CreditsError) -> ApiError {
         CreditsError::Frozen => ErrorCode::AccountFrozen.into(),
         CreditsError::Invalid { field, message } => ApiError::validation(field, message),
         CreditsError::KeyReused => ErrorCode::IdempotencyConflict.into(),
+        CreditsError::NotRefundable(message) => ApiError::new(ErrorCode::Conflict).message(message),
+        CreditsError::Seal(error) => ApiError::internal(error),
         CreditsError::Store(error) if error.is_unavailable() => {
             ApiError::new(ErrorCode::Unavailable).retry_after(RETRY).source(error)
         }
@@ -109,5 +112,20 @@ pub(crate) fn impersonate(error: ImpersonateError) -> ApiError {
             .details(json!({ "reauthenticationRequired": true })),
         ImpersonateError::Fresh(FreshError::Store(error)) => credits(error.into()),
         ImpersonateError::Token(error) => ApiError::internal(error),
+    }
+}
+
+/// Refusals of promo codes.
+pub(crate) fn promo(error: PromoError) -> ApiError {
+    match error {
+        PromoError::Denied(denied) => ApiError::new(ErrorCode::Forbidden).source(denied),
+        PromoError::NotFound => ApiError::not_found("Promo code"),
+        PromoError::Exists => ApiError::new(ErrorCode::Conflict).message("There is a code of that name"),
+        PromoError::NotRedeemable => ErrorCode::PromoCodeInvalid.into(),
+        PromoError::AlreadyRedeemed => ErrorCode::PromoCodeRedeemed.into(),
+        PromoError::TooMany { retry_after } => ApiError::new(ErrorCode::RateLimitExceeded).retry_after(retry_after),
+        PromoError::Frozen => ErrorCode::AccountFrozen.into(),
+        PromoError::Invalid { field, message } => ApiError::validation(field, message),
+        PromoError::Store(error) => credits(error.into()),
     }
 }

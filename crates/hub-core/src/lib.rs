@@ -11,6 +11,7 @@ mod errors;
 mod keys;
 mod payments;
 mod permissions;
+mod promo;
 mod roles;
 mod usage;
 mod users;
@@ -39,6 +40,7 @@ pub fn router(hub: Arc<Hub>) -> (Router, OpenApi) {
     OpenApiRouter::new()
         .merge(credits::router())
         .merge(payments::router())
+        .merge(promo::router())
         .merge(keys::router())
         .merge(users::router())
         .merge(roles::router())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use hub_cache::Cache;
 use hub_clients::mail::Mailer;
+use hub_clients::webhook::WebhookClient;
 use hub_store::Store;
 use hub_types::Clock;
 use tokio_util::sync::CancellationToken;
@@ -51,6 +52,8 @@ pub struct Hub {
     pub tasks: Tasks,
     /// How mail leaves the hub.
     pub mailer: Arc<dyn Mailer>,
+    /// How members' own servers are told what happened.
+    pub webhooks: WebhookClient,
     /// Password hashing, bounded.
     pub passwords: identity::Hasher,
     /// Signing and checking of tokens.

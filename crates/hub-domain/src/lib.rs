@@ -16,6 +16,7 @@ pub mod limits;
 pub mod oauth;
 pub mod payments;
 pub mod pricing;
+pub mod promo;
 pub mod rbac;
 pub mod sealing;
 pub mod sessions;

@@ -19,8 +19,9 @@ statements! {
     // A settle gives back the whole hold and takes the actual amount, which is never more than the hold.
     CAPTURE = "UPDATE credit_accounts SET held = held - $2, balance = balance - $3, version = version + 1, updated_at = $4
                WHERE user_id = $1 RETURNING balance, version";
+    // The last number is the largest balance there may be (`Credits::MAX`), which the table checks too.
     DEPOSIT = "UPDATE credit_accounts SET balance = balance + $2, version = version + 1, updated_at = $3
-               WHERE user_id = $1 AND status <> 'closed' RETURNING balance, version";
+               WHERE user_id = $1 AND status <> 'closed' AND balance + $2 <= 1000000000000000 RETURNING balance, version";
     WITHDRAW = "UPDATE credit_accounts SET balance = balance - $2, version = version + 1, updated_at = $3
                 WHERE user_id = $1 AND status = 'active' AND balance + overdraft_limit - held >= $2
                 RETURNING balance, version";
@@ -124,7 +125,7 @@ pub(crate) async fn capture(
     row.map(|(balance, version)| After { balance, version }).ok_or(StoreError::Corrupt("a hold without an account"))
 }
 
-/// `None` when the account does not exist, is not active (debits) or closed (credits), or has too little to spend.
+/// `None` when the account does not exist, is not active (debits) or closed (credits), or has too little to spend or no room for more.
 pub(crate) async fn move_balance(tx: &mut Tx, user: UserId, amount: Credits, now: Timestamp) -> Result<Option<After>> {
     let row: Option<(i64, i64)> = if amount.is_positive() {
         run!(tx, row, DEPOSIT, user.0, amount.micro(), now)?

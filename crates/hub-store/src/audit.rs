@@ -175,7 +175,7 @@ pub async fn delete_before(tx: &mut Tx, before: Timestamp, limit: i64) -> Result
 }
 
 /// The pattern for text that contains this one, whatever stands in it.
-fn containing(text: &str) -> String {
+pub(crate) fn containing(text: &str) -> String {
     let mut pattern = String::from("%");
     for character in text.to_ascii_lowercase().chars() {
         if matches!(character, '%' | '_' | '!') {

@@ -15,17 +15,11 @@ statements! {
               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
     BY_KEY = "SELECT id, user_id, kind, amount, balance_after, account_version, idem_hash, hold_id, actor_id, reason, metadata, created_at
               FROM credit_transactions WHERE user_id = $1 AND idem_key = $2";
-    // Newest first. The version is gapless per account, so it is cursor and order in one; '' stands for any kind.
-    LIST = "SELECT id, user_id, kind, amount, balance_after, account_version, idem_hash, hold_id, actor_id, reason, metadata, created_at
-            FROM credit_transactions
-            WHERE user_id = $1 AND account_version < $2 AND ($3 = '' OR kind = $3)
-            ORDER BY account_version DESC LIMIT $4 OFFSET $5";
     // In the order of the unique index, which is stable while rows are added: (user, version) is cursor and order in one.
     EXPORT = "SELECT id, user_id, kind, amount, balance_after, account_version, idem_hash, hold_id, actor_id, reason, metadata, created_at
               FROM credit_transactions
               WHERE (user_id, account_version) > ($1, $2) AND user_id BETWEEN $3 AND $4 AND created_at >= $5 AND created_at < $6
               ORDER BY user_id, account_version LIMIT $7";
-    COUNT = "SELECT COUNT(*) FROM credit_transactions WHERE user_id = $1 AND ($2 = '' OR kind = $2)";
 }
 
 /// Why money moved. Each kind names its counter-account, so that the double-entry view balances.
@@ -205,21 +199,6 @@ impl From<Row> for Transaction {
     }
 }
 
-/// Which rows of an account, newest first.
-#[derive(Debug, Clone)]
-pub struct Page {
-    /// Whose.
-    pub user: UserId,
-    /// Only rows with a smaller version; `None` starts at the newest.
-    pub before_version: Option<i64>,
-    /// Only this kind.
-    pub kind: Option<Kind>,
-    /// Rows at most.
-    pub limit: i64,
-    /// Rows to skip (the spec's paging; cursors are cheaper).
-    pub offset: i64,
-}
-
 /// Moves the balance and writes the row. `None` when the account does not allow it: missing, frozen, closed or, for a debit, too
 /// little to spend. Nothing was changed then.
 ///
@@ -235,6 +214,16 @@ pub async fn post(tx: &mut Tx, posting: &Posting) -> Result<Option<Transaction>>
 
 /// Writes the row of a movement whose balance change was made by `accounts`.
 pub(crate) async fn insert(tx: &mut Tx, posting: &Posting, after: After) -> Result<Transaction> {
+    insert_reversing(tx, posting, after, None).await
+}
+
+/// The same for a row that gives back what another one took.
+pub(crate) async fn insert_reversing(
+    tx: &mut Tx,
+    posting: &Posting,
+    after: After,
+    reverses: Option<TransactionId>,
+) -> Result<Transaction> {
     run!(
         tx,
         execute,
@@ -248,7 +237,7 @@ pub(crate) async fn insert(tx: &mut Tx, posting: &Posting, after: After) -> Resu
         &posting.key,
         posting.request_hash.as_deref(),
         posting.hold.map(|hold| hold.0),
-        None::<Uuid>,
+        reverses.map(|id| id.0),
         posting.actor.map(|actor| actor.0),
         &posting.reason,
         Json(&posting.metadata),
@@ -261,14 +250,6 @@ pub(crate) async fn insert(tx: &mut Tx, posting: &Posting, after: After) -> Resu
 pub async fn by_key(tx: &mut Tx, user: UserId, key: &str) -> Result<Option<Transaction>> {
     let row: Option<Row> = run!(tx, row, BY_KEY, user.0, key)?;
     Ok(row.map(Transaction::from))
-}
-
-/// One page of an account's history, newest first.
-pub async fn list(tx: &mut Tx, page: &Page) -> Result<Vec<Transaction>> {
-    let before = page.before_version.unwrap_or(i64::MAX);
-    let kind = page.kind.map_or("", Kind::as_str);
-    let rows: Vec<Row> = run!(tx, rows, LIST, page.user.0, before, kind, page.limit, page.offset)?;
-    Ok(rows.into_iter().map(Transaction::from).collect())
 }
 
 /// Which rows to export.
@@ -292,10 +273,4 @@ pub async fn export(tx: &mut Tx, page: &Export) -> Result<Vec<Transaction>> {
     let (first, last) = page.user.map_or((Uuid::nil(), Uuid::max()), |user| (user.0, user.0));
     let rows: Vec<Row> = run!(tx, rows, EXPORT, after, version, first, last, page.from, page.until, page.limit)?;
     Ok(rows.into_iter().map(Transaction::from).collect())
-}
-
-/// How many rows an account has.
-pub async fn count(tx: &mut Tx, user: UserId, kind: Option<Kind>) -> Result<i64> {
-    let count: Option<i64> = run!(tx, scalar, COUNT, user.0, kind.map_or("", Kind::as_str))?;
-    Ok(count.unwrap_or(0))
 }

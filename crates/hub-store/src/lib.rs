@@ -8,12 +8,15 @@
 mod statement;
 
 pub mod accounts;
+pub mod alerts;
 pub mod audit;
 pub mod budgets;
 mod engine;
 mod error;
 pub mod fold;
 pub mod fold_holds;
+pub mod grants;
+pub mod history;
 pub mod holds;
 pub mod identities;
 pub mod jobs;
@@ -23,7 +26,9 @@ pub mod orders;
 mod partitions;
 pub mod permissions;
 pub mod prices;
+pub mod promo;
 pub mod receipts;
+pub mod refunds;
 pub mod reversals;
 pub mod roles;
 pub mod sessions;
@@ -52,11 +57,14 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 pub fn statements() -> Vec<&'static Statement> {
     [
         accounts::STATEMENTS,
+        alerts::STATEMENTS,
         audit::STATEMENTS,
         budgets::STATEMENTS,
         engine::STATEMENTS,
         fold::STATEMENTS,
         fold_holds::STATEMENTS,
+        grants::STATEMENTS,
+        history::STATEMENTS,
         holds::STATEMENTS,
         identities::STATEMENTS,
         jobs::STATEMENTS,
@@ -65,7 +73,9 @@ pub fn statements() -> Vec<&'static Statement> {
         orders::STATEMENTS,
         permissions::STATEMENTS,
         prices::STATEMENTS,
+        promo::STATEMENTS,
         receipts::STATEMENTS,
+        refunds::STATEMENTS,
         reversals::STATEMENTS,
         roles::STATEMENTS,
         sessions::STATEMENTS,

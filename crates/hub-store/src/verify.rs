@@ -40,6 +40,9 @@ statements! {
                 LEFT JOIN (SELECT hold_id, SUM(amount) AS amount FROM credit_transactions WHERE hold_id IS NOT NULL GROUP BY hold_id) t
                   ON t.hold_id = r.id
                 WHERE r.amount <> COALESCE(-t.amount, 0) LIMIT $1";
+    OVER_REFUNDED = "SELECT t.user_id, -t.amount, CAST(SUM(r.amount) AS BIGINT) FROM credit_transactions r
+                     JOIN credit_transactions t ON t.id = r.reverses
+                     GROUP BY t.id, t.user_id, t.amount HAVING SUM(r.amount) > -t.amount LIMIT $1";
     USAGE = "SELECT u.hold_id, u.credits, r.amount FROM usage_logs u JOIN receipts r ON r.id = u.hold_id WHERE u.credits <> r.amount LIMIT $1";
     NO_RECEIPT = "SELECT h.id, COALESCE(h.settled_amount, 0), h.amount FROM credit_holds h LEFT JOIN receipts r ON r.id = h.id
                   WHERE h.status = 'settled' AND r.id IS NULL LIMIT $1";
@@ -149,6 +152,8 @@ account_question! {
     running_balances RUNNING;
     /// Active accounts that have spent or promised more than they have.
     overdrawn OVERDRAWN;
+    /// Accounts that were given back more of a charge than it was.
+    over_refunded OVER_REFUNDED;
 }
 
 macro_rules! call_question {

@@ -72,6 +72,10 @@ id! {
     TransactionId,
     /// One purchase of credits.
     OrderId,
+    /// Credits that were given together and may end together.
+    GrantId,
+    /// A promo code; never the code itself.
+    PromoCodeId,
     /// One version of one model's price.
     PriceId,
     /// One row of the usage log.

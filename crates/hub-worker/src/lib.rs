@@ -13,6 +13,8 @@ use tokio::time::MissedTickBehavior;
 const JOBS: Duration = Duration::from_millis(500);
 /// Pause between two looks for holds whose process died.
 const SWEEP: Duration = Duration::from_secs(5);
+/// Pause between two looks for credits that have run out.
+const EXPIRY: Duration = Duration::from_mins(1);
 /// Pause between two readings of the price book: how long a new price may take to act on every process.
 const PRICES: Duration = Duration::from_secs(30);
 /// Pause between two readings of the gauges.
@@ -28,11 +30,12 @@ const UPKEEP: Duration = Duration::from_hours(1);
 pub async fn run(hub: Arc<Hub>) {
     let work = every(&hub, JOBS, "jobs", || jobs::run_all_due(&hub));
     let sweep = every(&hub, SWEEP, "sweep", || credits::sweep_all(&hub));
+    let expiry = every(&hub, EXPIRY, "expiry", || credits::expire_due(&hub));
     let upkeep = every(&hub, UPKEEP, "upkeep", || jobs::upkeep(&hub));
     let gauges = every(&hub, GAUGES, "gauges", || credits::measure(&hub));
     let payments = every(&hub, PAYMENTS, "payments", || payments::schedule(&hub));
     let sums = every(&hub, USAGE, "usage", || usage::roll_up(&hub));
-    tokio::join!(work, sweep, upkeep, gauges, payments, sums);
+    tokio::join!(work, sweep, expiry, upkeep, gauges, payments, sums);
 }
 
 /// Keeps the price book of this process fresh. Needed wherever calls are priced, so it runs in every process, worker or not.

@@ -3,8 +3,8 @@
 use secrecy::SecretString;
 use url::{Host, Url};
 
-use super::public::is_public;
 use crate::llm::TransportError;
+use crate::public::is_public;
 
 /// The issuer of Google's ID tokens.
 pub const GOOGLE_ISSUER: &str = "https://accounts.google.com";

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::config::{ClientAuth, OAuthConfig, OAuthConfigError};
 use super::error::OAuthError;
-use super::public::OutsideOnly;
+use crate::public::OutsideOnly;
 
 /// Making a connection, TLS included.
 const CONNECT: Duration = Duration::from_secs(5);

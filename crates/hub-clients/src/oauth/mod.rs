@@ -14,7 +14,6 @@ mod fetch;
 mod id_token;
 mod keys;
 mod metadata;
-mod public;
 
 use futures::future::BoxFuture;
 use hub_types::Email;

@@ -20,6 +20,18 @@ pub(crate) struct BalanceQuery {
     user_id: Option<UserId>,
 }
 
+/// What runs out soon.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ExpiringView {
+    /// How much.
+    amount: Credits,
+    /// When the first of it; absent when nothing does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    first_at: Option<Timestamp>,
+}
+
 /// What an account has.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -32,6 +44,10 @@ pub(crate) struct BalanceView {
     held: Credits,
     /// What could be spent now: `balance - held`.
     available: Credits,
+    /// The same under the name the rules use.
+    spendable: Credits,
+    /// What runs out within seven days, if nothing is spent.
+    expiring_soon: ExpiringView,
     /// Always `credits`.
     currency: &'static str,
     /// When the account last changed.
@@ -52,6 +68,8 @@ pub(crate) async fn balance(
         balance: found.balance,
         held: found.held,
         available: found.available,
+        spendable: found.available,
+        expiring_soon: ExpiringView { amount: found.expiring_soon.amount, first_at: found.expiring_soon.first },
         currency: "credits",
         last_updated: found.last_updated,
     }))

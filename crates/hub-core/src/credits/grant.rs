@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use hub_domain::Hub;
-use hub_domain::credits::{self, Grant};
-use hub_types::{Credits, UserId};
+use hub_domain::credits::{self, Category, Grant, GrantLot};
+use hub_types::{Credits, Timestamp, UserId};
 use hub_web::{ApiError, Authenticated, IdempotencyKey, Json, RequestOrigin};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -24,6 +24,11 @@ pub(crate) struct GrantBody {
     /// Why; 1 to 200 characters.
     #[schema(min_length = 1, max_length = 200)]
     reason: String,
+    /// When what is left of it is taken back; in the future.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+    /// Where it comes from: `promo`, `bonus` or `purchase`. With an end and without this: `bonus`.
+    category: Option<String>,
 }
 
 /// Gives credits to an account; needs `credits:grant`. Repeatable with an `Idempotency-Key`.
@@ -37,7 +42,16 @@ pub(crate) async fn grant(
     IdempotencyKey(key): IdempotencyKey,
     Json(body): Json<GrantBody>,
 ) -> Result<Json<TransactionView>, ApiError> {
-    let input = Grant { user: body.user_id, amount: body.amount, reason: body.reason, key };
-    let row = credits::grant(&hub, &caller, &origin, input).await.map_err(errors::credits)?;
-    Ok(Json(TransactionView::from(row)))
+    let category = body.category.as_deref().map(|word| {
+        Category::from_word(word).ok_or_else(|| ApiError::validation("category", "must be promo, bonus or purchase"))
+    });
+    let category = category.transpose()?;
+    let grant = Grant { user: body.user_id, amount: body.amount, reason: body.reason, key };
+    let row = if category.is_none() && body.expires_at.is_none() {
+        credits::grant(&hub, &caller, &origin, grant).await
+    } else {
+        let lot = GrantLot { grant, category: category.unwrap_or(Category::Bonus), expires_at: body.expires_at };
+        credits::grant_lot(&hub, &caller, &origin, lot).await
+    };
+    Ok(Json(TransactionView::from(row.map_err(errors::credits)?)))
 }

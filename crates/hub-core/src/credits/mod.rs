@@ -1,10 +1,16 @@
 //! `/api/credits`: one file per endpoint.
 
+mod adjust;
+mod alerts;
 mod balance;
 mod budgets;
 mod deduct;
+mod export;
 mod grant;
+mod grants;
 mod receipt;
+mod redeem;
+mod refund;
 mod transactions;
 
 use std::sync::Arc;
@@ -19,6 +25,12 @@ pub(crate) fn router() -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(budgets::get, budgets::set))
         .routes(routes!(deduct::deduct))
         .routes(routes!(transactions::transactions))
+        .routes(routes!(export::export))
+        .routes(routes!(redeem::redeem))
         .routes(routes!(grant::grant))
+        .routes(routes!(grants::grants))
+        .routes(routes!(refund::refund))
+        .routes(routes!(adjust::adjust))
+        .routes(routes!(alerts::alerts, alerts::set_alerts))
         .routes(routes!(receipt::receipt))
 }

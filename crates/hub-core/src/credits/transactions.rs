@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use hub_domain::Hub;
-use hub_domain::credits::{self, HistoryQuery, Kind, Transaction};
+use hub_domain::credits::{self, Direction, HistoryPage, HistoryQuery, Kind, Transaction};
 use hub_types::{Credits, HoldId, Timestamp, TransactionId, UserId};
 use hub_web::{ApiError, Authenticated, Cursor, Json, PageQuery, Query};
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,45 @@ pub(crate) struct TransactionsQuery {
     user_id: Option<UserId>,
     /// Only this kind: `purchase`, `promo`, `grant`, `usage`, `refund`, `adjustment`, `expiry` or `chargeback`.
     kind: Option<String>,
+    /// Not before, RFC 3339.
+    #[param(value_type = Option<String>, format = DateTime)]
+    from: Option<Timestamp>,
+    /// Before, RFC 3339.
+    #[param(value_type = Option<String>, format = DateTime)]
+    to: Option<Timestamp>,
+    /// Only what was given (`credit`) or only what was taken (`debit`).
+    direction: Option<String>,
+    /// Moved at least this much, either way.
+    #[param(value_type = Option<f64>)]
+    min_amount: Option<String>,
+    /// Stands in the reason, or is the id of the request that was paid for.
+    q: Option<String>,
+}
+
+impl TransactionsQuery {
+    /// The filter in the words of the rules.
+    pub(super) fn read(self) -> Result<HistoryQuery, ApiError> {
+        let kind = self.kind.map(|word| {
+            Kind::from_word(&word).ok_or_else(|| ApiError::validation("kind", "is not a kind of transaction"))
+        });
+        let direction = self.direction.map(|word| match word.as_str() {
+            "credit" => Ok(Direction::Credit),
+            "debit" => Ok(Direction::Debit),
+            _ => Err(ApiError::validation("direction", "must be credit or debit")),
+        });
+        let min_amount = self
+            .min_amount
+            .map(|text| text.parse::<Credits>().map_err(|error| ApiError::validation("minAmount", error.to_string())));
+        Ok(HistoryQuery {
+            user: self.user_id,
+            kind: kind.transpose()?,
+            from: self.from,
+            to: self.to,
+            direction: direction.transpose()?,
+            min_amount: min_amount.transpose()?,
+            text: self.q,
+        })
+    }
 }
 
 /// One row of an account's history.
@@ -41,6 +80,9 @@ pub(crate) struct TransactionView {
     reason: String,
     /// Balance right after it.
     balance_after: Credits,
+    /// Who moved it, if not the owner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor_id: Option<UserId>,
     /// The receipt that explains it, if it paid for a call.
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt_id: Option<HoldId>,
@@ -61,6 +103,7 @@ impl From<Transaction> for TransactionView {
             kind: row.kind,
             reason: row.reason,
             balance_after: row.balance_after,
+            actor_id: row.actor,
             receipt_id: row.hold,
             metadata: row.metadata,
             created_at: row.created_at,
@@ -74,8 +117,12 @@ impl From<Transaction> for TransactionView {
 pub(crate) struct TransactionsView {
     /// The rows, newest first.
     transactions: Vec<TransactionView>,
-    /// Rows in all.
+    /// Rows that fit in all.
     total: i64,
+    /// What those that fit gave.
+    credited: Credits,
+    /// What those that fit took.
+    debited: Credits,
     /// True when older rows follow.
     has_more: bool,
     /// Where they follow.
@@ -92,23 +139,15 @@ pub(crate) async fn transactions(
     page: PageQuery,
     Query(query): Query<TransactionsQuery>,
 ) -> Result<Json<TransactionsView>, ApiError> {
-    let kind = match query.kind.as_deref() {
-        None => None,
-        Some(word) => {
-            Some(Kind::from_word(word).ok_or_else(|| ApiError::validation("kind", "is not a kind of transaction"))?)
-        }
-    };
-    let asked = HistoryQuery {
-        user: query.user_id,
-        kind,
+    let part = HistoryPage {
         limit: i64::from(page.limit),
         before_version: page.after::<i64>()?,
         offset: i64::try_from(page.offset.unwrap_or(0)).unwrap_or(i64::MAX),
     };
-    let history = credits::history(&hub, &caller, &asked).await.map_err(errors::credits)?;
+    let history = credits::history(&hub, &caller, &query.read()?, part).await.map_err(errors::credits)?;
     let last = history.rows.last().filter(|_| history.has_more);
     let next_cursor = last.map(|row| Cursor::encode(&row.version)).transpose()?;
-    let (total, has_more) = (history.total, history.has_more);
+    let (total, has_more, credited, debited) = (history.total, history.has_more, history.credited, history.debited);
     let transactions = history.rows.into_iter().map(TransactionView::from).collect();
-    Ok(Json(TransactionsView { transactions, total, has_more, next_cursor }))
+    Ok(Json(TransactionsView { transactions, total, credited, debited, has_more, next_cursor }))
 }

@@ -4,6 +4,7 @@ use hub_store::accounts;
 use hub_types::{Caller, Credits, Permission, Timestamp, UserId};
 
 use super::CreditsError;
+use super::grants::{ExpiringSoon, expiring_soon};
 use crate::{Hub, rbac};
 
 /// What an account has.
@@ -17,6 +18,8 @@ pub struct Balance {
     pub held: Credits,
     /// What could be spent now.
     pub available: Credits,
+    /// What of it runs out within seven days, if nothing is spent.
+    pub expiring_soon: ExpiringSoon,
     /// Last movement.
     pub last_updated: Timestamp,
 }
@@ -27,11 +30,13 @@ pub async fn balance(hub: &Hub, caller: &Caller, user: Option<UserId>) -> Result
     let user = subject(caller, user)?;
     let mut tx = hub.store.read().await?;
     let account = accounts::get(&mut tx, user).await?.ok_or(CreditsError::NotFound)?;
+    drop(tx);
     Ok(Balance {
         user,
         balance: account.balance,
         held: account.held,
         available: account.spendable(),
+        expiring_soon: expiring_soon(hub, user).await?,
         last_updated: account.updated_at,
     })
 }

@@ -4,6 +4,7 @@ use hub_store::StoreError;
 use hub_types::Credits;
 
 use crate::rbac::Denied;
+use crate::sealing::SealError;
 
 /// The refusals of balance, history, deduct and grant.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,12 @@ pub enum CreditsError {
     /// The key was used with another request.
     #[error("the idempotency key was used with another request")]
     KeyReused,
+    /// The transaction is no charge, or nothing (or not that much) is left of it.
+    #[error("{0}")]
+    NotRefundable(&'static str),
+    /// A secret could not be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// The database failed.
     #[error("the database failed")]
     Store(#[from] StoreError),

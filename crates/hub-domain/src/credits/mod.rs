@@ -3,19 +3,28 @@
 //! Invariants: a balance changes only together with its ledger row, in one transaction; no call runs without a hold; a settle never
 //! takes more than its hold; the same key never posts twice. No transaction is open while a provider is awaited.
 
+mod adjust;
+mod alerts;
 mod balance;
 pub(crate) mod budget;
 mod deduct;
 mod error;
+mod expire;
 mod export;
 mod fold;
+mod give;
 mod grant;
+mod grants;
 mod history;
 mod hold;
+mod lots;
+pub(crate) mod low_balance;
 mod measure;
+mod post_with;
 mod posting;
 mod receipt;
 mod recompute;
+mod refund;
 mod settle;
 mod sweep;
 mod verify;
@@ -26,21 +35,30 @@ use hub_store::{StoreError, Tx, accounts};
 use hub_types::{Credits, UserId};
 use serde::Deserialize;
 
+pub use hub_store::grants::Category;
+pub use hub_store::history::Direction;
 pub use hub_store::ledger::{Kind, Transaction};
 pub use hub_store::receipts::Receipt;
 
+pub use adjust::{Adjust, adjust};
+pub use alerts::{AlertSettings, Alerts, alerts, set_alerts};
 pub use balance::{Balance, balance};
 pub use budget::{BudgetShort, BudgetState, budgets_of, set_budgets};
 pub use deduct::{Deduct, Deducted, deduct};
 pub use error::CreditsError;
+pub use expire::expire_due;
 pub use export::{Export, export};
 pub use fold::Writer;
+pub(crate) use give::PRIORITY as LOT_PRIORITY;
+pub use give::{GrantLot, grant_lot};
 pub use grant::{Grant, grant};
-pub use history::{History, HistoryQuery, history};
+pub use grants::{ExpiringSoon, OpenGrant, grants};
+pub use history::{History, HistoryPage, HistoryQuery, export_history, history};
 pub use hold::{Checkpoint, HoldError, Shortfall, checkpoint, hold};
 pub use measure::measure;
 pub use receipt::receipt;
 pub use recompute::{Period, Recomputed, recompute};
+pub use refund::{Refund, refund};
 pub use settle::{Charge, Outcome, Settled, settle, void};
 pub use sweep::{sweep, sweep_all};
 pub use verify::{Check, Depth, Entry, Report, verify};
@@ -57,6 +75,8 @@ pub struct Settings {
     pub lease_seconds: u64,
     /// What happens when the balance does not pay for the longest possible answer and the caller named no limit.
     pub when_short: WhenShort,
+    /// Whether webhooks of members may lead to private addresses, and without TLS: only where every member is trusted.
+    pub webhooks_to_private_addresses: bool,
 }
 
 /// See `Settings::when_short`.
@@ -71,7 +91,12 @@ pub enum WhenShort {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { welcome: Credits::ZERO, lease_seconds: 60, when_short: WhenShort::Clamp }
+        Self {
+            welcome: Credits::ZERO,
+            lease_seconds: 60,
+            when_short: WhenShort::Clamp,
+            webhooks_to_private_addresses: false,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Posting to the ledger exactly once per key.
 
 use hub_store::ledger::{self, Kind, Posting, Transaction};
-use hub_store::{StoreError, Tx};
+use hub_store::{StoreError, Tx, accounts};
 use hub_types::{Credits, TransactionId, UserId};
 use serde_json::json;
 
@@ -35,5 +35,27 @@ pub(super) async fn post_once(hub: &Hub, posting: Posting) -> Result<Transaction
         Refusal::Frozen => CreditsError::Frozen,
         Refusal::Insufficient { needed, spendable } => CreditsError::Insufficient { needed, spendable },
         Refusal::KeyReused => CreditsError::KeyReused,
+    })
+}
+
+/// What was posted before under the posting's key.
+pub(super) async fn earlier(hub: &Hub, posting: &Posting) -> Result<Option<Transaction>, CreditsError> {
+    let mut tx = hub.store.read().await?;
+    let Some(earlier) = ledger::by_key(&mut tx, posting.user, &posting.key).await? else {
+        return Ok(None);
+    };
+    if earlier.request_hash == posting.request_hash { Ok(Some(earlier)) } else { Err(CreditsError::KeyReused) }
+}
+
+/// Why the account did not allow the movement; read after the fact, for words only.
+pub(super) async fn refusal(hub: &Hub, posting: &Posting) -> Result<CreditsError, CreditsError> {
+    let mut tx = hub.store.read().await?;
+    Ok(match accounts::get(&mut tx, posting.user).await? {
+        None => CreditsError::NotFound,
+        Some(account) if account.status != "active" => CreditsError::Frozen,
+        Some(_) if posting.amount.is_positive() => {
+            CreditsError::Invalid { field: "amount", message: "would raise the balance above 1000000000 credits" }
+        }
+        Some(account) => CreditsError::Insufficient { needed: -posting.amount, spendable: account.spendable() },
     })
 }

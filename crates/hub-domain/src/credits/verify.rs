@@ -74,6 +74,7 @@ pub async fn verify(store: &Store, book: &PriceBook, clock: &Clock, depth: Depth
         of_accounts("no active account has spent or promised more than it has", questions::overdrawn(&mut tx).await?),
         of_rows("every movement goes the way of its kind", questions::signs(&mut tx).await?),
         of_windows("every budget window is the sum of its holds", budgets::wrong(&mut tx).await?),
+        of_accounts("no charge is given back more than it was", questions::over_refunded(&mut tx).await?),
     ];
     let (books, balanced) = double_entry(&mut tx).await?;
     checks.push(balanced);

@@ -23,7 +23,7 @@ mod register;
 mod resend;
 mod reset;
 mod stuffing;
-mod throttle;
+pub(crate) mod throttle;
 mod totp;
 mod verify_email;
 

@@ -154,7 +154,7 @@ pub(super) async fn refuse(hub: &Hub, cache: &Cache, window: &str, first: Durati
 }
 
 /// Counts in the shared cache, or in this process's own memory while that is gone.
-pub(super) async fn admit<'a>(hub: &'a Hub, key: &str, limit: u32, window: Duration) -> Option<(&'a Cache, Window)> {
+pub(crate) async fn admit<'a>(hub: &'a Hub, key: &str, limit: u32, window: Duration) -> Option<(&'a Cache, Window)> {
     match hub.cache.admit(key, limit, window).await {
         Ok(counted) => Some((&hub.cache, counted)),
         Err(error) => {
@@ -166,7 +166,7 @@ pub(super) async fn admit<'a>(hub: &'a Hub, key: &str, limit: u32, window: Durat
 }
 
 /// One household or server gets a whole IPv6 /64, so that is the unit.
-pub(super) fn network(address: &str) -> Option<String> {
+pub(crate) fn network(address: &str) -> Option<String> {
     Some(match address.parse::<IpAddr>().ok()?.to_canonical() {
         IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => {

@@ -13,6 +13,7 @@ use hub_store::{sessions, verifications};
 use hub_types::{Caller, Email, JobId, Permission};
 use serde::Deserialize;
 
+use crate::credits::low_balance::{self, DeliveryError, LOW_BALANCE, WEBHOOK_SEND};
 use crate::identity::asked::{self, MAIL_ASKED};
 use crate::rbac::{self, Denied};
 use crate::{Hub, audit, payments, usage};
@@ -66,6 +67,8 @@ enum JobError {
     Payload(#[source] serde_json::Error),
     #[error("the mail was not accepted: {0}")]
     Mail(#[from] MailError),
+    #[error(transparent)]
+    Webhook(#[from] DeliveryError),
     #[error("the database failed: {0}")]
     Store(#[from] StoreError),
 }
@@ -77,6 +80,7 @@ impl JobError {
             Self::UnknownKind(_) | Self::Store(_) => false,
             Self::Payload(_) => true,
             Self::Mail(error) => error.is_permanent(),
+            Self::Webhook(error) => error.is_permanent(),
         }
     }
 
@@ -84,7 +88,7 @@ impl JobError {
     const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Mail(error) => error.retry_after(),
-            Self::UnknownKind(_) | Self::Payload(_) | Self::Store(_) => None,
+            Self::UnknownKind(_) | Self::Payload(_) | Self::Webhook(_) | Self::Store(_) => None,
         }
     }
 }
@@ -190,6 +194,8 @@ async fn run(hub: &Hub, job: &Job) -> Result<(), JobError> {
             Ok(payments::apply(hub, &payload.provider, &payload.event).await?)
         }
         payments::HEAL => Ok(payments::heal(hub).await?),
+        LOW_BALANCE => Ok(low_balance::tell(hub, job).await?),
+        WEBHOOK_SEND => Ok(low_balance::deliver(hub, job).await?),
         other => Err(JobError::UnknownKind(other.to_owned())),
     }
 }

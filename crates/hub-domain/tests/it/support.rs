@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hub_cache::Cache;
 use hub_clients::mail::{Mail, MemoryOutbox};
+use hub_clients::webhook::WebhookClient;
 use hub_domain::access::{self, Proof};
 use hub_domain::identity::{self, HashSettings, Hasher, Login, LoginError, MailboxProof, Register};
 use hub_domain::sealing::Sealer;
@@ -44,6 +45,7 @@ impl TestHub {
             settings: Settings::default(),
             tasks: Tasks::new(CancellationToken::new()),
             mailer: Arc::new(outbox.clone()),
+            webhooks: WebhookClient::new(false).unwrap(),
             passwords: Hasher::new(&HashSettings::for_tests(), [7; 32]).unwrap(),
             tokens: TokenKeys::new(b"7Gd2xk0qLw9vPzR4tYb8NcJm5HsEuAfQ").unwrap(),
             sealer: Sealer::new(&[9; 32]).unwrap(),

@@ -1,8 +1,9 @@
 //! Accounts, ledger, holds: guards under races, transitions, and rows that cannot be changed.
 
 use chrono::Duration;
+use hub_store::history::{self, Direction, Filter, Page};
 use hub_store::holds::{self, End, NewHold, Opened};
-use hub_store::ledger::{self, Kind, Page, Posting};
+use hub_store::ledger::{self, Kind, Posting};
 use hub_store::users::{self, NewUser};
 use hub_store::{Store, StoreError, accounts, verify};
 use hub_types::{Credits, HoldId, PriceId, TransactionId, UserId};
@@ -243,14 +244,22 @@ both! {
         }
         let (mut seen, mut before) = (Vec::new(), None);
         loop {
-            let page = Page { user, before_version: before, kind: None, limit: 10, offset: 0 };
-            let rows = ledger::list(&mut tx, &page).await.unwrap();
+            let page = Page { before_version: before, limit: 10, offset: 0 };
+            let rows = history::list(&mut tx, &Filter::all(user), page).await.unwrap();
             let Some(last) = rows.last() else { break };
             before = Some(last.version);
             seen.extend(rows.iter().map(|row| row.version));
         }
         assert_eq!(seen, (1..=26).rev().collect::<Vec<_>>());
-        assert_eq!(ledger::count(&mut tx, user, Some(Kind::Grant)).await.unwrap(), 1);
+        let grants = Filter { kind: Some(Kind::Grant), ..Filter::all(user) };
+        assert_eq!(history::totals(&mut tx, &grants).await.unwrap().rows, 1);
+        let debits = Filter { direction: Some(Direction::Debit), ..Filter::all(user) };
+        let totals = history::totals(&mut tx, &debits).await.unwrap();
+        assert_eq!((totals.rows, totals.credited, totals.debited), (25, 0, 25_000_000));
+        let large = Filter { least: 2_000_000, text: Some("TEST".to_owned()), ..Filter::all(user) };
+        assert_eq!(history::totals(&mut tx, &large).await.unwrap().credited, 100_000_000);
+        let later = Filter { from: now() + Duration::seconds(1), ..Filter::all(user) };
+        assert_eq!(history::totals(&mut tx, &later).await.unwrap().rows, 0);
         tx.commit().await.unwrap();
     }
 }

@@ -15,6 +15,7 @@ use hub_cache::Cache;
 use hub_clients::llm::LlmProvider;
 use hub_clients::mail::Mailer;
 use hub_clients::oauth::OAuthProvider;
+use hub_clients::webhook::WebhookClient;
 use hub_domain::credits::Writer;
 use hub_domain::identity::Hasher;
 use hub_domain::inference::Registry;
@@ -84,6 +85,8 @@ pub fn assemble(parts: Parts) -> Result<Arc<Hub>> {
         local: Cache::memory(clock.clone()),
         passwords: Hasher::new(&settings.identity.passwords, secrets.pepper_key()).context("identity.passwords")?,
         tokens: token_keys(&secrets)?.signing_with(token_algorithm),
+        webhooks: WebhookClient::new(settings.credits.webhooks_to_private_addresses)
+            .context("the client of webhooks")?,
         sealer: Sealer::new(&secrets.sealing_key()).context("security.sealing_secret")?,
         oauth: hub_domain::oauth::Registry::new(oauth),
         payments,

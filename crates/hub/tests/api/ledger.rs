@@ -23,6 +23,7 @@ fn service(hub: &TestHub) -> Caller {
         models: Vec::new(),
         line: None,
         budgets: Vec::new(),
+        acting: None,
         tier: RateTier::Manager,
         address: None,
     }

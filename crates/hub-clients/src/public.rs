@@ -1,4 +1,5 @@
-//! Which addresses are outside: a provider's name must not lead into the operator's own network.
+//! Which addresses are outside: a name that somebody else chose must not lead into the operator's own
+//! network.
 //!
 //! The name is resolved once and the answer is what the connection is made to, so a name cannot change its mind in between.
 
@@ -12,7 +13,7 @@ const MOST: usize = 16;
 
 /// True for addresses of the public internet: not loopback, private, link-local, shared, reserved, documentation or multicast, also
 /// when written as IPv6 (RFC 6890).
-pub(super) fn is_public(address: IpAddr) -> bool {
+pub(crate) fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4_is_public(v4),
         IpAddr::V6(v6) => v6_is_public(v6),
@@ -47,7 +48,7 @@ fn v6_is_public(address: Ipv6Addr) -> bool {
 
 /// Resolves names and refuses those with an address inside.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct OutsideOnly;
+pub(crate) struct OutsideOnly;
 
 impl Resolve for OutsideOnly {
     fn resolve(&self, name: Name) -> Resolving {
