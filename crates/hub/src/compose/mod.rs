@@ -79,7 +79,8 @@ pub fn assemble(parts: Parts) -> Result<Arc<Hub>> {
         local: Cache::memory(clock.clone()),
         passwords: Hasher::new(&settings.identity.passwords, secrets.pepper_key()).context("identity.passwords")?,
         tokens: token_keys(&secrets)?.signing_with(token_algorithm),
-        webhooks: WebhookClient::new(settings.credits.webhooks_to_private_addresses).context("the client of webhooks")?,
+        webhooks: WebhookClient::new(settings.credits.webhooks_to_private_addresses)
+            .context("the client of webhooks")?,
         sealer: Sealer::new(&secrets.sealing_key()).context("security.sealing_secret")?,
         oauth: hub_domain::oauth::Registry::new(oauth),
         providers: Registry::new(providers),
