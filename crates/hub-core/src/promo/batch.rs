@@ -1,4 +1,4 @@
-//! `POST /api/promo-codes/batches`: many promo codes for one use each.
+//! `POST /api/promo-codes/batches/codes`: many promo codes for one use each.
 
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ pub(crate) struct BatchView {
 }
 
 /// Makes up to 10 000 promo codes for one use each, all or none; needs `promo:manage`.
-#[utoipa::path(post, path = "/api/promo-codes/batches", tag = "promo-codes", operation_id = "create_promo_batch", request_body = BatchBody,
+#[utoipa::path(post, path = "/api/promo-codes/batches/codes", tag = "promo-codes", operation_id = "create_promo_batch", request_body = BatchBody,
     responses((status = 201, body = BatchView)))]
 pub(crate) async fn create_batch(
     State(hub): State<Arc<Hub>>,

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use hub_domain::Hub;
-use hub_domain::promo::{self, PromoUpdate};
+use hub_domain::promo::{self, Change, PromoUpdate};
 use hub_types::{PromoCodeId, Timestamp};
 use hub_web::{ApiError, Authenticated, Json, Path, RequestOrigin};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::PromoView;
@@ -20,22 +20,17 @@ pub(crate) struct PromoPatch {
     /// On or off.
     active: Option<bool>,
     /// Not before; `null` lifts it.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
-    starts_at: Option<Option<Timestamp>>,
+    starts_at: Change<Timestamp>,
     /// Before, exclusive; `null` lifts it.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
-    expires_at: Option<Option<Timestamp>>,
+    expires_at: Change<Timestamp>,
     /// Redemptions in all, never fewer than before; `null` lifts the limit.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default)]
     #[schema(value_type = Option<i32>)]
-    max_uses: Option<Option<i32>>,
-}
-
-/// Tells `null` from absent.
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+    max_uses: Change<i32>,
 }
 
 /// Changes a promo code; needs `promo:manage`. What it gives and to whom never changes.

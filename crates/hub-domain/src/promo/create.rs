@@ -1,4 +1,4 @@
-//! `POST /api/promo-codes` and `/batches`: one code with a name of its own or a made one, or many made ones for one use each.
+//! `POST /api/promo-codes` and `/batches/codes`: one code with a name of its own or a made one, or many made ones for one use each.
 
 use hub_store::promo as store;
 use hub_types::{Caller, Credential, Credits, Permission, PromoCodeId, Timestamp};

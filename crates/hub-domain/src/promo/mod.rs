@@ -16,7 +16,7 @@ pub use create::{MAX_BATCH, NewBatch, NewPromo, Terms, create, create_batch};
 pub use error::PromoError;
 pub use manage::{PromoPage, PromoQuery, begin_export, export_page, get, list, redemptions};
 pub use redeem::{Redeemed, redeem};
-pub use update::{PromoUpdate, update};
+pub use update::{Change, PromoUpdate, update};
 
 use serde::{Deserialize, Serialize};
 

@@ -2,6 +2,7 @@
 
 use hub_store::promo as store;
 use hub_types::{Caller, Permission, PromoCodeId, Timestamp};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::create::check_dates;
@@ -9,17 +10,43 @@ use super::{PromoCode, PromoError};
 use crate::audit::{self, Event};
 use crate::{Hub, Origin, rbac};
 
-/// What is to be changed; `None` stays as it is.
+/// What becomes of a value that may be absent. As JSON: `null` and values are `To`; a field that is left out is `Keep`, by default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "Option<T>")]
+pub enum Change<T> {
+    /// Stays as it is.
+    #[default]
+    Keep,
+    /// This from now on; `None` lifts it.
+    To(Option<T>),
+}
+
+impl<T> From<Option<T>> for Change<T> {
+    fn from(value: Option<T>) -> Self {
+        Self::To(value)
+    }
+}
+
+impl<T> Change<T> {
+    fn apply(self, old: Option<T>) -> Option<T> {
+        match self {
+            Self::Keep => old,
+            Self::To(new) => new,
+        }
+    }
+}
+
+/// What is to be changed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PromoUpdate {
-    /// On or off.
+    /// On or off; `None` stays as it is.
     pub active: Option<bool>,
-    /// Not before; the inner `None` lifts it.
-    pub starts_at: Option<Option<Timestamp>>,
-    /// Before, exclusive; the inner `None` lifts it.
-    pub expires_at: Option<Option<Timestamp>>,
-    /// Redemptions in all, never fewer than before; the inner `None` lifts the limit.
-    pub max_uses: Option<Option<i32>>,
+    /// Not before.
+    pub starts_at: Change<Timestamp>,
+    /// Before, exclusive.
+    pub expires_at: Change<Timestamp>,
+    /// Redemptions in all, never fewer than before.
+    pub max_uses: Change<i32>,
 }
 
 /// Changes a code. Needs `promo:manage`; leaves an audit row.
@@ -35,9 +62,9 @@ pub async fn update(
     let old = store::lock(&mut tx, id).await?.ok_or(PromoError::NotFound)?;
     let new = PromoCode {
         active: change.active.unwrap_or(old.active),
-        starts_at: change.starts_at.unwrap_or(old.starts_at),
-        expires_at: change.expires_at.unwrap_or(old.expires_at),
-        max_uses: change.max_uses.unwrap_or(old.max_uses),
+        starts_at: change.starts_at.apply(old.starts_at),
+        expires_at: change.expires_at.apply(old.expires_at),
+        max_uses: change.max_uses.apply(old.max_uses),
         ..old.clone()
     };
     check_dates(new.starts_at, new.expires_at)?;

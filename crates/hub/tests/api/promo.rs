@@ -60,7 +60,7 @@ on_both_pairs! {
         let (ada, admin) = (hub.user("ada").await, hub.admin().await);
         make(&hub, &admin, &json!({ "code": "OTHER", "credits": 1 })).await;
         let body = json!({ "batch": "spring", "count": 1201, "credits": 5 });
-        let made = hub.post("/api/promo-codes/batches").bearer(&admin.access_token).json(&body).send().await.expect(201).json();
+        let made = hub.post("/api/promo-codes/batches/codes").bearer(&admin.access_token).json(&body).send().await.expect(201).json();
         let codes: Vec<&str> = made["codes"].as_array().unwrap().iter().map(|code| code.as_str().unwrap()).collect();
         assert_eq!((codes.len(), &made["batch"]), (1201, &json!("SPRING")));
         assert!(codes.iter().all(|code| code.starts_with("SPRING-") && code.len() == 26));
@@ -98,7 +98,7 @@ on_both_pairs! {
         let admin = hub.admin().await;
         let batch = |count: u32, name: &'static str| {
             let body = json!({ "batch": name, "count": count, "credits": 1 });
-            hub.post("/api/promo-codes/batches").bearer(&admin.access_token).json(&body).send()
+            hub.post("/api/promo-codes/batches/codes").bearer(&admin.access_token).json(&body).send()
         };
         for (count, name) in [(0, "GOOD"), (10_001, "GOOD"), (1, "abc"), (1, "much too long a prefix"), (1, "=1+1")] {
             batch(count, name).await.expect(400);
