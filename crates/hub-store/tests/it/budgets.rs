@@ -20,9 +20,9 @@ async fn open(store: &Store, hold: &NewHold) -> Opened {
     let mut tx = store.write().await.unwrap();
     let opened = holds::open(&mut tx, hold).await.unwrap();
     if opened == Opened::Yes {
-        tx.commit().await.unwrap()
+        tx.commit().await.unwrap();
     } else {
-        tx.rollback().await.unwrap()
+        tx.rollback().await.unwrap();
     }
     opened
 }

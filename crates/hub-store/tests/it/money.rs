@@ -66,9 +66,9 @@ async fn hold(store: &Store, hold: &NewHold) -> bool {
     let mut tx = store.write().await.unwrap();
     let opened = holds::open(&mut tx, hold).await.unwrap() == Opened::Yes;
     if opened {
-        tx.commit().await.unwrap()
+        tx.commit().await.unwrap();
     } else {
-        tx.rollback().await.unwrap()
+        tx.rollback().await.unwrap();
     }
     opened
 }

@@ -141,7 +141,7 @@ on_both_pairs! {
         // Two calls of a process that died.
         let place = format!("concurrent_calls:key:{}", made["line"].as_str().unwrap());
         for dead in ["a", "b"] {
-            let lease = std::time::Duration::from_secs(60);
+            let lease = std::time::Duration::from_mins(1);
             assert!(hub.hub.cache.take_share(&place, dead, 1, 2, lease).await.unwrap().allowed);
         }
         chat(&hub, secret).await.expect(429);

@@ -1,5 +1,7 @@
 //! KEY-01 and KEY-02 of the security exam, as they stand there.
 
+use std::fmt::Write as _;
+
 use chrono::Duration;
 use hub_store::{audit, keys as stored, roles};
 use hub_testkit::{TestHub, TestUser, on_both_pairs};
@@ -21,7 +23,7 @@ async fn dump(hub: &TestHub, user: &TestUser, keys: &[&str]) -> String {
         assert!(hashes.contains(&hash.to_vec()), "the hash is kept");
         let row = stored::by_hash(&mut tx, &hash).await.unwrap();
         assert!(stored::by_hash(&mut tx, key.as_bytes()).await.unwrap().is_none());
-        text.push_str(&format!("{row:?}"));
+        write!(text, "{row:?}").unwrap();
     }
     text
 }
@@ -34,7 +36,7 @@ on_both_pairs! {
         let path = format!("/api/keys/{}", made["id"].as_str().unwrap());
         let rotated = hub.post(&format!("{path}/rotate")).bearer(&ada.access_token).json(&json!({})).send().await;
         let rotated = rotated.expect(201).json();
-        let mails = hub.mails().await.iter().map(|mail| format!("{} {}", mail.subject, mail.text)).collect::<String>();
+        let mails = format!("{:?}", hub.mails().await.iter().map(|mail| (&mail.subject, &mail.text)).collect::<Vec<_>>());
         let shown = format!(
             "{} {} {mails} {}",
             list(&hub, &ada).await,
