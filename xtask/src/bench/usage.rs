@@ -208,7 +208,10 @@ fn time(name: &'static str, budget: Duration, mut ask: impl FnMut(usize) -> Resu
     times.sort_unstable();
     let at =
         |percent: usize| times.get((times.len() * percent).div_ceil(100) - 1).copied().context("nothing was measured");
-    Ok(Measure { name, median: at(50)?, p95: at(95)?, budget })
+    let measure = Measure { name, median: at(50)?, p95: at(95)?, budget };
+    // A long run shows where it is.
+    eprintln!("{name}: {:.1} ms, p95 {:.1} ms", measure.median.as_secs_f64() * 1e3, measure.p95.as_secs_f64() * 1e3);
+    Ok(measure)
 }
 
 /// Looks every second until it is so.
