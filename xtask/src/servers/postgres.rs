@@ -52,8 +52,11 @@ impl Program {
 
     /// One of its programs, run as the right user, from a directory that user can read.
     pub(super) fn command(&self, program: &str, at: &Path) -> Command {
+        let here = self.directory.join(program);
+        // Some installations have no `pgbench`; that of another one beside it will do.
+        let further = || directories().into_iter().map(|directory| directory.join(program)).find(|file| tools::is_executable(file));
+        let program = if tools::is_executable(&here) { here } else { further().unwrap_or(here) };
         // Where setpriv exists the server also ends when this process is killed and cannot stop it.
-        let program = self.directory.join(program);
         let mut command = match tools::find("setpriv", &[]) {
             Some(setpriv) => {
                 let mut command = Command::new(setpriv);
@@ -144,8 +147,8 @@ fn initialise(program: &Program, home: &Path, data: &Path, secret: &Path) -> Res
     bail!("initdb failed:\n{words}")
 }
 
-/// The directory of the newest PostgreSQL that is new enough and has all we need.
-fn newest() -> Option<PathBuf> {
+/// Where PostgreSQL may be.
+fn directories() -> Vec<PathBuf> {
     let mut candidates = Vec::new();
     for parent in ["/usr/lib/postgresql", "/usr/local", "/opt/homebrew/opt", "/usr"] {
         for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
@@ -153,7 +156,12 @@ fn newest() -> Option<PathBuf> {
         }
     }
     candidates.extend(tools::find("postgres", &[]).and_then(|file| file.parent().map(Path::to_path_buf)));
-    let usable = candidates.into_iter().filter_map(|directory| {
+    candidates
+}
+
+/// The directory of the newest PostgreSQL that is new enough and has all we need.
+fn newest() -> Option<PathBuf> {
+    let usable = directories().into_iter().filter_map(|directory| {
         let programs = [directory.join("postgres"), directory.join("initdb")];
         let major = programs.iter().all(|file| tools::is_executable(file)).then(|| major(&programs[0]))??;
         (major >= OLDEST).then_some((major, directory))

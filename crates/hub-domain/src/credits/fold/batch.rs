@@ -46,27 +46,44 @@ pub(super) async fn run(store: &Store, clock: &Clock, batch: Vec<Waiting>) {
     }
 }
 
-/// Runs the movements until it is known whether they happened; at most twice.
-pub(super) async fn certain(store: &Store, clock: &Clock, movements: &[Movement]) -> Result<Vec<Done>, StoreError> {
-    match attempt(store, clock, movements).await {
-        Ok(verdicts) => Ok(verdicts),
-        Err(Failure::Nothing(error)) => Err(error),
-        Err(Failure::Unknown(error)) => {
-            tracing::warn!(movements = movements.len(), %error, "a commit was not answered; its movements are read again");
-            let again = attempt(store, clock, movements).await;
-            again.map_err(|(Failure::Nothing(error) | Failure::Unknown(error))| error)
-        }
-    }
+/// What a run knows about the keys of its movements before it decides.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    /// Nothing: they are new, as nearly all are, and the unique index says when one is not.
+    Trusted,
+    /// What was posted under them.
+    LookedUp,
 }
 
-async fn attempt(store: &Store, clock: &Clock, movements: &[Movement]) -> Result<Vec<Done>, Failure> {
+/// Runs the movements until it is known whether they happened; at most twice.
+pub(super) async fn certain(store: &Store, clock: &Clock, movements: &[Movement]) -> Result<Vec<Done>, StoreError> {
+    let again = match attempt(store, clock, movements, Keys::Trusted).await {
+        Ok(verdicts) => return Ok(verdicts),
+        Err(Failure::Nothing(error @ StoreError::Duplicate(_))) => error,
+        Err(Failure::Nothing(error)) => return Err(error),
+        Err(Failure::Unknown(error)) => {
+            tracing::warn!(movements = movements.len(), %error, "a commit was not answered; its movements are read again");
+            error
+        }
+    };
+    tracing::debug!(movements = movements.len(), error = %again, "a batch runs again with its keys looked up");
+    let again = attempt(store, clock, movements, Keys::LookedUp).await;
+    again.map_err(|(Failure::Nothing(error) | Failure::Unknown(error))| error)
+}
+
+async fn attempt(store: &Store, clock: &Clock, movements: &[Movement], keys: Keys) -> Result<Vec<Done>, Failure> {
     let mut tx = store.write().await.map_err(Failure::Nothing)?;
-    let verdicts = decide(&mut tx, clock, movements).await.map_err(Failure::Nothing)?;
+    let verdicts = decide(&mut tx, clock, movements, keys).await.map_err(Failure::Nothing)?;
     tx.commit().await.map_err(Failure::Unknown)?;
     Ok(verdicts)
 }
 
-async fn decide(tx: &mut Tx, clock: &Clock, movements: &[Movement]) -> Result<Vec<Done>, StoreError> {
+async fn decide(
+    tx: &mut Tx,
+    clock: &Clock,
+    movements: &[Movement],
+    trust: Keys,
+) -> Result<Vec<Done>, StoreError> {
     let (mut users, mut keys, mut ends) = (BTreeSet::new(), Vec::new(), Vec::new());
     for movement in movements {
         match movement {
@@ -82,14 +99,19 @@ async fn decide(tx: &mut Tx, clock: &Clock, movements: &[Movement]) -> Result<Ve
     users.extend(holds.iter().map(|hold| hold.user));
     let users: Vec<UserId> = users.into_iter().collect();
     let accounts = fold::lock(tx, &users).await?;
-    let earlier = if keys.is_empty() { Vec::new() } else { fold::earlier(tx, &keys).await? };
-    let mut book = Book::open(clock, holds, accounts, earlier);
-    let mut verdicts = Vec::with_capacity(movements.len());
-    for movement in movements {
-        verdicts.push(match movement {
-            Movement::Post(posting) => book.post(posting),
-            Movement::End(charge, end) => book.end(charge, *end)?,
-        });
+    let mut earlier = Vec::new();
+    if trust == Keys::LookedUp && !keys.is_empty() {
+        earlier = fold::earlier(tx, &keys).await?;
+    }
+    let mut book = Book::open(clock, holds.clone(), accounts.clone(), earlier);
+    let mut verdicts = book.all(movements)?;
+    // Who is refused may have posted before, and gets that row: a refusal leaves nothing behind that the index could object to.
+    if trust == Keys::Trusted && verdicts.iter().any(|done| matches!(done, Done::Refused(_))) {
+        let earlier = fold::earlier(tx, &keys).await?;
+        if !earlier.is_empty() {
+            book = Book::open(clock, holds, accounts, earlier);
+            verdicts = book.all(movements)?;
+        }
     }
     let written = book.close();
     fold_holds::resolve(tx, &written.resolved).await?;

@@ -13,7 +13,7 @@ use hub_store::receipts::Receipt;
 use hub_store::usage::UsageRow;
 use hub_types::{Clock, Credits, HoldId, Timestamp, UserId};
 
-use super::Done;
+use super::{Done, Movement};
 use crate::credits::settle::{self, Charge, Owed, Settled};
 
 /// Why an account does not allow a movement.
@@ -74,8 +74,17 @@ impl<'a> Book<'a> {
         }
     }
 
+    /// All of them, in this order.
+    pub(super) fn all(&mut self, movements: &[Movement]) -> Result<Vec<Done>, StoreError> {
+        let one = |movement: &Movement| match movement {
+            Movement::Post(posting) => Ok(self.post(posting)),
+            Movement::End(charge, end) => self.end(charge, *end),
+        };
+        movements.iter().map(one).collect()
+    }
+
     /// Posts, once per key: the same request again gives the first row back and changes nothing.
-    pub(super) fn post(&mut self, posting: &Posting) -> Done {
+    fn post(&mut self, posting: &Posting) -> Done {
         if let Some(earlier) = self.posted.get(&posting.user).and_then(|keys| keys.get(&posting.key)) {
             let same = earlier.request_hash == posting.request_hash;
             return if same { Done::Posted(earlier.clone()) } else { Done::Refused(Refusal::KeyReused) };
@@ -93,7 +102,7 @@ impl<'a> Book<'a> {
     }
 
     /// Resolves a hold: a settle charges what the call owes and gives the rest back, a void gives everything back.
-    pub(super) fn end(&mut self, charge: &Charge, end: End) -> Result<Done, StoreError> {
+    fn end(&mut self, charge: &Charge, end: End) -> Result<Done, StoreError> {
         let Some(hold) = self.holds.get_mut(&charge.hold).filter(|hold| hold.status == "held") else {
             return Ok(Done::NotOpen);
         };
