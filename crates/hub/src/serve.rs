@@ -38,7 +38,6 @@ pub(crate) async fn serve(context: &Context, roles: Roles, listen: Option<&str>)
         loaded.settings.server.listen.set_port(roles.usual_port());
     }
     logging::start(&loaded.settings.log, context.json)?;
-    loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     check_processes(&loaded, roles)?;
     // Before anything is made: a first administrator whose password is never shown would help nobody.
     let mut signals = Signals::new()?;

@@ -1,6 +1,6 @@
 //! Admission: the worst case of a call is priced and held before any provider hears of it.
 
-use hub_clients::llm::ChatRequest;
+use hub_clients::llm::CallRequest;
 use hub_store::holds::NewHold;
 use hub_types::{Caller, Credits, HoldId, TokenUsage};
 
@@ -32,9 +32,9 @@ pub(super) async fn admit(
     candidate: &Candidate,
 ) -> Result<Admitted, InferenceError> {
     let (request, price) = (&input.request, &candidate.price);
-    let bound = candidate.provider.bound(request, price.max_output_tokens);
+    let bound = candidate.provider.bound(request, price.max_output_tokens).map_err(InferenceError::Unsendable)?;
     let input_tokens = price.context_tokens.map_or(bound.input, |window| bound.input.min(window));
-    let unlimited = request.max_output().is_none();
+    let unlimited = request.generates() && request.max_output().is_none();
     let mut max_output = unlimited.then_some(price.max_output_tokens);
     let mut clamped_to = None;
     let mut output_tokens = bound.output;
@@ -72,7 +72,7 @@ pub(super) async fn admit(
 
 /// Tokens per choice that the balance pays for, when that is a useful answer and shorter than the one that was refused.
 fn affordable(
-    request: &ChatRequest,
+    request: &CallRequest,
     candidate: &Candidate,
     spendable: Credits,
     input: i64,

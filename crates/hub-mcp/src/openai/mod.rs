@@ -1,6 +1,8 @@
 //! `/v1`: OpenAI's wire. One file per endpoint.
 
 mod chat_completions;
+mod completions;
+mod embeddings;
 mod models;
 
 use std::sync::Arc;
@@ -12,6 +14,8 @@ use utoipa_axum::routes;
 pub(crate) fn router() -> OpenApiRouter<Arc<Hub>> {
     OpenApiRouter::new()
         .routes(routes!(chat_completions::chat_completions))
+        .routes(routes!(completions::completions))
+        .routes(routes!(embeddings::embeddings))
         .routes(routes!(models::list))
         .routes(routes!(models::one))
 }

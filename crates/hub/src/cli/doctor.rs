@@ -86,9 +86,6 @@ pub(super) async fn doctor(context: &Context) -> Result<Outcome> {
 fn settings(findings: &mut Findings, loaded: &Loaded) {
     let file = loaded.file.as_ref().map_or_else(|| "no file".to_owned(), |file| file.display().to_string());
     findings.add("settings", State::Ok, format!("{file}, environment"));
-    for warning in &loaded.warnings {
-        findings.add("settings", State::Warning, warning);
-    }
     let settings = &loaded.settings;
     if !settings.server.listen.ip().is_loopback() && settings.identity.public_url.starts_with("http://") {
         let message =
@@ -200,8 +197,7 @@ async fn providers(findings: &mut Findings, settings: &Settings) {
         Err(error) => return findings.add("providers", State::Failed, chain(&error)),
     };
     if list.is_empty() {
-        let message =
-            "none: set OPENAI_API_KEY, add [[providers]], or switch the sandbox on (HUB__SANDBOX__ENABLED=true)";
+        let message = "none: set OPENAI_API_KEY or ANTHROPIC_API_KEY, add [[providers]], or switch the sandbox on (HUB__SANDBOX__ENABLED=true)";
         findings.add("providers", State::Failed, message);
     }
     for provider in list {

@@ -15,3 +15,4 @@ mod oauth;
 mod openapi;
 mod token_keys;
 mod websocket;
+mod wires;
