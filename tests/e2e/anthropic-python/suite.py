@@ -230,6 +230,35 @@ class Suite:
             text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
             equal((text, chunks[-2].choices[0].finish_reason), (said, "stop"))
 
+        with self.case("the OpenAI SDK's responses are served by both upstreams, whole and streamed"):
+            for model, service in ((self.provider.model, "openai"), (CLAUDE, "claude")):
+                with self.billed(service) as bill:
+                    raw = self.openai.responses.with_raw_response.create(model=model, input="plain question")
+                    answer = raw.parse()
+                    bill["receipt"] = raw.headers["x-hub-receipt"]
+                    bill["usage"] = (answer.usage.input_tokens, answer.usage.output_tokens)
+                equal((answer.output_text, answer.status), (said, "completed"))
+                with self.billed(service) as bill:
+                    raw = self.openai.responses.with_raw_response.create(
+                        model=model, input="plain question", stream=True
+                    )
+                    bill["receipt"] = raw.headers["x-hub-receipt"]
+                    events = list(raw.parse())
+                    last = events[-1].response
+                    bill["usage"] = (last.usage.input_tokens, last.usage.output_tokens)
+                text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+                equal((text, last.output_text, events[-1].type), (said, said, "response.completed"))
+
+        with self.case("the OpenAI SDK's old completions are served by chat"):
+            with self.billed("openai") as bill:
+                raw = self.openai.completions.with_raw_response.create(
+                    model=self.provider.model, prompt="plain question", max_tokens=500
+                )
+                answer = raw.parse()
+                bill["receipt"] = raw.headers["x-hub-receipt"]
+                bill["usage"] = (answer.usage.prompt_tokens, answer.usage.completion_tokens)
+            equal((answer.choices[0].text, answer.choices[0].finish_reason), (said, "stop"))
+
         with self.case("the OpenAI SDK embeds with the sandbox, in base64 as it likes"):
             before, _ = self.member.balance(self.hub)
             answer = self.openai.embeddings.create(model="sandbox-embedding", input=["one two", "three"], dimensions=16)

@@ -13,6 +13,7 @@ use super::{ChatAnswer, ChatStream, LlmError, WholeAnswer};
 use crate::wire::BadRequest;
 use crate::wire::anthropic::MessagesRequest;
 use crate::wire::openai::{ChatRequest, EmbeddingsRequest};
+use crate::wire::translate::responses_over_chat::{self, Echo};
 use crate::wire::translate::{Translated, completion_over_chat, messages_over_chat, retold};
 
 /// A call to be made. Cheap to clone; its chat form is made at most once.
@@ -24,6 +25,7 @@ enum Form {
     Chat(ChatRequest),
     Messages(Arc<Messages>),
     Completion(ChatRequest),
+    Responses(Arc<Responses>),
     Embeddings(EmbeddingsRequest),
 }
 
@@ -31,6 +33,12 @@ enum Form {
 struct Messages {
     request: MessagesRequest,
     chat: OnceLock<Result<Translated<ChatRequest>, BadRequest>>,
+}
+
+#[derive(Debug)]
+struct Responses {
+    chat: Translated<ChatRequest>,
+    echo: Echo,
 }
 
 /// A call as chat.
@@ -64,10 +72,17 @@ impl CallRequest {
         completion_over_chat::request(body).map(|chat| Self(Form::Completion(chat)))
     }
 
+    /// Reads a request of OpenAI's responses; the stateless part of them is known.
+    pub fn responses(body: &Bytes) -> Result<Self, BadRequest> {
+        let (chat, echo) = responses_over_chat::request(body)?;
+        Ok(Self(Form::Responses(Arc::new(Responses { chat, echo }))))
+    }
+
     /// The model the caller asked for.
     pub fn model(&self) -> &str {
         match &self.0 {
             Form::Chat(request) | Form::Completion(request) => request.model(),
+            Form::Responses(responses) => responses.chat.request.model(),
             Form::Messages(messages) => messages.request.model(),
             Form::Embeddings(request) => request.model(),
         }
@@ -77,16 +92,18 @@ impl CallRequest {
     pub fn stream(&self) -> bool {
         match &self.0 {
             Form::Chat(request) | Form::Completion(request) => request.stream(),
+            Form::Responses(responses) => responses.chat.request.stream(),
             Form::Messages(messages) => messages.request.stream(),
             Form::Embeddings(_) => false,
         }
     }
 
-    /// Whether the caller wants events that carry usage and nothing else. Anthropic's wire has none, so nothing is withheld.
+    /// Whether the caller wants events that carry usage and nothing else. Anthropic's wire and
+    /// that of responses have none, so nothing is withheld.
     pub fn wants_usage(&self) -> bool {
         match &self.0 {
             Form::Chat(request) | Form::Completion(request) => request.wants_usage(),
-            Form::Messages(_) => true,
+            Form::Messages(_) | Form::Responses(_) => true,
             Form::Embeddings(_) => false,
         }
     }
@@ -95,6 +112,7 @@ impl CallRequest {
     pub fn max_output(&self) -> Option<i64> {
         match &self.0 {
             Form::Chat(request) | Form::Completion(request) => request.max_output(),
+            Form::Responses(responses) => responses.chat.request.max_output(),
             Form::Messages(messages) => messages.request.max_output(),
             Form::Embeddings(_) => None,
         }
@@ -109,7 +127,7 @@ impl CallRequest {
     pub fn choices(&self) -> i64 {
         match &self.0 {
             Form::Chat(request) | Form::Completion(request) => request.choices(),
-            Form::Messages(_) | Form::Embeddings(_) => 1,
+            Form::Messages(_) | Form::Responses(_) | Form::Embeddings(_) => 1,
         }
     }
 
@@ -138,6 +156,9 @@ impl CallRequest {
                 let chat = chat.as_ref().map_err(Clone::clone)?;
                 Ok(AsChat { request: &chat.request, dropped: &chat.dropped })
             }
+            Form::Responses(responses) => {
+                Ok(AsChat { request: &responses.chat.request, dropped: &responses.chat.dropped })
+            }
             Form::Embeddings(_) => Err(BadRequest::at("model", "this model makes no vectors")),
         }
     }
@@ -153,6 +174,9 @@ impl CallRequest {
                 let events = match &self.0 {
                     Form::Chat(_) | Form::Embeddings(_) => stream.events,
                     Form::Completion(_) => retold(stream.events, completion_over_chat::Teller),
+                    Form::Responses(responses) => {
+                        retold(stream.events, responses_over_chat::Teller::new(responses.echo.clone()))
+                    }
                     Form::Messages(messages) => {
                         retold(stream.events, messages_over_chat::Teller::new(messages.wants_thinking()))
                     }
@@ -166,6 +190,10 @@ impl CallRequest {
         let told = match &self.0 {
             Form::Chat(_) | Form::Embeddings(_) => return Ok(answer.body.clone()),
             Form::Completion(_) => completion_over_chat::whole(&answer.body),
+            Form::Responses(responses) => {
+                let usage = answer.usage.unwrap_or_else(|| self.estimate_usage(answer.output, answer.reasoning));
+                responses_over_chat::whole(&answer.body, &usage, &responses.echo)
+            }
             Form::Messages(messages) => {
                 let usage = answer.usage.unwrap_or_else(|| self.estimate_usage(answer.output, answer.reasoning));
                 messages_over_chat::whole(&answer.body, &usage, messages.wants_thinking())
@@ -185,7 +213,7 @@ impl CallRequest {
                 size.text_bytes.saturating_add(size.other_bytes) / 4
             }
             Form::Embeddings(request) => request.size() / 4 + 1,
-            Form::Chat(_) | Form::Completion(_) => 0,
+            Form::Chat(_) | Form::Completion(_) | Form::Responses(_) => 0,
         };
         let input = i64::try_from(bytes).unwrap_or(i64::MAX);
         TokenUsage { input, output: output.tokens(), reasoning: reasoning.tokens(), ..TokenUsage::default() }

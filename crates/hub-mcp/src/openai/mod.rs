@@ -4,6 +4,7 @@ mod chat_completions;
 mod completions;
 mod embeddings;
 mod models;
+mod responses;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ pub(crate) fn router() -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(chat_completions::chat_completions))
         .routes(routes!(completions::completions))
         .routes(routes!(embeddings::embeddings))
+        .routes(routes!(responses::responses))
         .routes(routes!(models::list))
         .routes(routes!(models::one))
 }

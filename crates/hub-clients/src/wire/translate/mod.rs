@@ -8,6 +8,7 @@ mod chat;
 pub(crate) mod chat_over_messages;
 pub(crate) mod completion_over_chat;
 pub(crate) mod messages_over_chat;
+pub(crate) mod responses_over_chat;
 #[cfg(test)]
 mod round_trip;
 

@@ -271,6 +271,38 @@ on_both_pairs! {
         hub.finish().await;
     }
 
+    async fn responses_are_served_by_chat_and_keep_nothing(pair: Pair) {
+        let provider = Upstream::start().await;
+        let hub = TestHub::builder(pair).anthropic("up", &provider.url).start().await;
+        let ada = hub.user("ada").await;
+        let respond = async |body: &Value| hub.post("/v1/responses").bearer(&ada.api_key).json(body).send().await;
+        let answer = respond(&json!({ "model": CLAUDE, "instructions": "Be brief.", "input": "hello", "max_output_tokens": 50 })).await.expect(200);
+        let body = answer.json();
+        assert_eq!((&body["object"], &body["status"], &body["store"]), (&json!("response"), &json!("completed"), &json!(false)));
+        assert_eq!((&body["output"][0]["content"][0]["text"], &body["usage"]["output_tokens"]), (&json!("Hello you"), &json!(USAGE[3])));
+        assert_eq!(provider.heard()["system"][0]["text"], "Be brief.");
+        classes(&paid(&hub, &ada, answer.header("x-hub-receipt")).await);
+
+        let bob = hub.user("bob").await;
+        let tools = json!([{ "type": "function", "name": "weather", "parameters": { "type": "object" } }]);
+        let asked = json!({ "model": CLAUDE, "input": "two tools", "tools": tools, "max_output_tokens": 50, "stream": true });
+        let (receipt, events) = events(&hub, "/v1/responses", &bob, &asked).await;
+        assert_eq!(events[0].0, "response.created");
+        let numbers: Vec<u64> = events.iter().map(|(_, event)| event["sequence_number"].as_u64().unwrap()).collect();
+        assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{numbers:?}");
+        let (name, last) = events.last().unwrap();
+        assert_eq!((name.as_str(), &last["response"]["usage"]["output_tokens"]), ("response.completed", &json!(USAGE[3])));
+        let calls: Vec<&Value> = last["response"]["output"].as_array().unwrap().iter().filter_map(|item| item.get("arguments")).collect();
+        assert_eq!(calls, [&json!(r#"{"city":"Oslo"}"#), &json!(r#"{"city":"Rome"}"#)]);
+        classes(&paid(&hub, &bob, &receipt).await);
+        for (name, value) in [("previous_response_id", json!("resp_1")), ("store", json!(true)), ("background", json!(true))] {
+            let mut asked = json!({ "model": CLAUDE, "input": "x" });
+            asked[name] = value;
+            assert_eq!(respond(&asked).await.expect(400).json()["error"]["param"], name);
+        }
+        hub.finish().await;
+    }
+
     async fn the_specs_own_protocol_knows_all_three_kinds(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;
@@ -309,7 +341,7 @@ on_both_pairs! {
             assert_eq!(answer.status, 402, "{path}: {}", answer.text());
             tried += 1;
         }
-        assert!(tried >= 7, "{tried}");
+        assert!(tried >= 8, "{tried}");
         assert_eq!(hub.sandbox().calls(), 0);
         hub.finish().await;
     }
