@@ -12,7 +12,7 @@ use serde_json::json;
 /// When a caller may try again while the database is away.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// A request that is not a chat request.
+/// A request that is not one.
 pub(crate) fn bad_request(error: BadRequest) -> ApiError {
     ApiError::validation(error.param.unwrap_or_else(|| "body".to_owned()), error.message)
 }
@@ -24,6 +24,7 @@ pub(crate) fn inference(error: InferenceError) -> ApiError {
         InferenceError::ModelNotFound { model } => ApiError::new(ErrorCode::ModelNotFound)
             .message(format!("The model {model:?} does not exist or you may not use it"))
             .field("model", "is not available"),
+        InferenceError::Unsendable(error) => bad_request(error),
         InferenceError::TooLarge => ApiError::new(ErrorCode::Validation).message("The call is too large to be priced"),
         InferenceError::Hold(error) => hold(error),
         InferenceError::Limited(limited) => reached(&limited),

@@ -1,11 +1,13 @@
-//! Edge: model calls over HTTP, SSE and WebSocket, in OpenAI's words and in the spec's own protocol.
+//! Edge: model calls over HTTP, SSE and WebSocket, in OpenAI's and Anthropic's words and in the spec's own protocol.
 //!
 //! Every billable route hands its request to `hub_domain::inference`, which prices, holds, meters and settles; this room only
 //! translates between a wire and that call.
 
+mod anthropic;
 mod errors;
 mod openai;
 mod protocol;
+mod reply;
 mod websocket;
 
 use std::sync::Arc;
@@ -26,6 +28,7 @@ pub const OPTIONAL: &[(&str, &str)] = &[("GET", "/api/ws")];
 pub fn router(hub: Arc<Hub>) -> (Router, OpenApi) {
     OpenApiRouter::new()
         .merge(openai::router())
+        .merge(anthropic::router())
         .merge(protocol::router())
         .merge(websocket::router())
         .with_state(hub)

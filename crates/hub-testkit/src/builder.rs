@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hub::compose::{self, AppOptions, Parts, Secrets};
 use hub::config::Settings;
-use hub::config::sections::Provider;
+use hub::config::sections::{Provider, ProviderKind};
 use hub::roles::Roles;
 use hub_cache::Cache;
 use hub_clients::llm::LlmProvider;
@@ -73,6 +73,14 @@ impl Builder {
     pub fn openai(self, name: &str, base_url: &str) -> Self {
         let base_url: Url = base_url.parse().expect("an address");
         self.settings(|settings| settings.providers.push(Provider::new(name, base_url)))
+    }
+
+    /// Adds a provider that speaks Anthropic's messages at `base_url`, before the sandbox; its service is `claude`, whose models have
+    /// prices from the start.
+    pub fn anthropic(self, name: &str, base_url: &str) -> Self {
+        let base_url: Url = base_url.parse().expect("an address");
+        let provider = Provider { kind: ProviderKind::Anthropic, ..Provider::new(name, base_url) };
+        self.settings(|settings| settings.providers.push(provider))
     }
 
     /// Adds any provider, before the sandbox.

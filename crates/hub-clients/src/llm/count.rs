@@ -9,7 +9,7 @@
 //! **The estimate** (about four characters a token) is used only for a call whose provider sent no usage, and the receipt
 //! then says `counted`.
 
-use crate::wire::openai::PromptSize;
+use crate::wire::openai::{EmbeddingsRequest, PromptSize};
 
 /// Tokens allowed per message, and once per call, for the marks a chat template adds. Known templates use 3 to 8.
 pub const MESSAGE_TOKENS: i64 = 16;
@@ -42,6 +42,12 @@ pub fn input_bound(size: &PromptSize, image_tokens: i64) -> i64 {
     ]
     .into_iter()
     .fold(0, i64::saturating_add)
+}
+
+/// Upper bound of the tokens of an embeddings request.
+pub fn embeddings_bound(request: &EmbeddingsRequest) -> i64 {
+    let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    count(request.size()).saturating_add(count(request.inputs()).saturating_mul(MESSAGE_TOKENS))
 }
 
 /// A count of tokens nobody reported; adds up over the chunks of a stream without losing fractions.

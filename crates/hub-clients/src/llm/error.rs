@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use super::fault::ProviderFault;
+use crate::wire::BadRequest;
 
 /// A provider that asks for a longer pause than this is not retried; the hub tries elsewhere.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_mins(2);
@@ -111,6 +112,13 @@ impl From<reqwest::Error> for TransportError {
 }
 
 impl LlmError {
+    /// The refusal of a request that cannot be written in a provider's wire.
+    pub(crate) fn unsendable(error: BadRequest) -> Self {
+        let BadRequest { param, message } = error;
+        let words = ProviderFault::with_words(&message, Some("invalid_request_error"), param.as_deref(), None, None);
+        Self::Refused { status: 400, error: words }
+    }
+
     /// True when the same call to the same provider may succeed after a pause. A provider's `x-should-retry` wins; a
     /// pause longer than [`MAX_RETRY_AFTER`] means no. After the first byte has reached a caller nothing is retried.
     pub fn retryable(&self) -> bool {

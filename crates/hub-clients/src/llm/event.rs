@@ -19,7 +19,7 @@ pub enum ChatAnswer {
 /// A finished answer.
 #[derive(Debug, Clone)]
 pub struct WholeAnswer {
-    /// The provider's JSON, untouched.
+    /// The answer's JSON in the caller's wire; where the provider speaks it, its own bytes.
     pub body: Bytes,
     /// Visible text of the first choice.
     pub text: String,
@@ -33,12 +33,16 @@ pub struct WholeAnswer {
     pub finish: Option<String>,
     /// The provider's own request id, for its support desk.
     pub upstream_id: Option<String>,
+    /// Fields of the request that had no place at the provider and were left out.
+    pub dropped: Vec<String>,
 }
 
 /// A running answer.
 pub struct ChatStream {
     /// The provider's own request id, for its support desk.
     pub upstream_id: Option<String>,
+    /// Fields of the request that had no place at the provider and were left out.
+    pub dropped: Vec<String>,
     /// The events in order. After a good end the last one is [`ChatEventKind::Done`]; after an error nothing follows.
     pub events: BoxStream<'static, Result<ChatEvent, LlmError>>,
 }
@@ -52,7 +56,8 @@ impl std::fmt::Debug for ChatStream {
 /// One server-sent event.
 #[derive(Debug, Clone)]
 pub struct ChatEvent {
-    /// The event as it came, blank line included: write it out unchanged.
+    /// The event in the caller's wire, blank line included: write it out unchanged. Where the wires differ it may be several events,
+    /// or none.
     pub raw: Bytes,
     /// Visible text that this event adds, of all its choices; often empty.
     pub text: String,
@@ -62,6 +67,8 @@ pub struct ChatEvent {
     pub reasoning: Estimate,
     /// What the provider says the whole call has consumed so far. Cumulative: the last one wins.
     pub usage: Option<TokenUsage>,
+    /// What the provider says at the start that the prompt consumed; charged for a call that ends without `usage`.
+    pub prompt: Option<TokenUsage>,
     /// Why a choice ended.
     pub finish: Option<String>,
     /// What kind of event it is.
@@ -90,12 +97,19 @@ impl ChatEvent {
             output: Estimate::default(),
             reasoning: Estimate::default(),
             usage: None,
+            prompt: None,
             finish: None,
             kind,
         }
     }
 
-    /// The end mark.
+    /// This event in other words; its facts stay.
+    #[must_use]
+    pub(crate) fn told(self, raw: Bytes) -> Self {
+        Self { raw, ..self }
+    }
+
+    /// The end mark of a chat.
     pub(crate) fn done() -> Self {
         Self::bare(ChatEventKind::Done, Bytes::from_static(b"data: [DONE]\n\n"))
     }

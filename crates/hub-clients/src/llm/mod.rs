@@ -1,13 +1,17 @@
 //! Language models: what the hub asks of a provider and what it gets back.
 //!
-//! [`LlmProvider`] is the whole seam. A call is made with the caller's own request bytes ([`ChatRequest`]), so that fields
-//! nobody here knows survive, and is answered with the provider's own bytes plus the few facts the hub meters by.
+//! [`LlmProvider`] is the whole seam. A call is made with the caller's request in the caller's wire ([`CallRequest`]) and answered in that
+//! wire, plus the few facts the hub meters by. Where the provider speaks the same wire, bytes go through, so that fields nobody here
+//! knows survive; else the adapter has them translated.
 //! An adapter never retries, never falls over and never blocks without a deadline.
 
 mod error;
 mod event;
 mod fault;
+mod http;
+mod request;
 
+pub mod anthropic;
 pub mod count;
 pub mod openai;
 pub mod sandbox;
@@ -19,10 +23,13 @@ use futures::future::BoxFuture;
 use hub_types::TokenUsage;
 use serde::{Deserialize, Serialize};
 
-pub use crate::wire::openai::{BadRequest, ChatRequest, Edits, MaxTokensField};
+pub use crate::wire::BadRequest;
+pub use crate::wire::anthropic::{ApiVersion, MessagesRequest};
+pub use crate::wire::openai::{ChatRequest, Edits, EmbeddingsRequest, MaxTokensField};
 pub use error::{LlmError, MAX_RETRY_AFTER, TransportError, Wait};
 pub use event::{ChatAnswer, ChatEvent, ChatEventKind, ChatStream, WholeAnswer};
 pub use fault::ProviderFault;
+pub use request::CallRequest;
 
 /// One upstream that answers chat requests. Kept as `Arc<dyn LlmProvider>` in the registry of `hub-domain`.
 pub trait LlmProvider: Send + Sync + 'static {
@@ -40,9 +47,11 @@ pub trait LlmProvider: Send + Sync + 'static {
     /// `max_output_default` (tokens per choice) stands in when the caller named no limit; the hub then sends the same
     /// number as [`ChatCall::max_output`]. Input that nobody can size (files, hosted search) counts as
     /// [`count::WHOLE_WINDOW`]; a caller who knows the model's context window may lower the bound to it.
-    fn bound(&self, call: &ChatRequest, max_output_default: i64) -> TokenBound;
+    ///
+    /// Errors when the call cannot be written in the provider's wire: then nothing needs to be held.
+    fn bound(&self, call: &CallRequest, max_output_default: i64) -> Result<TokenBound, BadRequest>;
 
-    /// Makes the call once.
+    /// Makes the call once and answers in the caller's wire.
     ///
     /// A stream is returned when the provider has answered with a stream; an error event may still be its first item, and
     /// until the first item has been passed on the hub may try elsewhere. Poll a stream to its end (`None`): that is
@@ -55,8 +64,13 @@ pub trait LlmProvider: Send + Sync + 'static {
     /// What to charge for a call whose provider reported no usage (it forgot, was cut off, or its caller hung up): the
     /// prompt by estimate, and the sums of [`ChatEvent::output`] and [`ChatEvent::reasoning`] that were relayed. The
     /// receipt must say `counted`.
-    fn counted(&self, call: &ChatRequest, output: count::Estimate, reasoning: count::Estimate) -> TokenUsage {
+    fn counted(&self, call: &CallRequest, output: count::Estimate, reasoning: count::Estimate) -> TokenUsage {
         call.estimate_usage(output, reasoning)
+    }
+
+    /// Asks the provider how many tokens this prompt has, which costs nothing; `None` where it cannot be asked.
+    fn count_tokens(&self, _call: ChatCall) -> BoxFuture<'_, Result<Option<i64>, LlmError>> {
+        Box::pin(async { Ok(None) })
     }
 
     /// Whether the upstream can be reached and takes our credential; for `hub doctor`.
@@ -69,7 +83,7 @@ pub trait LlmProvider: Send + Sync + 'static {
 #[derive(Debug, Clone)]
 pub struct ChatCall {
     /// What the caller sent.
-    pub request: ChatRequest,
+    pub request: CallRequest,
     /// The model's name at this upstream.
     pub upstream_model: String,
     /// Most completion tokens per choice, written into the body; the caller's own limit stays when it is smaller.

@@ -1,3 +1,8 @@
 //! The wire formats we read and write: bytes in, typed facts out. No sockets here.
 
+pub mod anthropic;
+mod document;
 pub mod openai;
+pub(crate) mod translate;
+
+pub use document::BadRequest;

@@ -1,6 +1,6 @@
 //! Admission: the worst case of a call is priced and held before any provider hears of it.
 
-use hub_clients::llm::ChatRequest;
+use hub_clients::llm::CallRequest;
 use hub_store::budgets::Charge;
 use hub_store::holds::NewHold;
 use hub_types::{Caller, Credits, HoldId, TokenUsage};
@@ -59,9 +59,9 @@ async fn set_aside(
     quota: &mut Quota,
 ) -> Result<(Option<i64>, Option<i64>, Checkpoint), InferenceError> {
     let (request, price) = (&input.request, &candidate.price);
-    let bound = candidate.provider.bound(request, price.max_output_tokens);
+    let bound = candidate.provider.bound(request, price.max_output_tokens).map_err(InferenceError::Unsendable)?;
     let input_tokens = price.context_tokens.map_or(bound.input, |window| bound.input.min(window));
-    let unlimited = request.max_output().is_none();
+    let unlimited = request.generates() && request.max_output().is_none();
     let mut max_output = unlimited.then_some(price.max_output_tokens);
     let mut clamped_to = None;
     let mut output_tokens = bound.output;
@@ -109,7 +109,7 @@ async fn set_aside(
 }
 
 /// Tokens per choice that there is room for, when that is a useful answer and shorter than the one that was refused.
-fn useful(request: &ChatRequest, room: i64, refused: i64) -> Option<i64> {
+fn useful(request: &CallRequest, room: i64, refused: i64) -> Option<i64> {
     let per_choice = room / request.choices().max(1);
     (per_choice >= SHORTEST && per_choice * request.choices() < refused).then_some(per_choice)
 }

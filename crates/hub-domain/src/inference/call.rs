@@ -125,9 +125,14 @@ impl Call {
     }
 
     async fn answer(self, candidate: &Candidate, begun: Begun, lease: Lease, head: HeadSender) {
+        let dropped = match &begun {
+            Begun::Whole(answer) => answer.dropped.clone(),
+            Begun::Stream(stream, _) => stream.dropped.clone(),
+        };
         let about = Head {
             receipt: lease.admitted.hold,
             provider: candidate.provider.name().to_owned(),
+            dropped,
             clamped_to: lease.admitted.clamped_to,
         };
         match begun {

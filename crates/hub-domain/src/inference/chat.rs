@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hub_clients::llm::ChatRequest;
+use hub_clients::llm::CallRequest;
 use hub_types::{Caller, Permission};
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
@@ -20,22 +20,22 @@ pub enum Choice {
     Service(String),
 }
 
-/// A chat call as an edge hands it in.
+/// A call as an edge hands it in.
 #[derive(Debug)]
 pub struct ChatInput {
-    /// What the caller sent, in OpenAI's chat shape.
-    pub request: ChatRequest,
+    /// What the caller sent, in the caller's wire.
+    pub request: CallRequest,
     /// Which provider.
     pub choice: Choice,
     /// The route called, for receipt and usage row.
     pub route: &'static str,
-    /// `chat` or `completion`, for receipt and usage row.
+    /// `chat`, `completion` or `embedding`, for receipt and usage row.
     pub kind: &'static str,
     /// The request's id.
     pub request_id: String,
 }
 
-/// Makes a chat call and pays for it.
+/// Makes a call and pays for it: the one way to a provider.
 pub async fn chat(hub: &Arc<Hub>, caller: &Caller, input: ChatInput) -> Result<ChatReply, InferenceError> {
     rbac::require(caller, Permission::InferenceCreate)?;
     let model = input.request.model();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hub_clients::llm::{LlmError, ProviderFault};
+use hub_clients::llm::{BadRequest, LlmError, ProviderFault};
 use hub_store::StoreError;
 use serde::Serialize;
 
@@ -22,6 +22,9 @@ pub enum InferenceError {
         /// The model as asked for.
         model: String,
     },
+    /// The call cannot be written in the wire of the model's provider.
+    #[error("the model's provider cannot be sent this call")]
+    Unsendable(#[source] BadRequest),
     /// The worst case of the call cannot be computed or is absurd.
     #[error("the call is too large to be priced")]
     TooLarge,

@@ -1,13 +1,15 @@
 //! Counting what a call consumes while it is relayed.
 
 use hub_clients::llm::count::Estimate;
-use hub_clients::llm::{ChatEvent, ChatRequest, LlmProvider, WholeAnswer};
+use hub_clients::llm::{CallRequest, ChatEvent, LlmProvider, WholeAnswer};
 use hub_types::{TokenUsage, UsageSource};
 
 /// What was seen of an answer so far.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     reported: Option<TokenUsage>,
+    /// The prompt as the provider reported it at the start.
+    prompt: Option<TokenUsage>,
     output: Estimate,
     reasoning: Estimate,
 }
@@ -16,6 +18,7 @@ impl Meter {
     /// Takes note of one event. Reported usage is cumulative: the last report wins.
     pub(super) fn see(&mut self, event: &ChatEvent) {
         self.reported = event.usage.or(self.reported);
+        self.prompt = event.prompt.or(self.prompt);
         self.output.add(event.output);
         self.reasoning.add(event.reasoning);
     }
@@ -29,10 +32,14 @@ impl Meter {
 
     /// What was consumed: as the provider reported it, else as counted here. The prompt of a call that began is always in it, because
     /// the provider bills it.
-    pub(super) fn usage(&self, provider: &dyn LlmProvider, request: &ChatRequest) -> (TokenUsage, UsageSource) {
+    pub(super) fn usage(&self, provider: &dyn LlmProvider, request: &CallRequest) -> (TokenUsage, UsageSource) {
         match self.reported {
             Some(reported) => (reported, UsageSource::Provider),
-            None => (provider.counted(request, self.output, self.reasoning), UsageSource::Counted),
+            None => {
+                let counted = provider.counted(request, self.output, self.reasoning);
+                let prompt = self.prompt.unwrap_or(counted);
+                (TokenUsage { output: counted.output, reasoning: counted.reasoning, ..prompt }, UsageSource::Counted)
+            }
         }
     }
 }

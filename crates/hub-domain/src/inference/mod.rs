@@ -6,6 +6,7 @@
 mod admit;
 mod call;
 mod chat;
+mod count;
 mod error;
 mod measure;
 mod meter;
@@ -19,9 +20,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-pub use hub_clients::llm::{BadRequest, ChatRequest, ProviderFault};
+pub use hub_clients::llm::{
+    ApiVersion, BadRequest, CallRequest, ChatRequest, EmbeddingsRequest, MessagesRequest, ProviderFault,
+};
 
 pub use chat::{ChatInput, Choice, chat};
+pub use count::count_tokens;
 pub use error::{Attempt, InferenceError};
 pub use models::{Model, models};
 pub use quota::Limited;

@@ -72,7 +72,7 @@ pub(super) async fn relay(
         patience: call.hub.settings.inference.slow_reader(),
     };
     let mut meter = Meter::default();
-    let ChatStream { upstream_id, mut events } = stream;
+    let ChatStream { upstream_id, mut events, .. } = stream;
     let end = pump(&call, candidate, &mut events, first, &mut lease, &mut audience, &mut meter).await;
     let (outcome, rest) = match &end {
         End::Done(_) => (Outcome::Completed, Some(events)),

@@ -13,6 +13,8 @@ pub struct Head {
     pub receipt: HoldId,
     /// The provider that answers.
     pub provider: String,
+    /// Fields of the request that have no place at that provider and were left out.
+    pub dropped: Vec<String>,
     /// The limit of completion tokens the hub had to set because the balance pays for no more.
     pub clamped_to: Option<i64>,
 }
@@ -52,7 +54,7 @@ pub enum ChatReply {
 pub struct Whole {
     /// What is known about the call.
     pub head: Head,
-    /// The provider's JSON, untouched.
+    /// The answer's JSON in the caller's wire.
     pub body: Bytes,
     /// The visible text.
     pub text: String,
@@ -63,9 +65,9 @@ pub struct Whole {
 /// A piece of a streamed answer.
 #[derive(Debug)]
 pub enum Frame {
-    /// One event of the provider.
+    /// One event of the provider, in the caller's wire.
     Event {
-        /// Its bytes, to be passed on unchanged.
+        /// Its bytes, to be passed on unchanged; sometimes none.
         raw: Bytes,
         /// The visible text in it, often empty.
         text: String,

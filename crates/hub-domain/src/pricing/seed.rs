@@ -42,6 +42,9 @@ pub(super) fn table() -> Vec<Seed> {
     let claude = |model, limits, input, read, write, output| {
         seed("claude", model, limits, &Usd { input, read, write, output }, None, OCT)
     };
+    let vectors = |provider, model, context, input, source| {
+        seed(provider, model, (context, 0), &Usd { input, read: input, write: input, output: 0.0 }, None, source)
+    };
     let haiku_long = Some(LongContext { above: 100_000, input_permille: 5000, output_permille: 5000 });
     vec![
         openai("gpt-6.2-astra", 8.00, 0.40, 10.00, 40.00, NOV),
@@ -78,6 +81,10 @@ pub(super) fn table() -> Vec<Seed> {
             None,
             SANDBOX,
         ),
+        // Vectors have no output tokens; a request of several texts holds at most 300 000 tokens.
+        vectors("openai", "text-embedding-3-small", 300_000, 0.02, LITELLM),
+        vectors("openai", "text-embedding-3-large", 300_000, 0.13, LITELLM),
+        vectors("sandbox", "sandbox-embedding", 100_000_000, 0.02, SANDBOX),
     ]
 }
 
@@ -127,8 +134,9 @@ mod tests {
     #[test]
     fn every_seeded_model_has_a_price_and_limits() {
         for row in table() {
-            assert!(row.prices.input > 0 && row.prices.output > 0, "{}", row.model);
-            assert!(row.max_output > 0 && row.context >= row.max_output, "{}", row.model);
+            let vectors = row.model.contains("embedding");
+            assert!(row.prices.input > 0 && (row.prices.output > 0) != vectors, "{}", row.model);
+            assert!((row.max_output > 0) != vectors && row.context >= row.max_output, "{}", row.model);
         }
     }
 }

@@ -1,7 +1,10 @@
 //! `/v1`: OpenAI's wire. One file per endpoint.
 
 mod chat_completions;
+mod completions;
+mod embeddings;
 mod models;
+mod responses;
 
 use std::sync::Arc;
 
@@ -12,6 +15,9 @@ use utoipa_axum::routes;
 pub(crate) fn router() -> OpenApiRouter<Arc<Hub>> {
     OpenApiRouter::new()
         .routes(routes!(chat_completions::chat_completions))
+        .routes(routes!(completions::completions))
+        .routes(routes!(embeddings::embeddings))
+        .routes(routes!(responses::responses))
         .routes(routes!(models::list))
         .routes(routes!(models::one))
 }

@@ -1,6 +1,6 @@
 //! What a client asks in the spec's protocol.
 
-use hub_domain::inference::{ChatInput, ChatRequest, Choice};
+use hub_domain::inference::{CallRequest, ChatInput, ChatRequest, Choice, EmbeddingsRequest};
 use hub_web::ApiError;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -18,7 +18,7 @@ pub(crate) struct McpRequest {
     pub(crate) id: String,
     /// What is asked.
     #[serde(rename = "type")]
-    kind: Kind,
+    pub(crate) kind: Kind,
     /// Who is to answer.
     #[serde(default)]
     provider: Provider,
@@ -26,7 +26,7 @@ pub(crate) struct McpRequest {
     model: String,
     /// For `chat`: the conversation so far.
     messages: Option<Vec<Message>>,
-    /// For `completion`: the text to go on from.
+    /// For `completion`: the text to go on from. For `embedding`: the text to turn into a vector.
     prompt: Option<String>,
     /// Whether the answer comes in pieces.
     #[serde(default)]
@@ -38,12 +38,12 @@ pub(crate) struct McpRequest {
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Kind {
+pub(crate) enum Kind {
     /// Go on from a text.
     Completion,
     /// Answer a conversation.
     Chat,
-    /// Turn texts into vectors; not on this hub yet.
+    /// Turn a text into a vector.
     Embedding,
 }
 
@@ -94,6 +94,21 @@ impl McpRequest {
         if self.id.is_empty() || self.id.len() > MAX_ID {
             return Err(ApiError::validation("id", format!("must have 1 to {MAX_ID} bytes")));
         }
+        let request = self.request()?;
+        let choice = match self.provider {
+            Provider::Auto => Choice::Auto,
+            Provider::Openai => Choice::Service("openai".to_owned()),
+            Provider::Claude => Choice::Service("claude".to_owned()),
+        };
+        let kind = match self.kind {
+            Kind::Chat => "chat",
+            Kind::Completion => "completion",
+            Kind::Embedding => "embedding",
+        };
+        Ok(ChatInput { request, choice, route, kind, request_id })
+    }
+
+    fn request(&self) -> Result<CallRequest, ApiError> {
         let messages: Vec<(&str, &str)> = match (self.kind, &self.messages, &self.prompt) {
             (Kind::Chat, Some(messages), None) => {
                 messages.iter().map(|m| (m.role.as_str(), m.content.as_str())).collect()
@@ -103,18 +118,18 @@ impl McpRequest {
             (Kind::Completion, ..) => {
                 return Err(ApiError::validation("prompt", "a completion needs a prompt and no messages"));
             }
+            (Kind::Embedding, None, Some(prompt)) if !self.stream && self.max_tokens.is_none() => {
+                let request = EmbeddingsRequest::from_texts(&self.model, &[prompt.as_str()]);
+                return Ok(request.map_err(errors::bad_request)?.into());
+            }
             (Kind::Embedding, ..) => {
-                return Err(ApiError::validation("type", "embeddings are not available on this hub"));
+                return Err(ApiError::validation(
+                    "prompt",
+                    "an embedding needs a prompt, and no messages, maxTokens or stream",
+                ));
             }
         };
-        let request = ChatRequest::from_messages(&self.model, &messages, self.max_tokens, self.stream)
-            .map_err(errors::bad_request)?;
-        let choice = match self.provider {
-            Provider::Auto => Choice::Auto,
-            Provider::Openai => Choice::Service("openai".to_owned()),
-            Provider::Claude => Choice::Service("claude".to_owned()),
-        };
-        let kind = if self.kind == Kind::Chat { "chat" } else { "completion" };
-        Ok(ChatInput { request, choice, route, kind, request_id })
+        let request = ChatRequest::from_messages(&self.model, &messages, self.max_tokens, self.stream);
+        Ok(request.map_err(errors::bad_request)?.into())
     }
 }

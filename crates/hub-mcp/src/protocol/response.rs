@@ -2,9 +2,12 @@
 
 use hub_domain::inference::{Bill, Whole};
 use hub_types::{Credits, HoldId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
+
+use super::Kind;
 
 /// A whole answer: the spec's `MCPResponse`.
 #[derive(Debug, Serialize, ToSchema)]
@@ -14,7 +17,7 @@ pub(crate) struct McpCompletion {
     /// Always `completion`.
     #[serde(rename = "type")]
     kind: &'static str,
-    /// The answer.
+    /// The answer: a text, or the JSON text of a vector.
     data: String,
     /// What it consumed and cost.
     usage: McpUsage,
@@ -79,15 +82,32 @@ pub(crate) struct McpMetadata {
 }
 
 impl McpCompletion {
-    pub(crate) fn new(id: String, whole: Whole) -> Self {
+    pub(crate) fn new(id: String, kind: Kind, whole: Whole) -> Self {
+        let data = if kind == Kind::Embedding { vector(&whole.body) } else { whole.text };
         Self {
             id,
             kind: "completion",
-            data: whole.text,
+            data,
             usage: McpUsage::from(&whole.bill),
             metadata: McpMetadata::from(whole.bill),
         }
     }
+}
+
+/// The first vector of an answer in OpenAI's shape, as it stands there.
+fn vector(body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Answer<'a> {
+        #[serde(borrow)]
+        data: Vec<Item<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Item<'a> {
+        #[serde(borrow)]
+        embedding: &'a RawValue,
+    }
+    let answer = serde_json::from_slice::<Answer<'_>>(body).ok();
+    answer.and_then(|answer| Some(answer.data.first()?.embedding.get().to_owned())).unwrap_or_default()
 }
 
 impl McpFrame {

@@ -243,7 +243,7 @@ async fn answer(
     request: McpRequest,
     request_id: &RequestId,
 ) {
-    let id = request.id.clone();
+    let (id, kind) = (request.id.clone(), request.kind);
     let reply = match request.into_input("/api/ws", request_id.as_str().to_owned()) {
         Ok(input) => inference::chat(hub, caller, input).await.map_err(errors::inference),
         Err(error) => Err(error),
@@ -256,7 +256,7 @@ async fn answer(
             out.frame(&frames::refusal(hub, Some(id), request_id, &error)).await;
         }
         Ok(ChatReply::Whole(whole)) => {
-            let completion = McpCompletion::new(id, *whole);
+            let completion = McpCompletion::new(id, kind, *whole);
             out.json(serde_json::to_string(&completion).unwrap_or_default()).await;
         }
         Ok(ChatReply::Stream(_, mut received)) => {

@@ -200,8 +200,7 @@ async fn providers(findings: &mut Findings, settings: &Settings) {
         Err(error) => return findings.add("providers", State::Failed, chain(&error)),
     };
     if list.is_empty() {
-        let message =
-            "none: set OPENAI_API_KEY, add [[providers]], or switch the sandbox on (HUB__SANDBOX__ENABLED=true)";
+        let message = "none: set OPENAI_API_KEY or ANTHROPIC_API_KEY, add [[providers]], or switch the sandbox on (HUB__SANDBOX__ENABLED=true)";
         findings.add("providers", State::Failed, message);
     }
     for provider in list {

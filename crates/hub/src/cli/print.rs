@@ -21,9 +21,8 @@ use crate::compose::{self, Parts, Secrets};
 pub(super) fn settings(context: &Context) -> Result<Outcome> {
     let loaded = context.load(None)?;
     let shown = loaded.shown();
-    let warnings = loaded.warnings.iter().map(|warning| format!("# {warning}\n"));
     let file = loaded.file.iter().map(|file| format!("# read from {}\n", file.display()));
-    let words: String = warnings.chain(file).chain([shown.to_string()]).collect();
+    let words: String = file.chain([shown.to_string()]).collect();
     context.report(&serde_json::to_value(&shown)?, &words)?;
     Ok(Outcome::Good)
 }

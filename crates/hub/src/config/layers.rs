@@ -131,9 +131,9 @@ impl Layers {
         }
     }
 
-    /// Adds or completes the entry named `name` of a list such as `[[providers]]`, with `default` where a new one has no such key; a new
-    /// entry stands before those of the file.
-    pub(super) fn entry(&mut self, list: &str, name: &str, mut entry: Table, default: (&str, &str), source: &Source) {
+    /// Adds or completes the entry named `name` of a list such as `[[providers]]`, with `defaults` for keys it then still lacks; a new
+    /// entry stands before all others.
+    pub(super) fn entry(&mut self, list: &str, name: &str, entry: Table, defaults: &[(&str, &str)], source: &Source) {
         let (value, list_source) =
             self.assigned.remove(list).unwrap_or_else(|| (Value::Array(Vec::new()), source.clone()));
         let Value::Array(mut entries) = value else {
@@ -142,14 +142,30 @@ impl Layers {
         };
         let named = |value: &Value| value.get("name").and_then(Value::as_str) == Some(name);
         let place = entries.iter().position(named);
-        if let Some(Value::Table(present)) = place.and_then(|place| entries.get_mut(place)) {
+        if place.is_none() {
+            entries.insert(0, Value::Table(Table::new()));
+            self.move_parts(list);
+        }
+        if let Some(Value::Table(present)) = entries.get_mut(place.unwrap_or(0)) {
             present.extend(entry);
-        } else {
-            entry.entry(default.0).or_insert_with(|| default.1.into());
-            entries.insert(0, Value::Table(entry));
+            for (key, value) in defaults {
+                present.entry(*key).or_insert_with(|| (*value).into());
+            }
         }
         self.parts.insert(format!("{list}[{}]", place.unwrap_or(0)), source.clone());
         self.assign(list.to_owned(), Value::Array(entries), list_source);
+    }
+
+    /// Renames what came from elsewhere than the list, because every entry of the list has moved by one.
+    fn move_parts(&mut self, list: &str) {
+        let parts = std::mem::take(&mut self.parts);
+        let moved = |name: String| {
+            let place = name
+                .strip_prefix(list)
+                .and_then(|rest| rest.strip_prefix('[')?.strip_suffix(']')?.parse::<usize>().ok());
+            place.map_or(name, |place| format!("{list}[{}]", place + 1))
+        };
+        self.parts = parts.into_iter().map(|(name, source)| (moved(name), source)).collect();
     }
 
     /// Forgets a setting that cannot be used; `false` when nobody set it.

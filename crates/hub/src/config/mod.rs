@@ -28,6 +28,8 @@ use shape::Shape;
 
 /// The documented settings; every default stands in it, and a test keeps that true.
 pub const EXAMPLE: &str = include_str!("../../../../hub.example.toml");
+/// Where Anthropic's own API is.
+const ANTHROPIC_URL: &str = "https://api.anthropic.com";
 /// Where OpenAI's own API is.
 const OPENAI_URL: &str = "https://api.openai.com/v1";
 
@@ -160,7 +162,8 @@ pub fn load(lookup: &Lookup<'_>, environment: &Environment) -> Result<Loaded, Co
         layers.file(&shape, path);
     }
     layers.environment(&shape, environment);
-    let mut warnings = provider_variables(&mut layers, environment);
+    provider_variables(&mut layers, environment);
+    google_variables(&mut layers, environment);
     if let Some(listen) = lookup.listen {
         layers.assign("server.listen".to_owned(), Value::String(listen.to_owned()), Source::Argument("--listen"));
     }
@@ -169,7 +172,7 @@ pub fn load(lookup: &Lookup<'_>, environment: &Environment) -> Result<Loaded, Co
         settings.identity.public_url = usual_url(settings.server.listen);
     }
     check::values(&settings, &mut layers);
-    warnings.extend(payment_warnings(&settings));
+    let warnings = payment_warnings(&settings).into_iter().collect();
     if layers.problems.is_empty() {
         Ok(Loaded { settings, file, warnings, layers })
     } else {
@@ -222,24 +225,27 @@ fn read(shape: &Shape, layers: &mut Layers) -> Settings {
 }
 
 /// The variables that official SDKs read.
-fn provider_variables(layers: &mut Layers, environment: &Environment) -> Vec<String> {
-    let (key, url) = (environment.get("OPENAI_API_KEY"), environment.get("OPENAI_BASE_URL"));
-    if key.is_some() || url.is_some() {
+fn provider_variables(layers: &mut Layers, environment: &Environment) {
+    // A new entry stands before the others, so OpenAI's, being the last, is the first.
+    let services = [
+        ("anthropic", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", ANTHROPIC_URL),
+        ("openai", "OPENAI_API_KEY", "OPENAI_BASE_URL", OPENAI_URL),
+    ];
+    for (name, key_name, url_name, usual_url) in services {
+        let (key, url) = (environment.get(key_name), environment.get(url_name));
+        if key.is_none() && url.is_none() {
+            continue;
+        }
         let mut entry = Table::new();
-        entry.insert("name".to_owned(), "openai".into());
+        entry.insert("name".to_owned(), name.into());
         for (name, value) in [("base_url", url), ("api_key", key)] {
             if let Some(value) = value {
                 entry.insert(name.to_owned(), value.into());
             }
         }
-        let name = if key.is_some() { "OPENAI_API_KEY" } else { "OPENAI_BASE_URL" };
-        layers.entry("providers", "openai", entry, ("base_url", OPENAI_URL), &Source::Variable(name.to_owned()));
+        let source = Source::Variable(if key.is_some() { key_name } else { url_name }.to_owned());
+        layers.entry("providers", name, entry, &[("kind", name), ("base_url", usual_url)], &source);
     }
-    google_variables(layers, environment);
-    let unused = ["ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"].into_iter().filter(|name| environment.get(name).is_some());
-    unused
-        .map(|name| format!("{name} is set, but this version has no adapter for Anthropic and does not use it"))
-        .collect()
 }
 
 /// The variables under which Google's own examples keep what its console gives.
@@ -254,6 +260,6 @@ fn google_variables(layers: &mut Layers, environment: &Environment) {
     }
     if let Some(source) = source {
         entry.insert("name".to_owned(), "google".into());
-        layers.entry("oauth", "google", entry, ("issuer", GOOGLE_ISSUER), &source);
+        layers.entry("oauth", "google", entry, &[("issuer", GOOGLE_ISSUER)], &source);
     }
 }

@@ -229,7 +229,8 @@ on_both_pairs! {
         let ada = hub.user("ada").await;
         let list = hub.get("/v1/models").bearer(&ada.api_key).send().await.expect(200).json();
         assert_eq!(list["data"][0]["id"], "sandbox");
-        assert_eq!((list["data"].as_array().unwrap().len(), &list["data"][0]["owned_by"]), (1, &json!("sandbox")));
+        assert_eq!(list["data"][1]["id"], "sandbox-embedding");
+        assert_eq!((list["data"].as_array().unwrap().len(), &list["data"][0]["owned_by"]), (2, &json!("sandbox")));
         hub.get("/v1/models/sandbox").bearer(&ada.api_key).send().await.expect(200);
         hub.get("/v1/models/gpt-6.2-sol").bearer(&ada.api_key).send().await.expect(404);
         hub.finish().await;

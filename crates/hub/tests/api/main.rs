@@ -27,3 +27,4 @@ mod token_keys;
 mod usage;
 mod users;
 mod websocket;
+mod wires;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use hub::config::sections::ProviderKind;
 use hub::config::{self, ConfigError, Environment, Loaded, Lookup, Source};
 
 const SECRET: &str = "7Gd2xk0qLw9vPzR4tYb8NcJm5HsEuAfQ";
@@ -146,9 +147,23 @@ fn openai_variables_make_or_complete_a_provider() {
 }
 
 #[test]
-fn what_this_version_cannot_use_is_said() {
-    let loaded = load("", &[("ANTHROPIC_API_KEY", "sk-ant-hush")]).expect("good settings");
-    assert!(loaded.warnings.iter().any(|text| text.contains("ANTHROPIC_API_KEY") && !text.contains("hush")));
+fn anthropic_variables_make_a_provider_after_openais() {
+    let variables = [("ANTHROPIC_API_KEY", "sk-ant-1"), ("OPENAI_API_KEY", "sk-1")];
+    let loaded = load("", &variables).expect("good settings");
+    let shown: Vec<_> =
+        loaded.settings.providers.iter().map(|p| (p.name.as_str(), p.kind, p.base_url.as_str())).collect();
+    assert_eq!(
+        shown,
+        [
+            ("openai", ProviderKind::Openai, "https://api.openai.com/v1"),
+            ("anthropic", ProviderKind::Anthropic, "https://api.anthropic.com/"),
+        ]
+    );
+    let text = problems("", &[("OPENAI_API_KEY", "sk-1"), ("ANTHROPIC_BASE_URL", "not an address")]);
+    assert!(text.contains("providers[1].base_url (from ANTHROPIC_BASE_URL)"), "{text}");
+    let file = "[[providers]]\nname = \"anthropic\"\nkind = \"openai\"\nbase_url = \"https://o/v1\"\n";
+    let loaded = load(file, &[("ANTHROPIC_API_KEY", "sk-ant-1")]).expect("good settings");
+    assert_eq!(loaded.settings.providers[0].kind, ProviderKind::Openai, "what the file says stays");
 }
 
 #[test]

@@ -36,15 +36,20 @@ fn what_is_missing_is_named_and_fails_the_command() {
     let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
     let url = format!("http://127.0.0.1:{port}/v1");
     let redis = format!("redis://127.0.0.1:{port}");
-    let variables = [("OPENAI_BASE_URL", url.as_str()), ("REDIS_URL", &redis), ("ANTHROPIC_API_KEY", "sk-hush")];
+    let variables = [
+        ("OPENAI_BASE_URL", url.as_str()),
+        ("REDIS_URL", &redis),
+        ("ANTHROPIC_BASE_URL", url.as_str()),
+        ("ANTHROPIC_API_KEY", "sk-hush"),
+    ];
     let output = hub_with(&data, &["doctor", "--json"], &variables);
     assert_eq!(output.status.code(), Some(1));
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    for check in ["secrets", "cache", "provider openai"] {
+    for check in ["secrets", "cache", "provider openai", "provider anthropic"] {
         assert_eq!(state(&report, check), "failed", "{report:#}");
     }
     assert_eq!(state(&report, "database"), "ok");
-    assert!(text(&output.stdout).contains("ANTHROPIC_API_KEY") && !text(&output.stdout).contains("hush"));
+    assert!(!text(&output.stdout).contains("hush"));
 }
 
 #[test]

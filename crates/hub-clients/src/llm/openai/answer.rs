@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 
-use super::fault::Reject;
+use crate::llm::count::Estimate;
+use crate::llm::http::Reject;
 use crate::llm::{LlmError, WholeAnswer};
-use crate::wire::openai::Completion;
+use crate::wire::openai::{Completion, Embeddings};
 
 /// Reads the facts out of an answer with status 200; such an answer may still be an error.
 pub(super) fn read(body: Bytes, upstream_id: Option<String>, reject: Reject<'_>) -> Result<WholeAnswer, LlmError> {
@@ -25,6 +26,33 @@ pub(super) fn read(body: Bytes, upstream_id: Option<String>, reject: Reject<'_>)
         reasoning: choices.reasoning,
         finish: choices.finish,
         upstream_id,
+        dropped: Vec::new(),
+        body,
+    })
+}
+
+/// The same for vectors, which are not looked into.
+pub(super) fn read_embeddings(
+    body: Bytes,
+    upstream_id: Option<String>,
+    reject: Reject<'_>,
+) -> Result<WholeAnswer, LlmError> {
+    let answer: Embeddings<'_> =
+        serde_json::from_slice(&body).map_err(|_| LlmError::Protocol("a JSON answer was expected"))?;
+    if answer.error.is_some() {
+        return Err(reject.answer(&body));
+    }
+    if answer.data.is_none() {
+        return Err(LlmError::Protocol("an answer without vectors"));
+    }
+    Ok(WholeAnswer {
+        text: String::new(),
+        usage: answer.usage(),
+        output: Estimate::default(),
+        reasoning: Estimate::default(),
+        finish: None,
+        upstream_id,
+        dropped: Vec::new(),
         body,
     })
 }

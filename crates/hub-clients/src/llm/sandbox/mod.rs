@@ -14,7 +14,10 @@
 //! | `sandbox:fail=400`, `401`, `429`, `500`, `timeout` | the call fails so |
 //! | `sandbox:cut=5` | a stream breaks off after 5 words, without usage; an answer that is no stream fails |
 //! | `sandbox:no-usage` | the answer carries no usage |
+//!
+//! Its vectors are made of the words of a text: the same text has the same vector, and texts that share words are near each other.
 
+mod embedding;
 mod meter;
 mod render;
 mod script;
@@ -29,15 +32,17 @@ use self::render::Head;
 use self::script::{Failure, Script};
 use super::count::Estimate;
 use super::{
-    ChatAnswer, ChatCall, ChatRequest, ChatStream, LlmError, LlmProvider, ModelInfo, OnHangup, ProviderFault,
-    TokenBound, Wait, WholeAnswer,
+    BadRequest, CallRequest, ChatAnswer, ChatCall, ChatRequest, ChatStream, EmbeddingsRequest, LlmError, LlmProvider,
+    ModelInfo, OnHangup, ProviderFault, TokenBound, Wait, WholeAnswer,
 };
 
 pub use self::meter::SandboxMeter;
 
 /// The sandbox's chat model.
 pub const CHAT_MODEL: &str = "sandbox";
-/// When that model was made, for the list of models: the start of 2026.
+/// The sandbox's model for vectors.
+pub const EMBEDDING_MODEL: &str = "sandbox-embedding";
+/// When those models were made, for the list of models: the start of 2026.
 const MODEL_CREATED: i64 = 1_767_225_600;
 
 /// How the sandbox behaves unless a message says otherwise.
@@ -66,22 +71,43 @@ impl SandboxProvider {
     }
 
     async fn answer(&self, call: ChatCall) -> Result<ChatAnswer, LlmError> {
-        if call.upstream_model != CHAT_MODEL {
-            return Err(LlmError::ModelNotFound {
-                error: fault("the sandbox has only its own models", "model_not_found"),
-            });
+        if let Some(embeddings) = call.request.embeddings() {
+            return self.embed(embeddings, &call).map(ChatAnswer::Whole);
         }
-        let limit = [call.max_output, call.request.max_output()].into_iter().flatten().min();
-        let script = Script::new(&call.request, limit, self.settings.word_delay);
+        known(&call.upstream_model, CHAT_MODEL)?;
+        let chat = call.request.as_chat().map_err(LlmError::unsendable)?;
+        let answer = self.chat_once(chat.request, &call).await?;
+        call.request.tell(answer, chat.dropped)
+    }
+
+    fn embed(&self, embeddings: &EmbeddingsRequest, call: &ChatCall) -> Result<WholeAnswer, LlmError> {
+        known(&call.upstream_model, EMBEDDING_MODEL)?;
+        let (body, input) = embedding::answer(embeddings);
+        self.meter.begin(input);
+        Ok(WholeAnswer {
+            body,
+            text: String::new(),
+            usage: Some(TokenUsage { input, ..TokenUsage::default() }),
+            output: Estimate::default(),
+            reasoning: Estimate::default(),
+            finish: None,
+            upstream_id: Some(format!("sandbox-{}", call.request_id)),
+            dropped: Vec::new(),
+        })
+    }
+
+    async fn chat_once(&self, chat: &ChatRequest, call: &ChatCall) -> Result<ChatAnswer, LlmError> {
+        let limit = [call.max_output, chat.max_output()].into_iter().flatten().min();
+        let script = Script::new(chat, limit, self.settings.word_delay);
         if let Some(failure) = script.failure {
             return Err(failed(failure));
         }
         let upstream_id = Some(format!("sandbox-{}", call.request_id));
         let head = Head::new(&call.request_id, self.clock.now(), &call.upstream_model);
-        if call.request.stream() {
+        if chat.stream() {
             self.meter.begin(script.input);
             let events = stream::events(script, head, self.meter.clone());
-            return Ok(ChatAnswer::Stream(ChatStream { upstream_id, events }));
+            return Ok(ChatAnswer::Stream(ChatStream { upstream_id, dropped: Vec::new(), events }));
         }
         if script.cut.is_some() {
             return Err(LlmError::Truncated(None));
@@ -97,6 +123,7 @@ impl SandboxProvider {
             reasoning: Estimate::default(),
             finish: Some(script.finish.to_owned()),
             upstream_id,
+            dropped: Vec::new(),
         }))
     }
 }
@@ -111,15 +138,20 @@ impl LlmProvider for SandboxProvider {
     }
 
     fn models(&self) -> BoxFuture<'_, Result<Vec<ModelInfo>, LlmError>> {
-        let chat = ModelInfo { id: CHAT_MODEL.to_owned(), created: MODEL_CREATED, owned_by: "sandbox".to_owned() };
-        Box::pin(async { Ok(vec![chat]) })
+        let model = |id: &str| ModelInfo { id: id.to_owned(), created: MODEL_CREATED, owned_by: "sandbox".to_owned() };
+        let models = [CHAT_MODEL, EMBEDDING_MODEL].map(model);
+        Box::pin(async { Ok(models.into()) })
     }
 
     /// Exactly what the sandbox will bill when the call succeeds.
-    fn bound(&self, call: &ChatRequest, max_output_default: i64) -> TokenBound {
-        let limit = call.max_output().unwrap_or(max_output_default);
-        let script = Script::new(call, Some(limit), Duration::ZERO);
-        TokenBound { input: script.input, output: script.output() }
+    fn bound(&self, call: &CallRequest, max_output_default: i64) -> Result<TokenBound, BadRequest> {
+        if let Some(embeddings) = call.embeddings() {
+            return Ok(TokenBound { input: embedding::tokens(embeddings), output: 0 });
+        }
+        let chat = call.as_chat()?.request;
+        let limit = chat.max_output().unwrap_or(max_output_default);
+        let script = Script::new(chat, Some(limit), Duration::ZERO);
+        Ok(TokenBound { input: script.input, output: script.output() })
     }
 
     fn chat(&self, call: ChatCall) -> BoxFuture<'_, Result<ChatAnswer, LlmError>> {
@@ -132,9 +164,24 @@ impl LlmProvider for SandboxProvider {
     }
 
     /// Exact, since the sandbox counts words: what has been relayed is what was produced.
-    fn counted(&self, call: &ChatRequest, output: Estimate, _reasoning: Estimate) -> TokenUsage {
-        TokenUsage { input: script::input_tokens(&call.messages()), output: output.tokens(), ..TokenUsage::default() }
+    fn counted(&self, call: &CallRequest, output: Estimate, _reasoning: Estimate) -> TokenUsage {
+        let input = call.as_chat().map_or(0, |chat| script::input_tokens(&chat.request.messages()));
+        TokenUsage { input, output: output.tokens(), ..TokenUsage::default() }
     }
+
+    fn count_tokens(&self, call: ChatCall) -> BoxFuture<'_, Result<Option<i64>, LlmError>> {
+        Box::pin(async move {
+            let chat = call.request.as_chat().map_err(LlmError::unsendable)?;
+            Ok(Some(script::input_tokens(&chat.request.messages())))
+        })
+    }
+}
+
+fn known(asked: &str, model: &str) -> Result<(), LlmError> {
+    if asked == model {
+        return Ok(());
+    }
+    Err(LlmError::ModelNotFound { error: fault("the sandbox has only its own models", "model_not_found") })
 }
 
 fn fault(message: &str, code: &str) -> ProviderFault {

@@ -18,7 +18,7 @@ fn sandbox() -> SandboxProvider {
 
 fn call(request: &Value) -> ChatCall {
     ChatCall {
-        request: ChatRequest::parse(request.to_string().into()).unwrap(),
+        request: ChatRequest::parse(request.to_string().into()).unwrap().into(),
         upstream_model: CHAT_MODEL.to_owned(),
         max_output: None,
         request_id: "r1".to_owned(),
@@ -100,7 +100,7 @@ async fn a_cut_stream_has_no_usage_and_the_meter_knows_what_it_made() {
         let provider = sandbox();
         let text = format!("sandbox:words=40 sandbox:cut={order} hi");
         let ask = ask(&text, &json!({"stream": true}));
-        assert_eq!(provider.bound(&ask.request, 100).output, produced);
+        assert_eq!(provider.bound(&ask.request, 100).unwrap().output, produced);
         let mut events = streamed(&provider, ask).await;
         assert!(matches!(events.pop(), Some(Err(LlmError::Truncated(None)))));
         assert!(events.iter().flatten().all(|event| event.usage.is_none()));
@@ -166,7 +166,8 @@ async fn a_delay_is_waited_before_each_word() {
 
 #[test]
 fn a_delay_is_bounded_by_word_and_over_the_whole_answer() {
-    let delay = |text: &str| Script::new(&ask(text, &json!({})).request, None, Duration::ZERO).delay;
+    let delay =
+        |text: &str| Script::new(ask(text, &json!({})).request.as_chat().unwrap().request, None, Duration::ZERO).delay;
     assert_eq!(delay("sandbox:delay=99999 sandbox:words=5"), Duration::from_secs(1));
     assert_eq!(delay("sandbox:delay=99999 sandbox:words=20000"), Duration::from_millis(30));
     assert_eq!(delay("hi"), Duration::ZERO);
@@ -195,7 +196,7 @@ proptest! {
         if clamp || max_tokens.is_none() {
             ask.max_output = Some(max_tokens.unwrap_or(default));
         }
-        let bound = provider.bound(&ask.request, default);
+        let bound = provider.bound(&ask.request, default).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let usage = runtime.block_on(async {
             if stream {

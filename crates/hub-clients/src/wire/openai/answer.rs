@@ -51,6 +51,24 @@ impl Completion<'_> {
     }
 }
 
+/// Vectors.
+#[derive(Deserialize)]
+pub(crate) struct Embeddings<'a> {
+    #[serde(borrow, default)]
+    pub(crate) data: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(crate) error: Option<&'a RawValue>,
+}
+
+impl Embeddings<'_> {
+    /// The usage the answer reports.
+    pub(crate) fn usage(&self) -> Option<TokenUsage> {
+        usage::read(self.usage)
+    }
+}
+
 /// All choices of a chunk or an answer, added up.
 #[derive(Debug, Default)]
 pub(crate) struct Choices {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::ChatRequest;
-use super::request::Object;
+use crate::wire::document::{Object, member};
 
 /// Which of its two names an upstream uses for the limit of completion tokens. OpenAI's reasoning models refuse the older
 /// one; most compatible servers know only that one (providers.md §1.1).
@@ -50,15 +50,15 @@ impl ChatRequest {
         let ask_usage = edits.include_usage && self.stream() && !self.include_usage;
         let options = ask_usage.then(|| with_usage(self.raw("stream_options")));
         if options.is_none() && self.raw("model") == Some(&model) && self.says_limit(limit.as_deref(), edits) {
-            return self.body.clone();
+            return self.document.body.clone();
         }
 
-        let mut out = Vec::with_capacity(self.body.len() + 128);
+        let mut out = Vec::with_capacity(self.document.body.len() + 128);
         out.push(b'{');
         // Whichever name the caller used for the limit, its place is taken by the one the upstream knows, once.
         let mut limit = limit.as_deref();
-        for field in &self.fields {
-            let raw = &self.body[field.value.clone()];
+        for field in &self.document.fields {
+            let raw = &self.document.body[field.value.clone()];
             match &*field.name {
                 "model" => member(&mut out, "model", model.as_bytes()),
                 "max_tokens" | "max_completion_tokens" => {
@@ -100,16 +100,6 @@ fn with_usage(options: Option<&str>) -> Vec<u8> {
     member(&mut out, "include_usage", b"true");
     out.push(b'}');
     out
-}
-
-/// Appends `"name":value` to an object that has been opened.
-fn member(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    if out.last() != Some(&b'{') {
-        out.push(b',');
-    }
-    out.extend_from_slice(serde_json::Value::from(name).to_string().as_bytes());
-    out.push(b':');
-    out.extend_from_slice(value);
 }
 
 #[cfg(test)]
@@ -206,7 +196,7 @@ mod tests {
             prop_assert_eq!((reread.model(), reread.max_output(), reread.wants_usage()), ("up", limit, stream));
             let first = ChatRequest::parse(body.into()).unwrap();
             let odd = |request: &ChatRequest| -> Vec<(String, String)> {
-                let names = request.fields.iter().map(|field| field.name.to_string()).filter(|name| name.starts_with("x-"));
+                let names = request.document.fields.iter().map(|field| field.name.to_string()).filter(|name| name.starts_with("x-"));
                 names.map(|name| (name.clone(), request.raw(&name).unwrap().to_owned())).collect()
             };
             prop_assert_eq!(odd(&reread), odd(&first));

@@ -9,7 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use serde_json::value::RawValue;
 
 use super::Text;
-use super::request::BadRequest;
+use crate::wire::BadRequest;
 
 /// Most messages in one request.
 const MESSAGE_LIMIT: usize = 10_000;

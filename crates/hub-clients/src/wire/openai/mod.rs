@@ -2,15 +2,19 @@
 //! to bill. Bytes that need no change are never re-written.
 
 mod answer;
+mod embeddings;
 mod encode;
 mod messages;
 mod request;
 mod text;
 mod usage;
 
+pub use super::BadRequest;
+pub use embeddings::{EmbeddingInput, EmbeddingsRequest};
 pub use encode::{Edits, MaxTokensField};
 pub use messages::{MessageText, PromptSize};
-pub use request::{BadRequest, ChatRequest};
+pub use request::ChatRequest;
 
-pub(crate) use answer::{Chunk, Completion};
+pub(crate) use answer::{Chunk, Completion, Embeddings};
 pub(crate) use text::Text;
+pub(crate) use usage::write as usage_json;

@@ -4,22 +4,16 @@
 //! checked by the provider, not by us. What decides about money (model, limits, choices, prompt) is checked here, and
 //! a name that stands twice is refused, because two readers could disagree about which one counts.
 
-use std::borrow::Cow;
 use std::fmt;
-use std::ops::Range;
 
 use bytes::Bytes;
 use hub_types::TokenUsage;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::messages::{self, MessageText, PromptSize};
 use crate::llm::count::Estimate;
+use crate::wire::document::{self, BadRequest, Document};
 
-/// Longest model name, in bytes.
-const MODEL_LIMIT: usize = 256;
-/// Most top-level fields; OpenAI defines about forty.
-const FIELD_LIMIT: usize = 200;
 /// Most choices of one call (OpenAI's limit).
 const CHOICES_LIMIT: i64 = 128;
 
@@ -62,41 +56,13 @@ const HOSTED_SEARCH: [&str; 2] = ["web_search_options", "plugins"];
 /// A well-formed chat request. Cheap to clone.
 #[derive(Clone)]
 pub struct ChatRequest {
-    pub(super) body: Bytes,
-    pub(super) fields: Vec<Field>,
+    pub(super) document: Document,
     pub(super) include_usage: bool,
     model: String,
     stream: bool,
     max_output: Option<i64>,
     choices: i64,
     size: PromptSize,
-}
-
-/// One top-level field: its name and where its value stands in the body.
-#[derive(Debug, Clone)]
-pub(super) struct Field {
-    pub(super) name: Box<str>,
-    pub(super) value: Range<usize>,
-}
-
-/// The request cannot be accepted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}{message}", param.as_ref().map(|name| format!("{name}: ")).unwrap_or_default())]
-pub struct BadRequest {
-    /// The field at fault, as `messages[3]`; `None` when the body as a whole is.
-    pub param: Option<String>,
-    /// What is wrong with it, for the caller.
-    pub message: String,
-}
-
-impl BadRequest {
-    pub(super) fn at(param: &str, message: &str) -> Self {
-        Self { param: Some(param.to_owned()), message: message.to_owned() }
-    }
-
-    fn body(message: &str) -> Self {
-        Self { param: None, message: message.to_owned() }
-    }
 }
 
 impl ChatRequest {
@@ -106,15 +72,9 @@ impl ChatRequest {
     /// 1 to 10 000 objects with known roles; `stream` a boolean; the token limits positive; `n` 1 to 128. `null` stands
     /// for an absent field, as at OpenAI.
     pub fn parse(body: Bytes) -> Result<Self, BadRequest> {
-        let text = std::str::from_utf8(&body).map_err(|_| BadRequest::body("the body is not valid UTF-8"))?;
-        let top: Object<'_> = serde_json::from_str(text)
-            .map_err(|error| BadRequest::body(&format!("the body is not a valid JSON object: {error}")))?;
-        top.check_names()?;
-
-        let model: String = top.read("model", "a string")?.ok_or_else(|| BadRequest::at("model", "is required"))?;
-        if model.is_empty() || model.len() > MODEL_LIMIT {
-            return Err(BadRequest::at("model", &format!("must have 1 to {MODEL_LIMIT} bytes")));
-        }
+        let text = document::text(&body)?;
+        let top = document::top(text)?;
+        let model = top.model()?;
         let max_tokens = top.limit("max_tokens")?;
         let max_completion_tokens = top.limit("max_completion_tokens")?;
         let choices = top.read::<i64>("n", "an integer")?.unwrap_or(1);
@@ -134,13 +94,8 @@ impl ChatRequest {
             size.unsizable += usize::from(HOSTED_SEARCH.contains(&&**name));
         }
 
-        let start = text.as_ptr() as usize;
-        let fields = top.0.iter().map(|(name, value)| {
-            let at = value.get().as_ptr() as usize - start;
-            Field { name: (&**name).into(), value: at..at + value.get().len() }
-        });
+        let fields = top.fields(text);
         Ok(Self {
-            fields: fields.collect(),
             include_usage: options.and_then(|options| options.include_usage).unwrap_or(false),
             model,
             stream,
@@ -150,7 +105,7 @@ impl ChatRequest {
             },
             choices,
             size,
-            body,
+            document: Document { body, fields },
         })
     }
 
@@ -234,13 +189,17 @@ impl ChatRequest {
 
     /// The body as the caller sent it.
     pub fn body(&self) -> &Bytes {
-        &self.body
+        &self.document.body
+    }
+
+    /// The names of the top-level fields, in order.
+    pub(crate) fn field_names(&self) -> impl Iterator<Item = &str> {
+        self.document.names()
     }
 
     /// The JSON text of a top-level field.
     pub fn raw(&self, name: &str) -> Option<&str> {
-        let field = self.fields.iter().find(|field| &*field.name == name)?;
-        std::str::from_utf8(&self.body[field.value.clone()]).ok()
+        self.document.raw(name)
     }
 }
 
@@ -260,68 +219,6 @@ impl fmt::Debug for ChatRequest {
 #[derive(serde::Deserialize)]
 struct StreamOptions {
     include_usage: Option<bool>,
-}
-
-/// The top level, in order; names have their escapes undone, values are as they stand.
-#[derive(Default)]
-pub(super) struct Object<'a>(pub(super) Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'a> Object<'a> {
-    fn check_names(&self) -> Result<(), BadRequest> {
-        if self.0.len() > FIELD_LIMIT {
-            return Err(BadRequest::body(&format!("the body has more than {FIELD_LIMIT} fields")));
-        }
-        for (index, (name, _)) in self.0.iter().enumerate() {
-            if self.0[..index].iter().any(|(earlier, _)| earlier == name) {
-                return Err(BadRequest::at(name, "stands twice"));
-            }
-        }
-        Ok(())
-    }
-
-    fn get(&self, name: &str) -> Option<&'a RawValue> {
-        self.0.iter().find(|(field, _)| field == name).map(|(_, value)| *value)
-    }
-
-    fn read<T: Deserialize<'a>>(&self, name: &str, shape: &str) -> Result<Option<T>, BadRequest> {
-        let Some(raw) = self.get(name) else { return Ok(None) };
-        serde_json::from_str(raw.get()).map_err(|_| BadRequest::at(name, &format!("must be {shape}")))
-    }
-
-    fn limit(&self, name: &str) -> Result<Option<i64>, BadRequest> {
-        match self.read::<i64>(name, "a positive integer")? {
-            Some(limit) if limit < 1 => Err(BadRequest::at(name, "must be a positive integer")),
-            limit => Ok(limit),
-        }
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ObjectVisitor;
-
-        impl<'de> Visitor<'de> for ObjectVisitor {
-            type Value = Object<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::with_capacity(8);
-                while let Some(name) = entries.next_key::<super::Text<'de>>()? {
-                    fields.push((name.into_cow().unwrap_or_default(), entries.next_value()?));
-                    // One past the limit is enough to refuse; the rest is only skipped.
-                    if fields.len() > FIELD_LIMIT {
-                        while entries.next_entry::<serde::de::IgnoredAny, serde::de::IgnoredAny>()?.is_some() {}
-                    }
-                }
-                Ok(Object(fields))
-            }
-        }
-
-        deserializer.deserialize_map(ObjectVisitor)
-    }
 }
 
 #[cfg(test)]

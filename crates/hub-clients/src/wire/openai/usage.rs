@@ -1,8 +1,9 @@
-//! `usage` of an OpenAI-shaped answer, turned into classes that do not overlap.
+//! `usage` of an OpenAI-shaped answer, turned into classes that do not overlap, and back.
 
 use hub_types::TokenUsage;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 /// More tokens than any call can have; a report above it is nonsense and counts as none.
 const ABSURD: i64 = 1_000_000_000;
@@ -59,6 +60,17 @@ pub(crate) fn read(raw: Option<&RawValue>) -> Option<TokenUsage> {
         cache_write,
         output: if beside { completion } else { completion - reasoning },
         reasoning,
+    })
+}
+
+/// OpenAI's totals of classes that do not overlap.
+pub(crate) fn write(usage: &TokenUsage) -> Value {
+    json!({
+        "prompt_tokens": usage.prompt(),
+        "completion_tokens": usage.completion(),
+        "total_tokens": usage.total(),
+        "prompt_tokens_details": {"cached_tokens": usage.cache_read, "cache_write_tokens": usage.cache_write},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
     })
 }
 

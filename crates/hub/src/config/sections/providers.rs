@@ -10,18 +10,24 @@ use url::Url;
 pub struct Provider {
     /// The operator's name for it: on receipts and metrics. Unique; a-z, 0-9, `-`, `_`, at most 40 characters.
     pub name: String,
-    /// The protocol it speaks.
+    /// The protocol it speaks: `openai` or `anthropic`.
     #[serde(default)]
     pub kind: ProviderKind,
-    /// The word under which its models have prices; the name when not given.
+    /// The word under which its models have prices; when not given, `claude` for Anthropic's protocol and else the name.
     pub service: Option<String>,
-    /// Everything before `/chat/completions`.
+    /// Everything before `/chat/completions` or `/v1/messages`.
     pub base_url: Url,
     /// Its credential; some local servers need none.
     pub api_key: Option<SecretString>,
     /// The name under which it takes the limit of completion tokens.
     #[serde(default)]
     pub max_tokens_field: TokensField,
+    /// For Anthropic's protocol: the version under which calls that come in another wire are sent.
+    #[serde(default)]
+    pub version: AnthropicVersion,
+    /// What becomes of a field of a call in another wire that has no place in the provider's.
+    #[serde(default)]
+    pub untranslatable: Untranslatable,
     /// Seconds to connect; 1 to 60.
     #[serde(default = "connect_seconds")]
     pub connect_seconds: u64,
@@ -55,6 +61,8 @@ impl Provider {
             base_url,
             api_key: None,
             max_tokens_field: TokensField::default(),
+            version: AnthropicVersion::default(),
+            untranslatable: Untranslatable::default(),
             connect_seconds: connect_seconds(),
             first_byte_seconds: minute(),
             idle_seconds: minute(),
@@ -73,6 +81,31 @@ pub enum ProviderKind {
     /// OpenAI's chat protocol, which most servers speak.
     #[default]
     Openai,
+    /// Anthropic's messages protocol.
+    Anthropic,
+}
+
+/// See `Provider::version`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum AnthropicVersion {
+    /// The first one; models that still take sampling parameters are sent them.
+    #[serde(rename = "2023-06-01")]
+    V20230601,
+    /// The newest; no sampling parameters.
+    #[default]
+    #[serde(rename = "2026-10-21")]
+    V20261021,
+}
+
+/// See `Provider::untranslatable`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Untranslatable {
+    /// Leave it out and name it in the answer's header `x-hub-dropped`.
+    #[default]
+    Drop,
+    /// Refuse the call.
+    Refuse,
 }
 
 /// See `Provider::max_tokens_field`.

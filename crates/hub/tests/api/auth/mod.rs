@@ -27,6 +27,10 @@ pub(crate) fn told(answer: &TestResponse) -> (u16, Value) {
     if let Some(error) = body.get_mut("error").and_then(Value::as_object_mut) {
         assert!(error.remove("requestId").is_some() && error.remove("timestamp").is_some(), "{}", answer.text());
     }
+    if let Some(body) = body.as_object_mut() {
+        // Where Anthropic's wire says the id.
+        body.remove("request_id");
+    }
     (answer.status.as_u16(), body)
 }
 

@@ -1,19 +1,17 @@
 //! The OpenAI-compatible adapter against a provider that misbehaves in every way we know of.
 
-mod upstream;
-
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use futures::StreamExt;
 use hub_types::{Clock, TokenUsage};
 
-use self::upstream::{CHUNKED_HEAD, Play, STREAM_HEAD, Upstream, answer, chunk, stream};
 use super::{ANSWER_LIMIT, OpenAiConfig, OpenAiProvider};
 use crate::llm::ChatEventKind::{Chunk, Comment, Done, UsageOnly};
+use crate::llm::http::upstream::{CHUNKED_HEAD, Play, STREAM_HEAD, Upstream, answer, chunk, stream};
 use crate::llm::{
-    ChatAnswer, ChatCall, ChatEvent, ChatEventKind, ChatRequest, LlmError, LlmProvider, MaxTokensField, ModelInfo,
-    ProviderFault, Wait, WholeAnswer,
+    CallRequest, ChatAnswer, ChatCall, ChatEvent, ChatEventKind, ChatRequest, LlmError, LlmProvider, MaxTokensField,
+    ModelInfo, ProviderFault, Wait, WholeAnswer,
 };
 
 const KEY: &str = "test-key-0123";
@@ -36,7 +34,7 @@ fn provider(config: OpenAiConfig) -> OpenAiProvider {
 
 fn call(streams: bool) -> ChatCall {
     ChatCall {
-        request: ChatRequest::from_messages("ours", &[("user", "hello")], None, streams).unwrap(),
+        request: ChatRequest::from_messages("ours", &[("user", "hello")], None, streams).unwrap().into(),
         upstream_model: "theirs".to_owned(),
         max_output: Some(100),
         request_id: "r-1".to_owned(),
@@ -357,9 +355,10 @@ async fn a_connection_is_used_again_after_a_stream_read_to_its_end() {
 #[tokio::test]
 async fn a_bound_covers_every_choice() {
     let provider = provider(config("http://127.0.0.1:9/v1"));
-    let request = |body: &str| ChatRequest::parse(body.to_owned().into()).unwrap();
+    let request = |body: &str| CallRequest::from(ChatRequest::parse(body.to_owned().into()).unwrap());
     let asked = request(r#"{"model":"m","messages":[{"role":"user","content":"hello"}],"n":3,"max_tokens":10}"#);
-    assert_eq!((provider.bound(&asked, 99).input, provider.bound(&asked, 99).output), (5 + 32, 30));
+    let bound = provider.bound(&asked, 99).unwrap();
+    assert_eq!((bound.input, bound.output), (5 + 32, 30));
     let open = request(r#"{"model":"m","messages":[{"role":"user","content":"hello"}]}"#);
-    assert_eq!(provider.bound(&open, 99).output, 99);
+    assert_eq!(provider.bound(&open, 99).unwrap().output, 99);
 }

@@ -1,5 +1,5 @@
-//! From a provider's refusal to what the hub does about it (providers.md §1.4). Reads OpenAI's error body and the other
-//! shapes that compatible servers send: `{"detail"}`, `{"message"}`, `{"error":"text"}`, a list, plain text.
+//! From a provider's refusal to what the hub does about it (providers.md §1.4, §3.5). Reads OpenAI's and Anthropic's error bodies and
+//! the other shapes that compatible servers send: `{"detail"}`, `{"message"}`, `{"error":"text"}`, a list, plain text.
 
 use std::time::Duration;
 
@@ -13,22 +13,25 @@ use tokio::time::timeout;
 use crate::llm::{LlmError, ProviderFault};
 
 /// How much of an error body is read, in bytes.
-pub(super) const BODY_LIMIT: usize = 64 * 1024;
+pub(in crate::llm) const BODY_LIMIT: usize = 64 * 1024;
 /// The longest pause believed; a longer one is cut to it.
 const PAUSE_LIMIT: Duration = Duration::from_hours(24);
 /// Codes and types that mean an account without money or quota.
-const QUOTA: [&str; 5] = [
+const QUOTA: [&str; 8] = [
     "insufficient_quota",
     "billing_hard_limit_reached",
     "billing_not_active",
     "insufficient_balance",
     "quota_exceeded",
+    "enforced_spend_limit_reached",
+    "contract_spend_limit_reached",
+    "billing_error",
 ];
 
 /// Turns refusals into errors; knows our credential in order to cut it out of them.
 #[derive(Clone, Copy)]
-pub(super) struct Reject<'a> {
-    pub(super) secret: Option<&'a str>,
+pub(in crate::llm) struct Reject<'a> {
+    pub(in crate::llm) secret: Option<&'a str>,
 }
 
 /// What an error body says.
@@ -44,7 +47,7 @@ struct Said {
 
 impl Reject<'_> {
     /// The error of an answer whose status is not a success. `now` is needed for a `Retry-After` that is a date.
-    pub(super) fn response(self, status: u16, headers: &HeaderMap, body: &[u8], now: Timestamp) -> LlmError {
+    pub(in crate::llm) fn response(self, status: u16, headers: &HeaderMap, body: &[u8], now: Timestamp) -> LlmError {
         let advice = match headers.get("x-should-retry").map(reqwest::header::HeaderValue::as_bytes) {
             Some(b"true") => Some(true),
             Some(b"false") => Some(false),
@@ -54,7 +57,7 @@ impl Reject<'_> {
     }
 
     /// The error inside an answer with status 200, or inside a stream. A code that is an HTTP status counts as one.
-    pub(super) fn answer(self, body: &[u8]) -> LlmError {
+    pub(in crate::llm) fn answer(self, body: &[u8]) -> LlmError {
         let said = read(body);
         let word = |word: &str| said.code.as_deref() == Some(word) || said.kind.as_deref() == Some(word);
         let status = match said.code.as_deref().and_then(|code| code.parse().ok()) {
@@ -62,6 +65,12 @@ impl Reject<'_> {
             _ if word("rate_limit_exceeded") || word("rate_limit_error") => 429,
             _ if word("invalid_api_key") || word("authentication_error") => 401,
             _ if word("invalid_request_error") => 400,
+            _ if word("billing_error") => 402,
+            _ if word("permission_error") => 403,
+            _ if word("not_found_error") => 404,
+            _ if word("request_too_large") => 413,
+            _ if word("timeout_error") => 504,
+            _ if word("overloaded_error") => 529,
             _ => 500,
         };
         self.classify(status, &said, None, None)
@@ -91,7 +100,7 @@ impl Reject<'_> {
 }
 
 /// Reads the first [`BODY_LIMIT`] bytes of an error body; what is late or broken is left out.
-pub(super) async fn read_prefix(mut response: Response, limit: Duration) -> Vec<u8> {
+pub(in crate::llm) async fn read_prefix(mut response: Response, limit: Duration) -> Vec<u8> {
     let mut body = Vec::new();
     let reading = async {
         while let Ok(Some(chunk)) = response.chunk().await {
@@ -134,7 +143,7 @@ fn read(body: &[u8]) -> Said {
         message: error.as_str().map(str::to_owned).or_else(|| word("message")).or_else(detail),
         kind: word("type"),
         param: word("param"),
-        code: word("code"),
+        code: word("code").or_else(|| error["details"]["error_code"].as_str().map(str::to_owned)),
         json: true,
     }
 }
@@ -189,6 +198,14 @@ mod tests {
             (429, r#"{"error":{"type":"insufficient_quota","code":null}}"#, "quota"),
             (500, "<html>oops", "unavailable"),
             (529, "", "unavailable"),
+            (404, r#"{"type":"error","error":{"type":"not_found_error","message":"model: x"}}"#, "model_not_found"),
+            (429, r#"{"type":"error","error":{"type":"rate_limit_error","message":"x"}}"#, "rate_limited"),
+            (
+                429,
+                r#"{"type":"error","error":{"type":"rate_limit_error","details":{"error_code":"enforced_spend_limit_reached"}}}"#,
+                "quota",
+            ),
+            (529, r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#, "unavailable"),
             (302, "", "protocol"),
         ];
         for (status, body, kind) in table {

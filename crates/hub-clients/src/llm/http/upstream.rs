@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 /// One thing to do on a connection.
-pub(super) enum Play {
+pub(crate) enum Play {
     /// Write these bytes.
     Send(Vec<u8>),
     /// Say nothing until the other side gives up.
@@ -17,20 +17,20 @@ pub(super) enum Play {
 }
 
 /// A request as it arrived.
-pub(super) struct Seen {
+pub(crate) struct Seen {
     /// Request line and headers, lower case.
-    pub(super) head: String,
-    pub(super) body: String,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
-pub(super) struct Upstream {
+pub(crate) struct Upstream {
     address: SocketAddr,
     seen: Receiver<Seen>,
 }
 
 impl Upstream {
     /// Starts a server on a free port that plays one script per connection, closes after each, and ends after the last.
-    pub(super) fn play(scripts: Vec<Vec<Play>>) -> Self {
+    pub(crate) fn play(scripts: Vec<Vec<Play>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (report, seen) = channel();
@@ -45,7 +45,7 @@ impl Upstream {
     }
 
     /// Plays one script per request, all on a single connection; a second connection is never accepted.
-    pub(super) fn keep_alive(scripts: Vec<Vec<Play>>) -> Self {
+    pub(crate) fn keep_alive(scripts: Vec<Vec<Play>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (report, seen) = channel();
@@ -61,40 +61,40 @@ impl Upstream {
     }
 
     /// One answer and no more.
-    pub(super) fn once(answer: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn once(answer: impl Into<Vec<u8>>) -> Self {
         Self::play(vec![vec![Play::Send(answer.into())]])
     }
 
-    pub(super) fn base(&self) -> String {
+    pub(crate) fn base(&self) -> String {
         format!("http://{}/v1", self.address)
     }
 
     /// The next request that arrived.
-    pub(super) fn seen(&self) -> Seen {
+    pub(crate) fn seen(&self) -> Seen {
         self.seen.recv().unwrap()
     }
 }
 
 /// An answer with a length.
-pub(super) fn answer(status: &str, headers: &str, body: &str) -> Vec<u8> {
+pub(crate) fn answer(status: &str, headers: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}").into_bytes()
 }
 
 /// The head of a stream that ends with its connection.
-pub(super) const STREAM_HEAD: &str =
+pub(crate) const STREAM_HEAD: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\nx-request-id: req_7\r\n\r\n";
 
 /// A whole stream that ends with its connection.
-pub(super) fn stream(body: &str) -> Vec<u8> {
+pub(crate) fn stream(body: &str) -> Vec<u8> {
     format!("{STREAM_HEAD}{body}").into_bytes()
 }
 
 /// The first chunk of a body sent in chunks; more follow with [`chunk`], the end is `0\r\n\r\n`.
-pub(super) const CHUNKED_HEAD: &str =
+pub(crate) const CHUNKED_HEAD: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 
-pub(super) fn chunk(data: &str) -> Vec<u8> {
+pub(crate) fn chunk(data: &str) -> Vec<u8> {
     format!("{:x}\r\n{data}\r\n", data.len()).into_bytes()
 }
 

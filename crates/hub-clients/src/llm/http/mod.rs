@@ -1,0 +1,206 @@
+//! What all adapters over HTTP share: one pooled client per upstream, no redirects, no proxy from the environment, a deadline on every
+//! wait, a limit on every body. Knows no wire.
+
+mod config;
+mod fault;
+mod stream;
+#[cfg(test)]
+pub(in crate::llm) mod upstream;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hub_types::Clock;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{Client, RequestBuilder, Response};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::timeout;
+use url::Url;
+
+pub use config::{ConfigError, Timeouts};
+pub(super) use config::{check_base, join};
+pub(super) use fault::Reject;
+pub(super) use stream::{Reader, events};
+
+use super::{BadRequest, LlmError, TransportError, Wait};
+
+/// Largest answer that is not a stream, in bytes.
+pub const ANSWER_LIMIT: usize = 32 * 1024 * 1024;
+const USER_AGENT: &str = concat!("smart-ai-hub/", env!("CARGO_PKG_VERSION"));
+
+/// One upstream's client.
+pub(super) struct Http {
+    client: Client,
+    timeouts: Timeouts,
+    /// Sent on every call; holds the credential.
+    headers: HeaderMap,
+    /// Where the upstream says its id of a request.
+    request_id: HeaderName,
+    /// The credential, to cut it out of errors.
+    secret: Option<SecretString>,
+    clock: Clock,
+}
+
+/// An answer to a call that asked for a stream.
+pub(super) enum Opened {
+    /// The stream, and the provider's id of the request.
+    Stream(Response, Option<String>),
+    /// A JSON document instead.
+    Json(Bytes),
+}
+
+impl Http {
+    /// Builds the client.
+    pub(super) fn new(
+        timeouts: Timeouts,
+        pool_max_idle: usize,
+        headers: HeaderMap,
+        request_id: HeaderName,
+        secret: Option<SecretString>,
+        clock: Clock,
+    ) -> Result<Self, ConfigError> {
+        let client = Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(Policy::none())
+            .no_proxy()
+            .tcp_nodelay(true)
+            .connect_timeout(timeouts.connect)
+            .pool_idle_timeout(timeouts.pool_idle)
+            .pool_max_idle_per_host(pool_max_idle)
+            .build()
+            .map_err(|source| ConfigError::Client(source.into()))?;
+        Ok(Self { client, timeouts, headers, request_id, secret, clock })
+    }
+
+    /// A call with a JSON body.
+    pub(super) fn post(&self, url: Url, body: Bytes, streams: bool) -> RequestBuilder {
+        let accept = if streams { "text/event-stream" } else { "application/json" };
+        self.client
+            .post(url)
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .header(ACCEPT, HeaderValue::from_static(accept))
+            .body(body)
+    }
+
+    /// Sends a call whose answer is one document: the provider's id of the request, and the document.
+    pub(super) async fn whole(&self, request: RequestBuilder) -> Result<(Option<String>, Bytes), LlmError> {
+        // The first byte comes when all has been generated, so head and body share one long deadline.
+        in_time(self.timeouts.whole, async {
+            let response = self.send(request).await?;
+            let upstream_id = request_id(response.headers(), &self.request_id);
+            Ok((upstream_id, read_body(response, ANSWER_LIMIT, self.timeouts.idle).await?))
+        })
+        .await
+    }
+
+    /// Sends a call whose answer is a stream.
+    pub(super) async fn open(&self, request: RequestBuilder) -> Result<Opened, LlmError> {
+        let response = in_time(self.timeouts.first_byte, self.send(request)).await?;
+        if is_json(response.headers()) {
+            let reading = read_body(response, ANSWER_LIMIT, self.timeouts.idle);
+            return in_time(self.timeouts.whole, reading).await.map(Opened::Json);
+        }
+        let upstream_id = request_id(response.headers(), &self.request_id);
+        Ok(Opened::Stream(response, upstream_id))
+    }
+
+    /// Reads a document of at most `limit` bytes.
+    pub(super) async fn get(
+        &self,
+        url: Url,
+        headers: &[(HeaderName, &'static str)],
+        limit: usize,
+    ) -> Result<Bytes, LlmError> {
+        let mut request = self.client.get(url).header(ACCEPT, HeaderValue::from_static("application/json"));
+        for (name, value) in headers {
+            request = request.header(name, HeaderValue::from_static(value));
+        }
+        in_time(self.timeouts.first_byte, async {
+            read_body(self.send(request).await?, limit, self.timeouts.idle).await
+        })
+        .await
+    }
+
+    /// Sends once; gives back only a success.
+    async fn send(&self, request: RequestBuilder) -> Result<Response, LlmError> {
+        let response = request.headers(self.headers.clone()).send().await.map_err(|error| {
+            if error.is_connect() && error.is_timeout() {
+                LlmError::Timeout(Wait::Connect)
+            } else {
+                LlmError::Connect(TransportError::from(error))
+            }
+        })?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        // An error body that is late, broken or endless must not hide the status.
+        let body = fault::read_prefix(response, self.timeouts.idle).await;
+        Err(self.reject().response(status, &headers, &body, self.clock.now()))
+    }
+
+    /// Turns the provider's refusals into errors.
+    pub(super) fn reject(&self) -> Reject<'_> {
+        Reject { secret: self.secret.as_ref().map(ExposeSecret::expose_secret) }
+    }
+
+    /// The time, for documents that must be dated.
+    pub(super) fn seconds(&self) -> i64 {
+        self.clock.now().timestamp()
+    }
+}
+
+/// Adds our id of the request, if a header can carry it.
+pub(super) fn with_id(request: RequestBuilder, name: HeaderName, id: &str) -> RequestBuilder {
+    match HeaderValue::from_str(id) {
+        Ok(id) => request.header(name, id),
+        Err(_) => request,
+    }
+}
+
+/// Errors when the operator wants calls refused whose fields cannot all be carried.
+pub(super) fn refuse_dropped(dropped: &[String], refuse: bool) -> Result<(), LlmError> {
+    check_dropped(dropped, refuse).map_err(LlmError::unsendable)
+}
+
+/// The same, before anything is held.
+pub(super) fn check_dropped(dropped: &[String], refuse: bool) -> Result<(), BadRequest> {
+    match dropped.first() {
+        Some(first) if refuse => Err(BadRequest::at(first, "has no place at this model's provider")),
+        _ => Ok(()),
+    }
+}
+
+/// The provider's id of the request: printable, at most 200 bytes, or none.
+fn request_id(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let id = headers.get(name)?.to_str().ok()?;
+    (!id.is_empty() && id.len() <= 200).then(|| id.to_owned())
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"))
+}
+
+/// Runs a call that must have answered within `limit`.
+async fn in_time<T>(limit: Duration, call: impl Future<Output = Result<T, LlmError>>) -> Result<T, LlmError> {
+    timeout(limit, call).await.unwrap_or(Err(LlmError::Timeout(Wait::FirstByte)))
+}
+
+/// Reads a body of at most `limit` bytes; every chunk has `idle` to arrive.
+async fn read_body(mut response: Response, limit: usize, idle: Duration) -> Result<Bytes, LlmError> {
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(LlmError::TooLarge { limit });
+    }
+    let mut body = Vec::with_capacity(announced.unwrap_or(0));
+    loop {
+        match timeout(idle, response.chunk()).await {
+            Err(_) => return Err(LlmError::Timeout(Wait::Idle)),
+            Ok(Err(error)) => return Err(LlmError::Truncated(Some(error.into()))),
+            Ok(Ok(None)) => return Ok(body.into()),
+            Ok(Ok(Some(chunk))) if body.len() + chunk.len() > limit => return Err(LlmError::TooLarge { limit }),
+            Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! `usage` of a message. Anthropic's classes do not overlap, and a later report supersedes an earlier one field by field.
+
+use hub_types::TokenUsage;
+use serde::Deserialize;
+
+/// More tokens than any call can have; a report above it is nonsense and counts as none.
+const ABSURD: i64 = 1_000_000_000;
+
+/// What a message, or one event of it, reports.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub(crate) struct WireUsage {
+    #[serde(default)]
+    input_tokens: Option<i64>,
+    #[serde(default)]
+    cache_creation_input_tokens: Option<i64>,
+    #[serde(default)]
+    cache_read_input_tokens: Option<i64>,
+    #[serde(default)]
+    output_tokens: Option<i64>,
+    #[serde(default)]
+    output_tokens_details: Option<OutputDetails>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+struct OutputDetails {
+    #[serde(default)]
+    thinking_tokens: Option<i64>,
+}
+
+impl WireUsage {
+    /// Takes over what a later report says: reports are cumulative, so nothing is ever added up.
+    pub(crate) fn supersede(&mut self, later: Self) {
+        self.input_tokens = later.input_tokens.or(self.input_tokens);
+        self.cache_creation_input_tokens = later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
+        self.cache_read_input_tokens = later.cache_read_input_tokens.or(self.cache_read_input_tokens);
+        self.output_tokens = later.output_tokens.or(self.output_tokens);
+        self.output_tokens_details = later.output_tokens_details.or(self.output_tokens_details);
+    }
+
+    /// The report in classes that do not overlap; `None` when there is none or its numbers cannot be true. `input_tokens` excludes
+    /// cached tokens, `output_tokens` includes thinking (providers.md §3.3).
+    pub(crate) fn tokens(&self) -> Option<TokenUsage> {
+        let thinking = self.output_tokens_details.and_then(|details| details.thinking_tokens).unwrap_or(0);
+        let output = self.output_tokens.unwrap_or(0);
+        let usage = TokenUsage {
+            input: self.input_tokens?,
+            cache_read: self.cache_read_input_tokens.unwrap_or(0),
+            cache_write: self.cache_creation_input_tokens.unwrap_or(0),
+            output: output - thinking.min(output),
+            reasoning: thinking.min(output),
+        };
+        let classes = [usage.input, usage.cache_read, usage.cache_write, usage.output, usage.reasoning];
+        classes.iter().all(|count| (0..=ABSURD).contains(count)).then_some(usage)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> WireUsage {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn a_later_report_supersedes_field_by_field() {
+        let mut usage = read(
+            r#"{"input_tokens":10,"cache_creation_input_tokens":4,"cache_read_input_tokens":3,"output_tokens":1}"#,
+        );
+        usage.supersede(read(r#"{"output_tokens":25,"output_tokens_details":{"thinking_tokens":12}}"#));
+        let expected = TokenUsage { input: 10, cache_read: 3, cache_write: 4, output: 13, reasoning: 12 };
+        assert_eq!(usage.tokens(), Some(expected));
+        usage.supersede(read(r#"{"input_tokens":11,"cache_read_input_tokens":0}"#));
+        assert_eq!(usage.tokens(), Some(TokenUsage { input: 11, cache_read: 0, ..expected }));
+    }
+
+    #[test]
+    fn nonsense_is_no_report() {
+        for nonsense in ["{}", r#"{"input_tokens":-1}"#, r#"{"input_tokens":1,"output_tokens":2000000000}"#] {
+            assert_eq!(read(nonsense).tokens(), None, "{nonsense}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Chat chunks and completions, read for what the caller of another wire is told.
+
+use serde::Deserialize;
+
+use crate::wire::openai::Text;
+
+/// A chunk or a whole completion.
+#[derive(Deserialize)]
+pub(crate) struct Document<'a> {
+    #[serde(borrow, default)]
+    pub(crate) id: Text<'a>,
+    #[serde(borrow, default)]
+    pub(crate) model: Text<'a>,
+    #[serde(default)]
+    pub(crate) created: Option<i64>,
+    #[serde(borrow, default)]
+    pub(crate) choices: Option<Vec<Choice<'a>>>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Choice<'a> {
+    #[serde(default)]
+    pub(crate) index: Option<u64>,
+    #[serde(borrow, default, alias = "message")]
+    pub(crate) delta: Option<Said<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) finish_reason: Text<'a>,
+}
+
+/// What the model says, or adds.
+#[derive(Deserialize)]
+pub(crate) struct Said<'a> {
+    #[serde(borrow, default)]
+    pub(crate) content: Text<'a>,
+    #[serde(borrow, default)]
+    pub(crate) refusal: Text<'a>,
+    #[serde(borrow, default)]
+    reasoning_content: Text<'a>,
+    #[serde(borrow, default)]
+    reasoning: Text<'a>,
+    #[serde(borrow, default)]
+    pub(crate) tool_calls: Option<Vec<ToolCall<'a>>>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ToolCall<'a> {
+    #[serde(default)]
+    pub(crate) index: Option<u64>,
+    #[serde(borrow, default)]
+    pub(crate) id: Text<'a>,
+    #[serde(borrow, default)]
+    pub(crate) function: Option<Function<'a>>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Function<'a> {
+    #[serde(borrow, default)]
+    pub(crate) name: Text<'a>,
+    #[serde(borrow, default)]
+    pub(crate) arguments: Text<'a>,
+}
+
+impl Said<'_> {
+    /// Reasoning that is shown, under either of its two names.
+    pub(crate) fn reasoning(&self) -> &str {
+        self.reasoning_content.get().or(self.reasoning.get()).unwrap_or_default()
+    }
+}

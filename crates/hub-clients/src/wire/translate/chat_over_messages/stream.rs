@@ -1,0 +1,196 @@
+//! A stream of message events as chat chunks.
+
+use bytes::Bytes;
+use hub_types::TokenUsage;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::finish_reason;
+use crate::llm::{ChatEvent, ChatEventKind};
+use crate::wire::anthropic::{Block, Delta, Event};
+use crate::wire::openai::usage_json;
+use crate::wire::translate::{Retell, data_of, renamed, write_data};
+
+const PING: Bytes = Bytes::from_static(b": ping\n\n");
+
+/// Tells the events of one message as chunks. The usage chunk is always told, marked as such: whoever did not ask for it does not get it.
+#[derive(Debug)]
+pub(crate) struct Teller {
+    id: String,
+    model: String,
+    created: i64,
+    /// Tool calls begun; chunks number them apart from the other blocks.
+    tools: usize,
+    open: Option<Open>,
+    usage: Option<TokenUsage>,
+}
+
+/// The block being told; blocks never overlap.
+#[derive(Debug)]
+enum Open {
+    Tool { index: usize, silent: bool },
+    Thinking { thinking: String, signature: String },
+}
+
+impl Teller {
+    /// A teller whose chunks are dated `created`, in seconds since 1970.
+    pub(crate) fn new(created: i64) -> Self {
+        Self { id: String::new(), model: String::new(), created, tools: 0, open: None, usage: None }
+    }
+
+    fn chunk(&self, delta: &Value, finish: Option<&str>) -> Bytes {
+        let choice = json!({"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish});
+        self.document(&json!([choice]), None)
+    }
+
+    fn document(&self, choices: &Value, usage: Option<&TokenUsage>) -> Bytes {
+        let mut chunk = json!({
+            "id": self.id,
+            "object": "chat.completion.chunk",
+            "created": self.created,
+            "model": self.model,
+            "choices": choices,
+        });
+        if let Some(usage) = usage {
+            chunk["usage"] = usage_json(usage);
+        }
+        let mut out = Vec::with_capacity(256);
+        write_data(&mut out, &chunk);
+        out.into()
+    }
+
+    fn tell(&mut self, event: &Event<'_>) -> Option<Bytes> {
+        match event.kind.as_str() {
+            "message_start" => {
+                let message = event.message.as_ref()?;
+                self.id = renamed(message.id.as_str(), &["msg_"], "chatcmpl-");
+                message.model.as_str().clone_into(&mut self.model);
+                Some(self.chunk(&json!({"role": "assistant", "content": ""}), None))
+            }
+            "content_block_start" => self.begin(event.content_block.as_ref()?),
+            "content_block_delta" => self.add(event.delta.as_ref()?),
+            "content_block_stop" => match self.open.take()? {
+                Open::Tool { index, silent: true } => Some(self.arguments(index, "{}")),
+                Open::Thinking { thinking, signature } => {
+                    let block = json!({"type": "thinking", "thinking": thinking, "signature": signature});
+                    Some(self.chunk(&json!({"thinking_blocks": [block]}), None))
+                }
+                Open::Tool { .. } => None,
+            },
+            "message_delta" => {
+                let delta = event.delta.as_ref()?;
+                let reason = delta.stop_reason.get()?;
+                let explanation = delta.stop_details.as_ref().and_then(|details| details.explanation.get());
+                let last = match explanation {
+                    Some(explanation) if reason == "refusal" => json!({"refusal": explanation}),
+                    _ => json!({}),
+                };
+                Some(self.chunk(&last, Some(finish_reason(reason))))
+            }
+            _ => None,
+        }
+    }
+
+    fn begin(&mut self, block: &Block<'_>) -> Option<Bytes> {
+        match block.kind.as_str() {
+            "text" if !block.text.as_str().is_empty() => {
+                Some(self.chunk(&json!({"content": block.text.as_str()}), None))
+            }
+            "thinking" => {
+                let thinking = block.thinking.as_str().to_owned();
+                let told = (!thinking.is_empty()).then(|| self.chunk(&json!({"reasoning_content": thinking}), None));
+                self.open = Some(Open::Thinking { thinking, signature: block.signature.as_str().to_owned() });
+                told
+            }
+            "redacted_thinking" => {
+                let block = json!({"type": "redacted_thinking", "data": block.data.as_str()});
+                Some(self.chunk(&json!({"thinking_blocks": [block]}), None))
+            }
+            "tool_use" => {
+                let index = self.tools;
+                self.tools += 1;
+                // The whole input may stand here already; usually it is `{}` and comes in pieces.
+                let input =
+                    block.input.map(RawValue::get).filter(|input| *input != "{}" && *input != "null").unwrap_or("");
+                self.open = Some(Open::Tool { index, silent: input.is_empty() });
+                let function = json!({"name": block.name.as_str(), "arguments": input});
+                let call = json!({"index": index, "id": block.id.as_str(), "type": "function", "function": function});
+                Some(self.chunk(&json!({"tool_calls": [call]}), None))
+            }
+            _ => None,
+        }
+    }
+
+    fn add(&mut self, delta: &Delta<'_>) -> Option<Bytes> {
+        match (delta.kind.as_str(), &mut self.open) {
+            ("text_delta", _) => Some(self.chunk(&json!({"content": delta.text.as_str()}), None)),
+            ("thinking_delta", open) => {
+                if let Some(Open::Thinking { thinking, .. }) = open {
+                    thinking.push_str(delta.thinking.as_str());
+                }
+                Some(self.chunk(&json!({"reasoning_content": delta.thinking.as_str()}), None))
+            }
+            ("signature_delta", Some(Open::Thinking { signature, .. })) => {
+                signature.push_str(delta.signature.as_str());
+                None
+            }
+            ("input_json_delta", Some(Open::Tool { index, silent })) if !delta.partial_json.as_str().is_empty() => {
+                *silent = false;
+                let index = *index;
+                Some(self.arguments(index, delta.partial_json.as_str()))
+            }
+            _ => None,
+        }
+    }
+
+    fn arguments(&self, index: usize, piece: &str) -> Bytes {
+        self.chunk(&json!({"tool_calls": [{"index": index, "function": {"arguments": piece}}]}), None)
+    }
+}
+
+impl Retell for Teller {
+    fn event(&mut self, event: ChatEvent, out: &mut Vec<ChatEvent>) {
+        self.usage = event.usage.or(self.usage);
+        match event.kind {
+            ChatEventKind::Comment => out.push(event.told(PING)),
+            ChatEventKind::Done => {
+                if let Some(usage) = self.usage {
+                    let raw = self.document(&json!([]), Some(&usage));
+                    out.push(ChatEvent::bare(ChatEventKind::UsageOnly, raw));
+                }
+                out.push(ChatEvent { kind: ChatEventKind::Done, ..event.told(ChatEvent::done().raw) });
+            }
+            ChatEventKind::Chunk | ChatEventKind::UsageOnly => {
+                let data = data_of(&event);
+                let read = data.as_deref().and_then(|data| serde_json::from_slice::<Event<'_>>(data).ok());
+                let raw = read.and_then(|read| self.tell(&read)).unwrap_or_default();
+                out.push(event.told(raw));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::translate::testing::tell;
+
+    /// Every event of providers.md §3.4, thinking with its signature, two tool calls of which one has no arguments, and unknown ones.
+    const MESSAGE: &str = include_str!("../testdata/message_stream.txt");
+
+    #[test]
+    fn every_event_of_a_message_is_told_as_openai_would() {
+        let (told, kinds) = tell(MESSAGE, &mut Teller::new(1_795_000_000), |data| {
+            let usage = TokenUsage { input: 10, cache_read: 3, cache_write: 2, output: 13, reasoning: 12 };
+            let kind = match serde_json::from_slice::<Value>(data).unwrap()["type"].as_str().unwrap() {
+                "message_stop" => ChatEventKind::Done,
+                "ping" => ChatEventKind::Comment,
+                _ => ChatEventKind::Chunk,
+            };
+            let last = kind == ChatEventKind::Done;
+            ChatEvent { usage: last.then_some(usage), ..ChatEvent::bare(kind, Bytes::new()) }
+        });
+        insta::assert_snapshot!(told);
+        assert_eq!(kinds[kinds.len() - 2..], [ChatEventKind::UsageOnly, ChatEventKind::Done]);
+    }
+}

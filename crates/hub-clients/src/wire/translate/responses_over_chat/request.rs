@@ -1,0 +1,311 @@
+//! A responses request as a chat request.
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Echo;
+use crate::wire::document::{self, BadRequest, Object};
+use crate::wire::openai::ChatRequest;
+use crate::wire::translate::Translated;
+
+/// Fields that both wires know by the same name and meaning.
+const SAME: [&str; 10] = [
+    "model",
+    "stream",
+    "temperature",
+    "top_p",
+    "parallel_tool_calls",
+    "service_tier",
+    "safety_identifier",
+    "prompt_cache_key",
+    "user",
+    "top_logprobs",
+];
+/// Fields that are carried under another name, or need no place because nothing is kept and nothing is hidden.
+const CARRIED: [&str; 13] = [
+    "input",
+    "instructions",
+    "max_output_tokens",
+    "tools",
+    "tool_choice",
+    "reasoning",
+    "text",
+    "store",
+    "stream_options",
+    "include",
+    "metadata",
+    "truncation",
+    "background",
+];
+/// Fields that name something kept at the provider.
+const KEPT: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
+
+#[derive(Deserialize)]
+struct Item {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    role: Option<String>,
+    content: Option<Value>,
+    call_id: Option<String>,
+    name: Option<String>,
+    arguments: Option<String>,
+    output: Option<Value>,
+}
+
+/// Reads a responses request and writes the chat request, with what the answer repeats of it. `store` other than `false` is refused only
+/// where it is asked for: this hub never stores, and says so in its answers.
+pub(crate) fn request(body: &Bytes) -> Result<(Translated<ChatRequest>, Echo), BadRequest> {
+    let text = document::text(body)?;
+    let top = document::top(text)?;
+    top.model()?;
+    refuse_kept(&top)?;
+    let mut chat = serde_json::Map::new();
+    for name in SAME {
+        if let Some(value) = value(&top, name) {
+            chat.insert(name.to_owned(), value);
+        }
+    }
+    if top.read::<bool>("stream", "a boolean")?.unwrap_or(false) {
+        chat.insert("stream_options".to_owned(), json!({"include_usage": true}));
+    }
+    if let Some(limit) = top.limit("max_output_tokens")? {
+        chat.insert("max_completion_tokens".to_owned(), limit.into());
+    }
+    let mut messages = Vec::new();
+    if let Some(instructions) = top.read::<Option<String>>("instructions", "a string")?.flatten() {
+        messages.push(json!({"role": "system", "content": instructions}));
+    }
+    input(&top, &mut messages)?;
+    chat.insert("messages".to_owned(), messages.into());
+    let tools = value(&top, "tools");
+    if let Some(tools) = &tools {
+        chat.insert("tools".to_owned(), self::tools(tools)?);
+    }
+    let choice = value(&top, "tool_choice");
+    if let Some(choice) = &choice {
+        chat.insert("tool_choice".to_owned(), tool_choice(choice)?);
+    }
+    if let Some(effort) = value(&top, "reasoning").and_then(|reasoning| reasoning.get("effort").cloned()) {
+        chat.insert("reasoning_effort".to_owned(), effort);
+    }
+    let format = value(&top, "text");
+    if let Some(text) = &format {
+        if let Some(verbosity) = text.get("verbosity") {
+            chat.insert("verbosity".to_owned(), verbosity.clone());
+        }
+        if let Some(format) = text.get("format") {
+            chat.insert("response_format".to_owned(), response_format(format));
+        }
+    }
+    let known = |name: &str| SAME.contains(&name) || CARRIED.contains(&name) || KEPT.contains(&name);
+    let unknown = top.0.iter().filter(|(name, raw)| !known(name) && raw.get() != "null");
+    let dropped = unknown.map(|(name, _)| name.to_string()).collect();
+    let request = ChatRequest::parse(Value::Object(chat).to_string().into())?;
+    let echo = Echo {
+        instructions: value(&top, "instructions"),
+        metadata: value(&top, "metadata"),
+        max_output_tokens: request.max_output(),
+        tools: tools.unwrap_or_else(|| json!([])),
+        tool_choice: choice.unwrap_or_else(|| json!("auto")),
+        text: format.unwrap_or_else(|| json!({"format": {"type": "text"}})),
+        temperature: value(&top, "temperature"),
+        top_p: value(&top, "top_p"),
+        parallel_tool_calls: value(&top, "parallel_tool_calls").unwrap_or(Value::Bool(true)),
+    };
+    Ok((Translated { request, dropped }, echo))
+}
+
+/// A field that stands there and is not null.
+fn value(top: &Object<'_>, name: &str) -> Option<Value> {
+    serde_json::from_str(top.get(name)?.get()).ok().filter(|value: &Value| !value.is_null())
+}
+
+fn refuse_kept(top: &Object<'_>) -> Result<(), BadRequest> {
+    if let Some(name) = KEPT.into_iter().find(|name| value(top, name).is_some()) {
+        return Err(BadRequest::at(name, "is not available: this hub keeps no responses; send the whole input"));
+    }
+    // OpenAI's default is to store, so its absence is no wish for it.
+    if let Some(name) = ["store", "background"].into_iter().find(|name| value(top, name) == Some(Value::Bool(true))) {
+        return Err(BadRequest::at(name, "is not available: this hub keeps no responses"));
+    }
+    Ok(())
+}
+
+fn input(top: &Object<'_>, messages: &mut Vec<Value>) -> Result<(), BadRequest> {
+    let raw = top.get("input").ok_or_else(|| BadRequest::at("input", "is required"))?.get();
+    if let Ok(text) = serde_json::from_str::<String>(raw) {
+        messages.push(json!({"role": "user", "content": text}));
+        return Ok(());
+    }
+    let items: Vec<Item> =
+        serde_json::from_str(raw).map_err(|_| BadRequest::at("input", "must be a string or an array of items"))?;
+    for (index, item) in items.into_iter().enumerate() {
+        let at = format!("input[{index}]");
+        match item.kind.as_deref() {
+            None | Some("message") => {
+                let role = item.role.ok_or_else(|| BadRequest::at(&at, "needs `role`"))?;
+                messages.push(json!({"role": role, "content": content(item.content, &at)?}));
+            }
+            Some("function_call") => {
+                let (Some(id), Some(name)) = (item.call_id, item.name) else {
+                    return Err(BadRequest::at(&at, "a function_call needs `call_id` and `name`"));
+                };
+                let function = json!({"name": name, "arguments": item.arguments.unwrap_or_default()});
+                add_call(messages, json!({"id": id, "type": "function", "function": function}));
+            }
+            Some("function_call_output") => {
+                let id = item.call_id.ok_or_else(|| BadRequest::at(&at, "a function_call_output needs `call_id`"))?;
+                let output = content(item.output, &at)?;
+                messages.push(json!({"role": "tool", "tool_call_id": id, "content": output}));
+            }
+            // What a model thought is of use only where it was thought.
+            Some("reasoning") => {}
+            Some(other) => return Err(BadRequest::at(&at, &format!("items of type {other:?} are not available"))),
+        }
+    }
+    Ok(())
+}
+
+/// Calls of one turn stand in one message, after its text.
+fn add_call(messages: &mut Vec<Value>, call: Value) {
+    if messages.last().is_none_or(|last| last["role"] != "assistant") {
+        messages.push(json!({"role": "assistant", "content": null}));
+    }
+    if let Some(last) = messages.last_mut() {
+        match &mut last["tool_calls"] {
+            Value::Array(calls) => calls.push(call),
+            none => *none = json!([call]),
+        }
+    }
+}
+
+fn content(content: Option<Value>, at: &str) -> Result<Value, BadRequest> {
+    let Some(Value::Array(parts)) = content else { return Ok(content.unwrap_or(Value::String(String::new()))) };
+    let part = |part: &Value| match part["type"].as_str().unwrap_or_default() {
+        "input_text" | "output_text" => Ok(json!({"type": "text", "text": part["text"]})),
+        "refusal" => Ok(json!({"type": "refusal", "refusal": part["refusal"]})),
+        "input_image" if part["image_url"].is_string() => {
+            let mut image = json!({"url": part["image_url"]});
+            if part["detail"].is_string() {
+                image["detail"] = part["detail"].clone();
+            }
+            Ok(json!({"type": "image_url", "image_url": image}))
+        }
+        "input_file" if part["file_data"].is_string() => {
+            Ok(json!({"type": "file", "file": {"filename": part["filename"], "file_data": part["file_data"]}}))
+        }
+        other => Err(BadRequest::at(at, &format!("content of type {other:?} is not available in this form"))),
+    };
+    parts.iter().map(part).collect()
+}
+
+/// Function tools are flat here and nested in chat.
+fn tools(tools: &Value) -> Result<Value, BadRequest> {
+    let tool = |(index, tool): (usize, &Value)| {
+        if tool["type"] != "function" {
+            return Err(BadRequest::at(&format!("tools[{index}]"), "only tools of type function are available"));
+        }
+        let mut function = json!({"name": tool["name"]});
+        for name in ["description", "parameters", "strict"] {
+            if !tool[name].is_null() {
+                function[name] = tool[name].clone();
+            }
+        }
+        Ok(json!({"type": "function", "function": function}))
+    };
+    tools.as_array().into_iter().flatten().enumerate().map(tool).collect()
+}
+
+fn tool_choice(choice: &Value) -> Result<Value, BadRequest> {
+    match (choice.as_str(), choice["type"].as_str()) {
+        (Some(_), _) => Ok(choice.clone()),
+        (_, Some("function")) => Ok(json!({"type": "function", "function": {"name": choice["name"]}})),
+        _ => Err(BadRequest::at("tool_choice", "must be none, auto, required or a function")),
+    }
+}
+
+fn response_format(format: &Value) -> Value {
+    if format["type"] != "json_schema" {
+        return format.clone();
+    }
+    let mut schema = json!({});
+    for name in ["name", "description", "schema", "strict"] {
+        if !format[name].is_null() {
+            schema[name] = format[name].clone();
+        }
+    }
+    json!({"type": "json_schema", "json_schema": schema})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(body: &Value) -> Result<Value, BadRequest> {
+        let (told, _) = request(&body.to_string().into())?;
+        Ok(serde_json::from_slice(told.request.body()).unwrap())
+    }
+
+    #[test]
+    fn items_tools_and_schemas_find_their_places_in_chat() {
+        let chat = told(&json!({
+            "model": "m", "instructions": "Be brief.", "max_output_tokens": 9, "stream": true, "store": false,
+            "input": [
+                {"role": "user", "content": [{"type": "input_text", "text": "hi"}, {"type": "input_image", "image_url": "https://a.b/c"}]},
+                {"type": "reasoning", "id": "rs_1", "summary": []},
+                {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Let me see."}]},
+                {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"},
+                {"type": "function_call", "call_id": "c2", "name": "f", "arguments": "{}"},
+                {"type": "function_call_output", "call_id": "c1", "output": "sun"}],
+            "tools": [{"type": "function", "name": "f", "parameters": {"type": "object"}, "strict": true}],
+            "tool_choice": {"type": "function", "name": "f"},
+            "reasoning": {"effort": "low"},
+            "text": {"format": {"type": "json_schema", "name": "x", "schema": {"type": "object"}}},
+        }))
+        .unwrap();
+        let call = |id: &str| json!({"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}});
+        assert_eq!(
+            chat,
+            json!({
+                "model": "m", "max_completion_tokens": 9, "stream": true, "stream_options": {"include_usage": true},
+                "messages": [
+                    {"role": "system", "content": "Be brief."},
+                    {"role": "user", "content": [{"type": "text", "text": "hi"}, {"type": "image_url", "image_url": {"url": "https://a.b/c"}}]},
+                    {"role": "assistant", "content": [{"type": "text", "text": "Let me see."}], "tool_calls": [call("c1"), call("c2")]},
+                    {"role": "tool", "tool_call_id": "c1", "content": "sun"}],
+                "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}, "strict": true}}],
+                "tool_choice": {"type": "function", "function": {"name": "f"}},
+                "reasoning_effort": "low",
+                "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}},
+            })
+        );
+    }
+
+    #[test]
+    fn what_needs_something_kept_is_refused_and_named() {
+        for (name, value) in [
+            ("previous_response_id", json!("resp_1")),
+            ("conversation", json!("conv_1")),
+            ("prompt", json!({"id": "p"})),
+            ("store", json!(true)),
+            ("background", json!(true)),
+            ("tool_choice", json!({"type": "mcp"})),
+        ] {
+            let mut body = json!({"model": "m", "input": "x"});
+            body[name] = value;
+            assert_eq!(told(&body).unwrap_err().param.as_deref(), Some(name));
+        }
+        for (field, value, param) in [
+            ("tools", json!([{"type": "web_search"}]), "tools[0]"),
+            ("input", json!([{"type": "computer_call"}]), "input[0]"),
+            ("input", json!([{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]), "input[0]"),
+            ("input", json!(3), "input"),
+        ] {
+            let mut body = json!({"model": "m", "input": "x"});
+            body[field] = value;
+            assert_eq!(told(&body).unwrap_err().param.as_deref(), Some(param));
+        }
+        assert!(told(&json!({"model": "m", "input": "x", "store": false, "previous_response_id": null})).is_ok());
+    }
+}

@@ -1,0 +1,30 @@
+//! `POST /v1/completions`: OpenAI's old text completions, served by chat models.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use hub_domain::Hub;
+use hub_domain::inference::{self, CallRequest, ChatInput, Choice};
+use hub_web::{ApiError, Authenticated, ErrorShape, JsonBytes, RequestId};
+
+use crate::{errors, reply};
+
+const ROUTE: &str = "/v1/completions";
+
+/// Goes on from one prompt. The prompt becomes a message to a chat model; what chat has no place for (`suffix`, `echo`, `logprobs`,
+/// several prompts) is refused.
+#[utoipa::path(post, path = "/v1/completions", tag = "openai", request_body = Object, responses((status = 200, body = Object)))]
+pub(crate) async fn completions(
+    State(hub): State<Arc<Hub>>,
+    Authenticated(caller): Authenticated,
+    request_id: RequestId,
+    JsonBytes(body): JsonBytes,
+) -> Result<Response, ApiError> {
+    let request = CallRequest::completion(&body).map_err(errors::bad_request)?;
+    let kind = "completion";
+    let input =
+        ChatInput { request, choice: Choice::Auto, route: ROUTE, kind, request_id: request_id.as_str().to_owned() };
+    let answer = inference::chat(&hub, &caller, input).await.map_err(errors::inference)?;
+    Ok(reply::respond(hub, request_id, ErrorShape::OpenAi, answer))
+}

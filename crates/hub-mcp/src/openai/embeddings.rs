@@ -1,0 +1,29 @@
+//! `POST /v1/embeddings`: texts in, vectors out.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use hub_domain::Hub;
+use hub_domain::inference::{self, ChatInput, Choice, EmbeddingsRequest};
+use hub_web::{ApiError, Authenticated, ErrorShape, JsonBytes, RequestId};
+
+use crate::{errors, reply};
+
+const ROUTE: &str = "/v1/embeddings";
+
+/// Turns texts, or lists of token numbers, into vectors, as floats or base64. Paid by input tokens.
+#[utoipa::path(post, path = "/v1/embeddings", tag = "openai", request_body = Object, responses((status = 200, body = Object)))]
+pub(crate) async fn embeddings(
+    State(hub): State<Arc<Hub>>,
+    Authenticated(caller): Authenticated,
+    request_id: RequestId,
+    JsonBytes(body): JsonBytes,
+) -> Result<Response, ApiError> {
+    let request = EmbeddingsRequest::parse(body).map_err(errors::bad_request)?.into();
+    let kind = "embedding";
+    let input =
+        ChatInput { request, choice: Choice::Auto, route: ROUTE, kind, request_id: request_id.as_str().to_owned() };
+    let answer = inference::chat(&hub, &caller, input).await.map_err(errors::inference)?;
+    Ok(reply::respond(hub, request_id, ErrorShape::OpenAi, answer))
+}
