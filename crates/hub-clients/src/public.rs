@@ -7,6 +7,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
 
 /// Most addresses taken of one name.
 const MOST: usize = 16;
@@ -17,6 +18,16 @@ pub(crate) fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4_is_public(v4),
         IpAddr::V6(v6) => v6_is_public(v6),
+    }
+}
+
+/// False for an address that leads inside by what is written in it. A name is not looked up here.
+pub(crate) fn may_lead_outside(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => is_public(address.into()),
+        Some(Host::Ipv6(address)) => is_public(address.into()),
+        Some(Host::Domain(name)) => name.trim_end_matches('.') != "localhost",
+        None => false,
     }
 }
 

@@ -10,10 +10,10 @@ use std::time::Duration;
 use reqwest::Client;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
-use url::{Host, Url};
+use url::Url;
 
 use crate::llm::TransportError;
-use crate::public::{OutsideOnly, is_public};
+use crate::public::{OutsideOnly, may_lead_outside};
 
 /// Making a connection, TLS included.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -111,13 +111,10 @@ impl WebhookClient {
         if !scheme || text.len() > LONGEST || !url.username().is_empty() || url.password().is_some() {
             return Err(WebhookUrlError::Unusable);
         }
-        let outside = match url.host() {
-            Some(Host::Ipv4(address)) => is_public(address.into()),
-            Some(Host::Ipv6(address)) => is_public(address.into()),
-            Some(Host::Domain(name)) => name.trim_end_matches('.') != "localhost",
-            None => return Err(WebhookUrlError::Unusable),
-        };
-        if outside || self.private { Ok(url) } else { Err(WebhookUrlError::Private) }
+        if url.host().is_none() {
+            return Err(WebhookUrlError::Unusable);
+        }
+        if self.private || may_lead_outside(&url) { Ok(url) } else { Err(WebhookUrlError::Private) }
     }
 
     /// Sends one message. `Ok`: the receiver answered 2xx.

@@ -4,6 +4,7 @@ use hub_domain::credits::CreditsError;
 use hub_domain::identity::HasherError;
 use hub_domain::pricing::ImportError;
 use hub_domain::promo::PromoError;
+use hub_domain::providers::ProvidersError;
 use hub_domain::rbac::RightsError;
 use hub_domain::sessions::{FreshError, ImpersonateError};
 use hub_domain::users::CreateError;
@@ -48,6 +49,25 @@ pub(crate) fn prices(error: ImportError) -> ApiError {
             ApiError::new(ErrorCode::Conflict).message(format!("{name} has a version with the same start"))
         }
         ImportError::Store(error) => credits(error.into()),
+    }
+}
+
+/// Refusals of managing providers.
+pub(crate) fn providers(error: ProvidersError) -> ApiError {
+    let conflict = |message| ApiError::new(ErrorCode::Conflict).message(message);
+    match error {
+        ProvidersError::Denied(denied) => ApiError::new(ErrorCode::Forbidden).source(denied),
+        ProvidersError::UnknownProvider => ApiError::not_found("Provider"),
+        ProvidersError::UnknownCredential => ApiError::not_found("Credential"),
+        ProvidersError::Settings => conflict("This is in the settings of the hub and can only be changed there"),
+        ProvidersError::BoundToAddress => {
+            conflict("Its credentials were given for its present address and kind; delete them first")
+        }
+        ProvidersError::Taken => conflict("There is a credential of that label; give another, then delete the old one"),
+        ProvidersError::TooMany => conflict("There are too many already; delete one first"),
+        ProvidersError::Invalid { field, message } => ApiError::validation(field, message),
+        ProvidersError::Seal(error) => ApiError::internal(error),
+        ProvidersError::Store(error) => credits(error.into()),
     }
 }
 

@@ -17,6 +17,7 @@ pub mod oauth;
 pub mod payments;
 pub mod pricing;
 pub mod promo;
+pub mod providers;
 pub mod rbac;
 pub mod sealing;
 pub mod sessions;

@@ -27,6 +27,7 @@ mod partitions;
 pub mod permissions;
 pub mod prices;
 pub mod promo;
+pub mod providers;
 pub mod receipts;
 pub mod refunds;
 pub mod reversals;
@@ -74,6 +75,7 @@ pub fn statements() -> Vec<&'static Statement> {
         permissions::STATEMENTS,
         prices::STATEMENTS,
         promo::STATEMENTS,
+        providers::STATEMENTS,
         receipts::STATEMENTS,
         refunds::STATEMENTS,
         reversals::STATEMENTS,

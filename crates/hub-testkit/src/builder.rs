@@ -13,6 +13,7 @@ use hub_clients::llm::LlmProvider;
 use hub_clients::llm::sandbox::{SandboxMeter, SandboxProvider, SandboxSettings};
 use hub_clients::mail::MemoryOutbox;
 use hub_domain::identity::HashSettings;
+use hub_domain::inference::Configured;
 use hub_store::{Store, StoreOptions};
 use hub_types::Clock;
 use tokio_util::sync::CancellationToken;
@@ -33,7 +34,7 @@ const SECRET: &str = "7Gd2xk0qLw9vPzR4tYb8NcJm5HsEuAfQ";
 pub struct Builder {
     pair: Pair,
     settings: Settings,
-    providers: Vec<Arc<dyn LlmProvider>>,
+    providers: Vec<Configured>,
     wire: Option<SocketAddr>,
 }
 
@@ -46,7 +47,7 @@ pub(crate) struct Shared {
     pub(crate) outbox: MemoryOutbox,
     pub(crate) sandbox: SandboxMeter,
     pub(crate) secrets: Secrets,
-    providers: Vec<Arc<dyn LlmProvider>>,
+    providers: Vec<Configured>,
 }
 
 impl Builder {
@@ -85,7 +86,7 @@ impl Builder {
 
     /// Adds any provider, before the sandbox.
     pub fn provider(mut self, provider: Arc<dyn LlmProvider>) -> Self {
-        self.providers.push(provider);
+        self.providers.push(provider.into());
         self
     }
 
@@ -107,7 +108,8 @@ impl Builder {
         providers.extend(compose::providers(&self.settings, &clock).expect("usable providers"));
         let sandbox = SandboxProvider::new(SandboxSettings { word_delay: Duration::ZERO }, clock.clone());
         let meter = sandbox.meter();
-        providers.push(Arc::new(sandbox));
+        let sandbox: Arc<dyn LlmProvider> = Arc::new(sandbox);
+        providers.push(sandbox.into());
         let place = Arc::new(Place::new(self.pair, self.wire));
         let outbox = MemoryOutbox::new();
         let secrets = Secrets::one(SECRET);

@@ -78,6 +78,8 @@ id! {
     PromoCodeId,
     /// One version of one model's price.
     PriceId,
+    /// A credential at a provider; never the secret itself.
+    CredentialId,
     /// One row of the usage log.
     UsageId,
     /// A unit of background work.

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_domain::{Hub, credits, jobs, payments, pricing, usage};
+use hub_domain::{Hub, credits, jobs, payments, pricing, providers, usage};
 use tokio::time::MissedTickBehavior;
 
 /// Pause between two looks for due jobs. A job enqueued just after a look waits this long.
@@ -41,6 +41,11 @@ pub async fn run(hub: Arc<Hub>) {
 /// Keeps the price book of this process fresh. Needed wherever calls are priced, so it runs in every process, worker or not.
 pub async fn refresh_prices(hub: Arc<Hub>) {
     every(&hub, PRICES, "prices", || pricing::load(&hub.store, &hub.prices)).await;
+}
+
+/// Keeps the providers of this process fresh: what administrators change acts here within about a second. Runs in every process.
+pub async fn follow_providers(hub: Arc<Hub>) {
+    providers::follow(&hub).await;
 }
 
 /// Does `work` now and then every `pause`, one round at a time. A failed round is logged; the next one tries again.

@@ -142,7 +142,10 @@ async fn bind(address: Option<SocketAddr>, setting: &str, how: &str) -> Result<O
 
 /// What every process does beside serving, and the worker's loop where this process has that role.
 fn background(hub: &Arc<Hub>, roles: Roles) -> Vec<JoinHandle<()>> {
-    let mut running = vec![hub.tasks.spawn(hub_worker::refresh_prices(Arc::clone(hub)))];
+    let mut running = vec![
+        hub.tasks.spawn(hub_worker::refresh_prices(Arc::clone(hub))),
+        hub.tasks.spawn(hub_worker::follow_providers(Arc::clone(hub))),
+    ];
     if roles.has(Role::Worker) {
         running.push(hub.tasks.spawn(hub_worker::run(Arc::clone(hub))));
     }
@@ -198,13 +201,13 @@ fn greet(
     let address = address.map(|address| format!("http://{address}"));
     tracing::info!(address = address.as_deref(), %roles, database = hub.store.kind(), cache = hub.cache.kind(), "started");
     let data_dir = context.directory.path().display().to_string();
-    let providers = hub.providers.providers().iter().map(|provider| provider.name());
+    let providers = hub.providers.names();
     let started = Started {
         settings: &loaded.settings,
         roles,
         address: address.as_deref(),
         data_dir: &data_dir,
-        providers: providers.filter(|name| *name != "sandbox").collect(),
+        providers: providers.iter().map(String::as_str).filter(|name| *name != "sandbox").collect(),
         first,
     };
     let shown = if context.json {

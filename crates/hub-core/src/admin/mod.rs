@@ -4,6 +4,7 @@ mod denials;
 mod jobs;
 mod ledger;
 mod prices;
+mod providers;
 
 use std::sync::Arc;
 
@@ -17,4 +18,5 @@ pub(crate) fn router() -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(jobs::list))
         .routes(routes!(denials::get))
         .merge(prices::router())
+        .merge(providers::router())
 }

@@ -240,7 +240,8 @@ impl Call {
 
     fn attempt(&mut self, candidate: &Candidate, outcome: &'static str, start: Instant) {
         let provider = candidate.provider.name().to_owned();
-        self.attempts.push(Attempt { provider, outcome, milliseconds: millis(start.elapsed()) });
+        let credential = candidate.credential.as_deref().map(str::to_owned);
+        self.attempts.push(Attempt { provider, credential, outcome, milliseconds: millis(start.elapsed()) });
     }
 }
 

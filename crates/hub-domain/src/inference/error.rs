@@ -79,6 +79,9 @@ impl From<Limited> for InferenceError {
 pub struct Attempt {
     /// The provider's name.
     pub provider: String,
+    /// The name of the credential it was called under, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
     /// `ok`, or a word for the failure.
     pub outcome: &'static str,
     /// How long it took, in milliseconds.

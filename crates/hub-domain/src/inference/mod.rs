@@ -11,6 +11,7 @@ mod error;
 mod measure;
 mod meter;
 mod models;
+mod provider;
 mod quota;
 mod registry;
 mod relay;
@@ -28,6 +29,7 @@ pub use chat::{ChatInput, Choice, chat};
 pub use count::count_tokens;
 pub use error::{Attempt, InferenceError};
 pub use models::{Model, models};
+pub use provider::{Ceilings, Configured, Make, Member, Pool, ProviderKind, USUAL_PRIORITY, hint};
 pub use quota::Limited;
 pub use registry::Registry;
 pub use reply::{Bill, ChatReply, Frame, Head, Whole};
@@ -40,11 +42,13 @@ pub struct Settings {
     pub slow_reader_seconds: u64,
     /// Events kept ready for a caller who reads slower than the provider writes; 1 to 4096.
     pub stream_buffer: usize,
+    /// Whether administrators may name providers at private addresses and without TLS. Those of the settings may be anywhere.
+    pub providers_at_private_addresses: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { slow_reader_seconds: 30, stream_buffer: 64 }
+        Self { slow_reader_seconds: 30, stream_buffer: 64, providers_at_private_addresses: false }
     }
 }
 

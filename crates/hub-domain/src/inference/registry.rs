@@ -1,59 +1,113 @@
-//! The providers this hub was given, in order of preference.
+//! The providers of this process now: those of the settings, and what administrators added or changed while the hub ran.
+//!
+//! The list is replaced as a whole when something changes. A running call keeps what it began with. Rules about who may change what are in
+//! [`crate::providers`].
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use hub_clients::llm::LlmProvider;
 use hub_types::Timestamp;
 
 use super::Choice;
+use super::provider::{Configured, Member, Pool};
 use crate::pricing::{Price, PriceBook};
+use hub_clients::llm::LlmProvider;
 
-/// All providers of this process. The order is the order of preference.
-#[derive(Clone, Default)]
+/// All providers of this process.
+#[derive(Default)]
 pub struct Registry {
-    providers: Vec<Arc<dyn LlmProvider>>,
+    configured: Vec<Configured>,
+    now: RwLock<Snapshot>,
 }
 
-/// A provider that can serve a call, and what it costs there.
+#[derive(Default)]
+struct Snapshot {
+    /// See `hub_store::providers::version`; `None` until the database was read.
+    version: Option<i64>,
+    /// Best first.
+    pools: Arc<[Arc<Pool>]>,
+}
+
+/// A provider that can serve a call under one of its credentials, and what it costs there.
 #[derive(Clone)]
 pub(super) struct Candidate {
     pub(super) provider: Arc<dyn LlmProvider>,
     pub(super) price: Arc<Price>,
+    /// The name of the credential, where it has one.
+    pub(super) credential: Option<Arc<str>>,
+    /// The provider it belongs to, with its ceilings.
+    pub(super) pool: Arc<Pool>,
 }
 
 impl Registry {
-    /// A registry of these providers, best first.
-    pub fn new(providers: Vec<Arc<dyn LlmProvider>>) -> Self {
-        Self { providers }
+    /// A registry of the providers in the settings. Of equal priority the first is the best.
+    pub fn new(configured: Vec<Configured>) -> Self {
+        let mut pools: Vec<Arc<Pool>> = configured.iter().map(|provider| Arc::new(provider.pool())).collect();
+        pools.sort_by_key(|pool| pool.priority);
+        Self { configured, now: RwLock::new(Snapshot { version: None, pools: pools.into() }) }
     }
 
-    /// The providers, best first.
-    pub fn providers(&self) -> &[Arc<dyn LlmProvider>] {
-        &self.providers
+    /// The names of all providers that are switched on, best first.
+    pub fn names(&self) -> Vec<String> {
+        self.pools().iter().filter(|pool| pool.enabled).map(|pool| pool.name.clone()).collect()
     }
 
-    /// True when a provider of this service is configured.
+    /// Every provider there is, best first.
+    pub(crate) fn pools(&self) -> Arc<[Arc<Pool>]> {
+        Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner).pools)
+    }
+
+    /// The providers of the settings.
+    pub(crate) fn configured(&self) -> &[Configured] {
+        &self.configured
+    }
+
+    /// The change that the list is of.
+    pub(crate) fn version(&self) -> Option<i64> {
+        self.now.read().unwrap_or_else(PoisonError::into_inner).version
+    }
+
+    /// Puts a newer list in place; an older one is thrown away.
+    pub(crate) fn replace(&self, version: i64, mut pools: Vec<Arc<Pool>>) {
+        pools.sort_by_key(|pool| pool.priority);
+        let mut now = self.now.write().unwrap_or_else(PoisonError::into_inner);
+        if now.version.is_none_or(|current| current <= version) {
+            *now = Snapshot { version: Some(version), pools: pools.into() };
+        }
+    }
+
+    /// True when a provider of this service can be called.
     pub(super) fn serves(&self, service: &str) -> bool {
-        self.providers.iter().any(|provider| provider.service() == service)
+        self.pools().iter().any(|pool| pool.service == service && pool.usable().next().is_some())
     }
 
-    /// Who can serve this model: providers of the chosen service for whose service the model has a price in force. A model
-    /// without a price is unknown, never free.
+    /// Who can serve this model: providers of the chosen service for whose service the model has a price in force, each once per
+    /// credential. A model without a price is unknown, never free.
     pub(super) fn candidates(&self, book: &PriceBook, model: &str, choice: &Choice, at: Timestamp) -> Vec<Candidate> {
-        let chosen = |provider: &&Arc<dyn LlmProvider>| match choice {
-            Choice::Auto => true,
-            Choice::Service(service) => provider.service() == service,
-        };
-        let priced = |provider: &Arc<dyn LlmProvider>| {
-            let price = book.current(provider.service(), model, at)?;
-            Some(Candidate { provider: Arc::clone(provider), price })
-        };
-        self.providers.iter().filter(chosen).filter_map(priced).collect()
+        let mut candidates = Vec::new();
+        for pool in self.pools().iter() {
+            let chosen = match choice {
+                Choice::Auto => true,
+                Choice::Service(service) => pool.service == *service,
+            };
+            if !chosen {
+                continue;
+            }
+            let Some(price) = book.current(&pool.service, model, at) else { continue };
+            candidates.extend(pool.in_order().into_iter().filter_map(|member: &Member| {
+                Some(Candidate {
+                    provider: Arc::clone(member.provider.as_ref()?),
+                    price: Arc::clone(&price),
+                    credential: member.label.clone(),
+                    pool: Arc::clone(pool),
+                })
+            }));
+        }
+        candidates
     }
 }
 
 impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.providers.iter().map(|provider| provider.name())).finish()
+        f.debug_list().entries(self.names()).finish()
     }
 }

@@ -203,8 +203,12 @@ async fn providers(findings: &mut Findings, settings: &Settings) {
         let message = "none: set OPENAI_API_KEY or ANTHROPIC_API_KEY, add [[providers]], or switch the sandbox on (HUB__SANDBOX__ENABLED=true)";
         findings.add("providers", State::Failed, message);
     }
-    for provider in list {
-        let check = format!("provider {}", provider.name());
+    for (name, member) in list.iter().flat_map(|each| each.members.iter().map(|member| (&each.name, member))) {
+        let Some(provider) = &member.provider else { continue };
+        let check = match member.label.as_deref() {
+            None | Some("default") => format!("provider {name}"),
+            Some(label) => format!("provider {name} ({label})"),
+        };
         match timeout(PATIENCE, provider.ping()).await {
             Err(_) => findings.add(&check, State::Failed, "does not answer"),
             Ok(Err(error)) => findings.add(&check, State::Failed, chain(&error)),

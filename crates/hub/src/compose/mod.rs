@@ -12,13 +12,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use hub_cache::Cache;
-use hub_clients::llm::LlmProvider;
 use hub_clients::mail::Mailer;
 use hub_clients::oauth::OAuthProvider;
 use hub_clients::webhook::WebhookClient;
 use hub_domain::credits::Writer;
 use hub_domain::identity::Hasher;
-use hub_domain::inference::Registry;
+use hub_domain::inference::{Configured, Registry};
 use hub_domain::pricing::{self, PriceBook};
 use hub_domain::sealing::Sealer;
 use hub_domain::sessions::{TokenAlgorithm, TokenKeys};
@@ -54,7 +53,7 @@ pub struct Parts {
     /// How mail leaves.
     pub mailer: Arc<dyn Mailer>,
     /// The model providers, best first.
-    pub providers: Vec<Arc<dyn LlmProvider>>,
+    pub providers: Vec<Configured>,
     /// The sign-in providers.
     pub oauth: Vec<Arc<dyn OAuthProvider>>,
     /// Who takes payments.
@@ -74,6 +73,7 @@ pub async fn build(parts: Parts) -> Result<Arc<Hub>> {
     pricing::seed(&hub.store, &hub.prices, &hub.settings.pricing, &hub.clock)
         .await
         .context("the prices cannot be seeded")?;
+    hub_domain::providers::refresh(&hub).await.context("the providers cannot be read")?;
     Ok(hub)
 }
 

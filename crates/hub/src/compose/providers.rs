@@ -7,10 +7,19 @@ use hub_clients::llm::anthropic::{AnthropicConfig, AnthropicProvider};
 use hub_clients::llm::openai::{ConfigError, OpenAiConfig, OpenAiProvider, Timeouts};
 use hub_clients::llm::sandbox::{SandboxProvider, SandboxSettings};
 use hub_clients::llm::{ApiVersion, LlmProvider, MaxTokensField, OnHangup};
+use hub_domain::inference::{self, Ceilings, Configured, Make, Member, hint};
 use hub_types::Clock;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::Settings;
-use crate::config::sections::{AnthropicVersion, Provider, ProviderKind, TokensField, Untranslatable, WhenHungUp};
+use crate::config::sections::{AnthropicVersion, Credential, Provider, ProviderKind, TokensField, Untranslatable, WhenHungUp};
+
+/// The usual service word of Anthropic's models, as the spec has it.
+const CLAUDE: &str = "claude";
+/// The name of the credential that `api_key` is.
+const DEFAULT: &str = "default";
+/// The sandbox's priority: after everything else.
+const LAST: i32 = 1_001;
 
 /// A provider of the settings cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -23,26 +32,82 @@ pub struct ProviderError {
 }
 
 /// All providers of these settings.
-pub fn providers(settings: &Settings, clock: &Clock) -> Result<Vec<Arc<dyn LlmProvider>>, ProviderError> {
-    let mut list: Vec<Arc<dyn LlmProvider>> = Vec::new();
+pub fn providers(settings: &Settings, clock: &Clock) -> Result<Vec<Configured>, ProviderError> {
+    let mut list = Vec::new();
     for provider in &settings.providers {
-        list.push(match provider.kind {
-            ProviderKind::Openai => openai(provider, clock)?,
-            ProviderKind::Anthropic => anthropic(provider, clock)?,
-        });
+        list.push(configured(provider, clock)?);
     }
     if settings.offers_sandbox() {
         let sandbox = SandboxSettings { word_delay: Duration::from_millis(settings.sandbox.delay_ms) };
-        list.push(Arc::new(SandboxProvider::new(sandbox, clock.clone())));
+        let sandbox: Arc<dyn LlmProvider> = Arc::new(SandboxProvider::new(sandbox, clock.clone()));
+        list.push(Configured { priority: LAST, ..Configured::from(sandbox) });
     }
     Ok(list)
 }
 
-fn openai(provider: &Provider, clock: &Clock) -> Result<Arc<dyn LlmProvider>, ProviderError> {
-    let service = provider.service.as_deref().unwrap_or(&provider.name);
-    let base = OpenAiConfig::new(&provider.name, service, provider.base_url.clone());
+/// A provider under each of its credentials, or without one where it has none.
+fn configured(provider: &Provider, clock: &Clock) -> Result<Configured, ProviderError> {
+    let make: Make = {
+        let (provider, clock) = (provider.clone(), clock.clone());
+        Arc::new(move |key| match provider.kind {
+            ProviderKind::Openai => openai(&provider, key, &clock),
+            ProviderKind::Anthropic => anthropic(&provider, key, &clock),
+        })
+    };
+    let made = |key: Option<&SecretString>| {
+        make(key.cloned()).map_err(|source| ProviderError { name: provider.name.clone(), source })
+    };
+    let mut members = Vec::new();
+    if let Some(key) = &provider.api_key {
+        members.push(Member::named(DEFAULT, hint(key.expose_secret()), made(Some(key))?));
+    }
+    for Credential { label, api_key, weight, priority } in &provider.credentials {
+        let mut member = Member::named(label, hint(api_key.expose_secret()), made(Some(api_key))?);
+        (member.weight, member.priority) = (*weight, *priority);
+        members.push(member);
+    }
+    if members.is_empty() {
+        members.push(Member::unnamed(made(None)?));
+    }
+    Ok(Configured {
+        name: provider.name.clone(),
+        service: service(provider).to_owned(),
+        kind: match provider.kind {
+            ProviderKind::Anthropic => inference::ProviderKind::Anthropic,
+            ProviderKind::Openai if provider.max_tokens_field == TokensField::MaxTokens => {
+                inference::ProviderKind::Compatible
+            }
+            ProviderKind::Openai => inference::ProviderKind::Openai,
+        },
+        base_url: provider.base_url.to_string(),
+        priority: provider.priority,
+        ceilings: Ceilings {
+            max_concurrent: provider.max_concurrent,
+            requests_per_minute: provider.requests_per_minute,
+            tokens_per_minute: provider.tokens_per_minute,
+        },
+        members,
+        make: Some(make),
+    })
+}
+
+/// The word under which its models have prices.
+fn service(provider: &Provider) -> &str {
+    let usual = match provider.kind {
+        ProviderKind::Openai => &provider.name,
+        ProviderKind::Anthropic => CLAUDE,
+    };
+    provider.service.as_deref().unwrap_or(usual)
+}
+
+fn openai(
+    provider: &Provider,
+    api_key: Option<SecretString>,
+    clock: &Clock,
+) -> Result<Arc<dyn LlmProvider>, ConfigError> {
+    let base = OpenAiConfig::new(&provider.name, service(provider), provider.base_url.clone());
     let config = OpenAiConfig {
-        api_key: provider.api_key.clone(),
+        api_key,
         max_tokens_field: match provider.max_tokens_field {
             TokensField::MaxCompletionTokens => MaxTokensField::MaxCompletionTokens,
             TokensField::MaxTokens => MaxTokensField::MaxTokens,
@@ -52,18 +117,16 @@ fn openai(provider: &Provider, clock: &Clock) -> Result<Arc<dyn LlmProvider>, Pr
         refuse_dropped: provider.untranslatable == Untranslatable::Refuse,
         ..base
     };
-    let made = OpenAiProvider::new(config, clock.clone());
-    let made = made.map_err(|source| ProviderError { name: provider.name.clone(), source })?;
-    Ok(Arc::new(made))
+    Ok(Arc::new(OpenAiProvider::new(config, clock.clone())?))
 }
 
-/// The usual service word of Anthropic's models, as the spec has it.
-const CLAUDE: &str = "claude";
-
-fn anthropic(provider: &Provider, clock: &Clock) -> Result<Arc<dyn LlmProvider>, ProviderError> {
-    let service = provider.service.as_deref().unwrap_or(CLAUDE);
+fn anthropic(
+    provider: &Provider,
+    api_key: Option<SecretString>,
+    clock: &Clock,
+) -> Result<Arc<dyn LlmProvider>, ConfigError> {
     let config = AnthropicConfig {
-        api_key: provider.api_key.clone(),
+        api_key,
         version: match provider.version {
             AnthropicVersion::V20230601 => ApiVersion::V20230601,
             AnthropicVersion::V20261021 => ApiVersion::V20261021,
@@ -71,11 +134,9 @@ fn anthropic(provider: &Provider, clock: &Clock) -> Result<Arc<dyn LlmProvider>,
         timeouts: timeouts(provider),
         on_hangup: on_hangup(provider),
         refuse_dropped: provider.untranslatable == Untranslatable::Refuse,
-        ..AnthropicConfig::new(&provider.name, service, provider.base_url.clone())
+        ..AnthropicConfig::new(&provider.name, service(provider), provider.base_url.clone())
     };
-    let made = AnthropicProvider::new(config, clock.clone());
-    let made = made.map_err(|source| ProviderError { name: provider.name.clone(), source })?;
-    Ok(Arc::new(made))
+    Ok(Arc::new(AnthropicProvider::new(config, clock.clone())?))
 }
 
 fn timeouts(provider: &Provider) -> Timeouts {

@@ -220,12 +220,29 @@ impl Check<'_> {
             self.unless(provider.name != "sandbox", &setting("name"), "is taken by the hub's own sandbox");
             self.unless(names.insert(&provider.name), &setting("name"), "must be unique");
             self.unless(is_web(provider.base_url.as_str()), &setting("base_url"), "must be an http or https address");
+            self.range(&setting("priority"), provider.priority, 0..=1000);
+            self.range(&setting("max_concurrent"), provider.max_concurrent, 0..=10_000);
+            self.range(&setting("requests_per_minute"), provider.requests_per_minute, 0..=10_000);
+            self.range(&setting("tokens_per_minute"), provider.tokens_per_minute, 0..=1_000_000_000);
+            self.credentials(index, provider);
             self.range(&setting("connect_seconds"), provider.connect_seconds, 1..=60);
             self.range(&setting("first_byte_seconds"), provider.first_byte_seconds, 1..=900);
             self.range(&setting("idle_seconds"), provider.idle_seconds, 1..=900);
             self.range(&setting("whole_seconds"), provider.whole_seconds, 1..=3600);
             self.range(&setting("stream_seconds"), provider.stream_seconds, 1..=7200);
             self.range(&setting("hangup_seconds"), provider.hangup_seconds, 1..=600);
+        }
+    }
+
+    fn credentials(&mut self, index: usize, provider: &Provider) {
+        let mut labels: HashSet<&str> = provider.api_key.iter().map(|_| "default").collect();
+        for (number, credential) in provider.credentials.iter().enumerate() {
+            let setting = |key: &str| format!("providers[{index}].credentials[{number}].{key}");
+            self.unless(word(&credential.label), &setting("label"), "must have 1 to 40 characters of a-z, 0-9, - and _");
+            let message = "must be unique; the provider's api_key is called default";
+            self.unless(labels.insert(&credential.label), &setting("label"), message);
+            self.range(&setting("weight"), credential.weight, 1..=1000);
+            self.range(&setting("priority"), credential.priority, 0..=1000);
         }
     }
 

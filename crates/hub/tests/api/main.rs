@@ -21,6 +21,7 @@ mod openapi;
 mod payments;
 mod prices;
 mod promo;
+mod providers;
 mod roles;
 mod security;
 mod token_keys;

@@ -12,7 +12,8 @@ fn keys() -> BTreeSet<String> {
     for line in EXAMPLE.lines() {
         let line = line.strip_prefix('#').unwrap_or(line);
         if let Some(list) = line.strip_prefix("[[").and_then(|rest| rest.strip_suffix("]]")) {
-            section = format!("{list}[]");
+            // A list in an entry of a list.
+            section = format!("{}[]", list.replace("providers.", "providers[]."));
         } else if let Some(table) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             section = table.to_owned();
         } else if let Some((key, _)) = line.split_once(" = ")
@@ -45,11 +46,13 @@ fn the_example_is_readable_with_every_key_switched_on() {
         if bare.starts_with(' ') { line.to_owned() } else { bare.to_owned() }
     };
     let text: String = EXAMPLE.lines().map(|line| uncommented(line) + "\n").collect();
-    let settings: Settings = toml::from_str(&text).expect("the example is readable");
+    let mut settings: Settings = toml::from_str(&text).expect("the example is readable");
     assert!(settings.ops.listen.is_some() && settings.providers.len() == 1 && settings.pricing.models.len() == 1);
     // An entry with its optional keys as the example says has the defaults.
     let short = "[[providers]]\nname = \"openai\"\nservice = \"openai\"\nbase_url = \"https://api.openai.com/v1\"\napi_key = \"x\"";
     let short: Settings = toml::from_str(short).expect("an entry is readable");
+    assert_eq!(settings.providers[0].credentials.len(), 1);
+    settings.providers[0].credentials.clear();
     assert_eq!(format!("{:?}", short.providers), format!("{:?}", settings.providers));
     let mut full = settings.oauth;
     for entry in &mut full {

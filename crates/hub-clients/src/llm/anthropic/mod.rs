@@ -62,7 +62,9 @@ impl AnthropicProvider {
             headers.insert(API_KEY, value);
         }
         let secret = config.api_key.clone();
-        let http = Http::new(config.timeouts, config.pool_max_idle, headers, REQUEST_ID, secret, clock)?;
+        let idle = config.pool_max_idle;
+        let http =
+            Http::new(config.timeouts, idle, headers, REQUEST_ID, secret, clock, config.outside_only)?;
         let url = |rest: &[&str]| http::join(&config.base_url, &config.segments(rest));
         let mut models_url = url(&["models"]);
         models_url.query_pairs_mut().append_pair("limit", &MODEL_COUNT_LIMIT.to_string());

@@ -5,6 +5,10 @@ use std::time::Duration;
 use url::Url;
 
 use crate::llm::TransportError;
+use crate::public::may_lead_outside;
+
+/// Longest address that is taken while the hub runs, in characters.
+const LONGEST: usize = 500;
 
 /// Errors unless calls can be sent to this address.
 pub(in crate::llm) fn check_base(base: &Url) -> Result<(), ConfigError> {
@@ -18,6 +22,26 @@ pub(in crate::llm) fn check_base(base: &Url) -> Result<(), ConfigError> {
         return Err(ConfigError::BaseUrl("must not carry a fragment"));
     }
     Ok(())
+}
+
+/// Reads the address of an upstream that somebody named while the hub ran. Unless `private` ones are fine, it must speak TLS and not lead
+/// into the operator's own network; names are looked at again whenever a connection is made, see `outside_only`.
+pub fn check_address(text: &str, private: bool) -> Result<Url, ConfigError> {
+    let url: Url = text.parse().map_err(|_| ConfigError::BaseUrl("must be an http or https address"))?;
+    check_base(&url)?;
+    if text.len() > LONGEST {
+        return Err(ConfigError::BaseUrl("must have at most 500 characters"));
+    }
+    if url.query().is_some() {
+        return Err(ConfigError::BaseUrl("must not carry a query"));
+    }
+    if !private && url.scheme() != "https" {
+        return Err(ConfigError::BaseUrl("must be an https address"));
+    }
+    if !private && !may_lead_outside(&url) {
+        return Err(ConfigError::BaseUrl("must not be a private address"));
+    }
+    Ok(url)
 }
 
 /// Deadlines of one upstream.
@@ -83,6 +107,24 @@ mod tests {
         assert_eq!(joined("https://a.b/v1"), "https://a.b/v1/chat/completions");
         assert_eq!(joined("https://a.b/v1/"), "https://a.b/v1/chat/completions");
         assert_eq!(joined("http://a.b:8?api-version=1"), "http://a.b:8/chat/completions?api-version=1");
+    }
+
+    #[test]
+    fn an_address_named_while_the_hub_runs_leads_outside() {
+        for inside in [
+            "http://a.example/v1",
+            "https://127.0.0.1/v1",
+            "https://localhost./v1",
+            "https://[::ffff:10.0.0.1]/v1",
+            "https://169.254.169.254/latest",
+            "https://a.example/v1?key=1",
+            "https://0x7f000001/",
+            "nothing",
+        ] {
+            assert!(check_address(inside, false).is_err(), "{inside}");
+        }
+        assert!(check_address("https://a.example/v1", false).is_ok());
+        assert!(check_address("http://127.0.0.1:8080/v1", true).is_ok());
     }
 
     #[test]

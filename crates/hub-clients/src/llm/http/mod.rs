@@ -7,6 +7,7 @@ mod stream;
 #[cfg(test)]
 pub(in crate::llm) mod upstream;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,12 +19,13 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
 use url::Url;
 
-pub use config::{ConfigError, Timeouts};
+pub use config::{ConfigError, Timeouts, check_address};
 pub(super) use config::{check_base, join};
 pub(super) use fault::Reject;
 pub(super) use stream::{Reader, events};
 
 use super::{BadRequest, LlmError, TransportError, Wait};
+use crate::public::OutsideOnly;
 
 /// Largest answer that is not a stream, in bytes.
 pub const ANSWER_LIMIT: usize = 32 * 1024 * 1024;
@@ -51,7 +53,7 @@ pub(super) enum Opened {
 }
 
 impl Http {
-    /// Builds the client.
+    /// Builds the client; with `outside_only` it connects to no name that leads into a private network.
     pub(super) fn new(
         timeouts: Timeouts,
         pool_max_idle: usize,
@@ -59,17 +61,20 @@ impl Http {
         request_id: HeaderName,
         secret: Option<SecretString>,
         clock: Clock,
+        outside_only: bool,
     ) -> Result<Self, ConfigError> {
-        let client = Client::builder()
+        let mut builder = Client::builder()
             .user_agent(USER_AGENT)
             .redirect(Policy::none())
             .no_proxy()
             .tcp_nodelay(true)
             .connect_timeout(timeouts.connect)
             .pool_idle_timeout(timeouts.pool_idle)
-            .pool_max_idle_per_host(pool_max_idle)
-            .build()
-            .map_err(|source| ConfigError::Client(source.into()))?;
+            .pool_max_idle_per_host(pool_max_idle);
+        if outside_only {
+            builder = builder.dns_resolver(Arc::new(OutsideOnly));
+        }
+        let client = builder.build().map_err(|source| ConfigError::Client(source.into()))?;
         Ok(Self { client, timeouts, headers, request_id, secret, clock })
     }
 

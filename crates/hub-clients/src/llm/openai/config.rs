@@ -31,6 +31,8 @@ pub struct OpenAiConfig {
     pub image_tokens: i64,
     /// Whether a call of another wire is refused when a field of it has no place in a chat request; else the field is left out.
     pub refuse_dropped: bool,
+    /// Whether a name that leads into a private network is refused: for upstreams that were named while the hub ran.
+    pub outside_only: bool,
     /// Most idle connections kept open.
     pub pool_max_idle: usize,
 }
@@ -50,6 +52,7 @@ impl OpenAiConfig {
             extra_models: Vec::new(),
             image_tokens: count::IMAGE_TOKENS,
             refuse_dropped: false,
+            outside_only: false,
             pool_max_idle: 256,
         }
     }

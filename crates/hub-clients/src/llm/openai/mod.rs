@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
-pub use super::http::{ANSWER_LIMIT, ConfigError, Timeouts};
+pub use super::http::{ANSWER_LIMIT, ConfigError, Timeouts, check_address};
 pub use config::OpenAiConfig;
 
 use self::stream::Chunks;
@@ -52,7 +52,9 @@ impl OpenAiProvider {
             headers.insert(AUTHORIZATION, authorization(key)?);
         }
         let secret = config.api_key.clone();
-        let http = Http::new(config.timeouts, config.pool_max_idle, headers, REQUEST_ID, secret, clock)?;
+        let idle = config.pool_max_idle;
+        let http =
+            Http::new(config.timeouts, idle, headers, REQUEST_ID, secret, clock, config.outside_only)?;
         let base = &config.base_url;
         Ok(Self {
             chat_url: http::join(base, &["chat", "completions"]),

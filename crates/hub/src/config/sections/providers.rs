@@ -19,6 +19,21 @@ pub struct Provider {
     pub base_url: Url,
     /// Its credential; some local servers need none.
     pub api_key: Option<SecretString>,
+    /// More credentials, beside `api_key`, which is called `default`.
+    #[serde(default)]
+    pub credentials: Vec<Credential>,
+    /// Lower ones are tried first, 0 to 1000; of equals the first in the file.
+    #[serde(default = "usual_priority")]
+    pub priority: i32,
+    /// Calls at the same time, of all processes together; 0 to 10000, 0 for no ceiling.
+    #[serde(default)]
+    pub max_concurrent: u32,
+    /// Calls in any 60 seconds; 0 to 10000, 0 for no ceiling.
+    #[serde(default)]
+    pub requests_per_minute: u32,
+    /// Tokens in any 60 seconds, prompt and answer; 0 for no ceiling.
+    #[serde(default)]
+    pub tokens_per_minute: u32,
     /// The name under which it takes the limit of completion tokens.
     #[serde(default)]
     pub max_tokens_field: TokensField,
@@ -60,6 +75,11 @@ impl Provider {
             service: None,
             base_url,
             api_key: None,
+            credentials: Vec::new(),
+            priority: usual_priority(),
+            max_concurrent: 0,
+            requests_per_minute: 0,
+            tokens_per_minute: 0,
             max_tokens_field: TokensField::default(),
             version: AnthropicVersion::default(),
             untranslatable: Untranslatable::default(),
@@ -72,6 +92,22 @@ impl Provider {
             hangup_seconds: minute(),
         }
     }
+}
+
+/// `[[providers.credentials]]`: one more credential of a provider.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credential {
+    /// Your name for it, on receipts; a-z, 0-9, `-`, `_`, at most 40 characters.
+    pub label: String,
+    /// The secret.
+    pub api_key: SecretString,
+    /// Its part of the calls among the credentials of the same priority; 1 to 1000.
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// Lower ones are tried first; 0 to 1000.
+    #[serde(default)]
+    pub priority: i32,
 }
 
 /// Protocols of providers.
@@ -128,6 +164,14 @@ pub enum WhenHungUp {
     Drain,
     /// Stop at once: for servers that stop generating when nobody reads.
     Cancel,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+const fn usual_priority() -> i32 {
+    hub_domain::inference::USUAL_PRIORITY
 }
 
 const fn connect_seconds() -> u64 {
