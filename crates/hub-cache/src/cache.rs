@@ -114,6 +114,22 @@ impl Cache {
         }
     }
 
+    /// Puts the value if the live one is `seen` (`None`: none is), in one step. `false`: somebody was faster; look again.
+    pub async fn swap(
+        &self,
+        key: &str,
+        seen: Option<&[u8]>,
+        value: &[u8],
+        ttl: Duration,
+    ) -> Result<bool, CacheError> {
+        check_key(key)?;
+        check_value(value)?;
+        match self {
+            Self::Memory(memory) => Ok(memory.swap(key, seen, value, ttl)),
+            Self::Redis(redis) => redis.swap(key, seen, value, ttl).await,
+        }
+    }
+
     /// The value read as JSON. One that cannot be read as `T` is a miss: while versions change, an old process may
     /// have written it.
     pub async fn get_json<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, CacheError> {

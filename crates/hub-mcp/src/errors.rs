@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hub_domain::credits::{BudgetShort, HoldError};
 use hub_domain::inference::{BadRequest, ProviderFault};
-use hub_domain::inference::{InferenceError, Limited};
+use hub_domain::inference::{Busy, InferenceError, Limited};
 use hub_types::ErrorCode;
 use hub_web::ApiError;
 use serde_json::json;
@@ -28,6 +28,7 @@ pub(crate) fn inference(error: InferenceError) -> ApiError {
         InferenceError::TooLarge => ApiError::new(ErrorCode::Validation).message("The call is too large to be priced"),
         InferenceError::Hold(error) => hold(error),
         InferenceError::Limited(limited) => reached(&limited),
+        InferenceError::Busy(busy) => occupied(&busy),
         InferenceError::Refused { status, fault } => refused(status, &fault),
         InferenceError::AllFailed { ref attempts, retry_after, .. } => {
             let details = json!({ "attempts": attempts });
@@ -78,6 +79,20 @@ fn reached(limited: &Limited) -> ApiError {
     };
     ApiError::new(ErrorCode::RateLimitExceeded).message(message).retry_after(retry_after).details(json!({
         "gate": gate, "scope": scope, "limit": limit, "used": used, "needed": needed,
+    }))
+}
+
+/// Which ceiling, and why the call could not wait.
+fn occupied(busy: &Busy) -> ApiError {
+    let Busy { scope, ref name, ceiling, limit, reason, waiting, retry_after } = *busy;
+    let message = match reason {
+        "full" => format!("The {scope} {name} is busy, and {waiting} calls wait for it already"),
+        "share" => format!("The {scope} {name} is busy, and too many calls of this account wait for it already"),
+        _ => format!("The {scope} {name} is busy; it was not this call's turn in time"),
+    };
+    ApiError::new(ErrorCode::RateLimitExceeded).message(message).retry_after(retry_after).details(json!({
+        "gate": "queue", "scope": scope, "name": name, "ceiling": ceiling, "limit": limit, "reason": reason,
+        "waiting": waiting,
     }))
 }
 

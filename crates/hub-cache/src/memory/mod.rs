@@ -64,6 +64,10 @@ impl MemoryCache {
         self.0.values.claim(key, value, ttl, self.now())
     }
 
+    pub(crate) fn swap(&self, key: &str, seen: Option<&[u8]>, value: &[u8], ttl: Duration) -> bool {
+        self.0.values.swap(key, seen, value, ttl, self.now())
+    }
+
     pub(crate) fn admit(&self, key: &str, limit: u32, window: Duration) -> Result<Window, CacheError> {
         self.0.windows.admit(key, self.now(), limit, micros(window).max(1))
     }

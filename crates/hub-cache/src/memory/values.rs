@@ -85,6 +85,14 @@ impl Values {
         });
         matches!(claimed, CompResult::Inserted(_) | CompResult::ReplacedWith(_))
     }
+
+    pub(super) fn swap(&self, key: &str, seen: Option<&[u8]>, value: &[u8], ttl: Duration, now: i64) -> bool {
+        let swapped = self.0.entry_by_ref(key).and_compute_with(|entry| {
+            let live = entry.as_ref().map(moka::Entry::value).filter(|held| held.until > now);
+            if live.map(|held| &*held.bytes) == seen { Op::Put(Value::new(value, ttl, now)) } else { Op::Nop }
+        });
+        matches!(swapped, CompResult::Inserted(_) | CompResult::ReplacedWith(_))
+    }
 }
 
 impl Value {

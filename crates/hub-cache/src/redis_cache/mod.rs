@@ -36,6 +36,7 @@ struct Parts {
     claim: Script,
     lease: Script,
     share: Script,
+    swap: Script,
 }
 
 impl RedisCache {
@@ -50,6 +51,7 @@ impl RedisCache {
             claim: Script::new(include_str!("claim.lua")),
             lease: Script::new(include_str!("lease.lua")),
             share: Script::new(include_str!("share.lua")),
+            swap: Script::new(include_str!("swap.lua")),
         })))
     }
 
@@ -82,6 +84,20 @@ impl RedisCache {
         let now = self.now();
         let mut script = self.0.claim.key(self.value_key(key));
         script.arg(now).arg(encode(expiry(now, ttl), value)).arg(millis(garbage_after(ttl)));
+        self.run(&script).await
+    }
+
+    pub(crate) async fn swap(
+        &self,
+        key: &str,
+        seen: Option<&[u8]>,
+        value: &[u8],
+        ttl: Duration,
+    ) -> Result<bool, CacheError> {
+        let now = self.now();
+        let mut script = self.0.swap.key(self.value_key(key));
+        script.arg(now).arg(if seen.is_some() { "1" } else { "0" }).arg(seen.unwrap_or_default());
+        script.arg(encode(expiry(now, ttl), value)).arg(millis(garbage_after(ttl)));
         self.run(&script).await
     }
 

@@ -18,7 +18,8 @@ use super::measure;
 use super::meter::Meter;
 use super::registry::Candidate;
 use super::relay;
-use super::{Attempt, Bill, ChatInput, ChatReply, Head, InferenceError, Whole};
+use super::queue::{self, Visitor};
+use super::{Attempt, Bill, ChatInput, ChatReply, Head, InferenceError, Progress, Whole};
 use crate::Hub;
 use crate::credits::{self, Charge, Outcome, Settled};
 
@@ -37,6 +38,7 @@ pub(super) struct Call {
     caller: Caller,
     candidates: Vec<Candidate>,
     attempts: Vec<Attempt>,
+    progress: Option<Progress>,
 }
 
 /// A provider's answer that has begun.
@@ -46,13 +48,19 @@ enum Begun {
 }
 
 impl Call {
-    pub(super) fn new(hub: Arc<Hub>, caller: &Caller, input: ChatInput, candidates: Vec<Candidate>) -> Self {
-        Self { hub, input, started: Instant::now(), caller: caller.clone(), candidates, attempts: Vec::new() }
+    pub(super) fn new(
+        hub: Arc<Hub>,
+        caller: &Caller,
+        input: ChatInput,
+        candidates: Vec<Candidate>,
+        progress: Option<Progress>,
+    ) -> Self {
+        Self { hub, input, started: Instant::now(), caller: caller.clone(), candidates, attempts: Vec::new(), progress }
     }
 
     /// Runs the call to its end. The answer, or the reason why there is none, goes out through `head`; whether anybody still
     /// listens does not matter to the money.
-    pub(super) async fn run(mut self, head: HeadSender) {
+    pub(super) async fn run(mut self, mut head: HeadSender) {
         let Some(first) = self.candidates.first().cloned() else { return };
         let admitted = match admit::admit(&self.hub, &self.caller, &self.input, &first).await {
             Ok(admitted) => admitted,
@@ -67,6 +75,26 @@ impl Call {
             self.candidates.iter().filter(|c| c.price.id == first.price.id).cloned().collect();
         let mut lease = Lease::new(Arc::clone(&self.hub), admitted);
         for (index, candidate) in candidates.iter().enumerate() {
+            // Where another provider may have room, nobody waits for this one.
+            let waits = candidates.iter().skip(index + 1).all(|later| later.pool.name == candidate.pool.name);
+            match self.queue(candidate, &mut lease, waits, &mut head).await {
+                Ok(true) => {}
+                Ok(false) if !waits => continue,
+                Ok(false) | Err(None) => {
+                    self.give_back(candidate, &lease.admitted).await;
+                    return;
+                }
+                Err(Some(error)) if matches!(error, InferenceError::Busy(_)) => {
+                    self.give_back(candidate, &lease.admitted).await;
+                    drop(head.send(Err(error)));
+                    return;
+                }
+                Err(Some(error)) => {
+                    drop(head.send(Err(error)));
+                    return;
+                }
+            }
+            let _in_use = measure::in_use(candidate);
             let start = Instant::now();
             let answer = self.begin(candidate, &lease.admitted);
             match lease.keep(answer).await {
@@ -91,6 +119,39 @@ impl Call {
                     return;
                 }
             }
+        }
+    }
+
+    /// Waits for the call's turn at this candidate. `false`: not now, and it was not to wait. `Err(None)`: the caller is gone.
+    async fn queue(
+        &self,
+        candidate: &Candidate,
+        lease: &mut Lease,
+        waits: bool,
+        head: &mut HeadSender,
+    ) -> Result<bool, Option<InferenceError>> {
+        let quota = &lease.admitted.quota;
+        let visitor = Visitor {
+            caller: &self.caller,
+            id: lease.admitted.hold,
+            tokens: quota.reserved(),
+            waits,
+            progress: self.progress.as_ref(),
+        };
+        let entering = queue::enter(&self.hub, visitor, candidate, quota.stood());
+        let entered = tokio::select! {
+            biased;
+            entered = lease.keep(entering) => entered,
+            () = head.closed() => return Err(None),
+        };
+        match entered {
+            Err(lost) => Err(Some(lost)),
+            Ok(Ok(places)) => {
+                lease.admitted.quota.stand(places);
+                Ok(true)
+            }
+            Ok(Err(_)) if !waits => Ok(false),
+            Ok(Err(busy)) => Err(Some(InferenceError::Busy(busy))),
         }
     }
 
@@ -198,7 +259,8 @@ impl Call {
             model: self.input.request.model().to_owned(),
             latency_ms,
         };
-        measure::bill(&bill, first_token_ms);
+        measure::bill(&bill, candidate, first_token_ms);
+        measure::end_span(&bill, outcome);
         Ok(bill)
     }
 

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
 use super::call::Call;
-use super::{ChatReply, InferenceError};
+use super::{ChatReply, InferenceError, Progress, measure};
 use crate::{Hub, rbac};
 
 /// Which provider the caller asks for.
@@ -37,6 +37,25 @@ pub struct ChatInput {
 
 /// Makes a call and pays for it: the one way to a provider.
 pub async fn chat(hub: &Arc<Hub>, caller: &Caller, input: ChatInput) -> Result<ChatReply, InferenceError> {
+    run(hub, caller, input, None).await
+}
+
+/// The same for a caller who wants to know where it stands while it waits for its turn.
+pub async fn chat_with_progress(
+    hub: &Arc<Hub>,
+    caller: &Caller,
+    input: ChatInput,
+    progress: Progress,
+) -> Result<ChatReply, InferenceError> {
+    run(hub, caller, input, Some(progress)).await
+}
+
+async fn run(
+    hub: &Arc<Hub>,
+    caller: &Caller,
+    input: ChatInput,
+    progress: Option<Progress>,
+) -> Result<ChatReply, InferenceError> {
     rbac::require(caller, Permission::InferenceCreate)?;
     let model = input.request.model();
     let allowed = caller.models.is_empty() || caller.models.iter().any(|name| name == model);
@@ -44,9 +63,10 @@ pub async fn chat(hub: &Arc<Hub>, caller: &Caller, input: ChatInput) -> Result<C
     if !allowed || candidates.is_empty() {
         return Err(InferenceError::ModelNotFound { model: model.to_owned() });
     }
+    let span = measure::span(&input);
     let (head, answer) = oneshot::channel();
-    let call = Call::new(Arc::clone(hub), caller, input, candidates);
+    let call = Call::new(Arc::clone(hub), caller, input, candidates, progress);
     // The task owns the hold: should this future be dropped because the caller hung up, the call is still metered and settled.
-    hub.tasks.spawn(call.run(head).in_current_span());
+    hub.tasks.spawn(call.run(head).instrument(span));
     answer.await.unwrap_or(Err(InferenceError::Lost))
 }

@@ -6,7 +6,7 @@ use hub_clients::llm::{BadRequest, LlmError, ProviderFault};
 use hub_store::StoreError;
 use serde::Serialize;
 
-use super::Limited;
+use super::{Busy, Limited};
 use crate::credits::HoldError;
 use crate::rbac::Denied;
 
@@ -34,6 +34,9 @@ pub enum InferenceError {
     /// A limit of tokens per minute or of calls at the same time is reached.
     #[error("a limit is reached: {}", .0.gate)]
     Limited(Box<Limited>),
+    /// The provider or model has reached a ceiling, and the call could not wait for its turn.
+    #[error("the {} has reached a ceiling: {}", .0.scope, .0.ceiling)]
+    Busy(Box<Busy>),
     /// The provider refused the request itself; its words are meant for the caller.
     #[error("the provider refused the request ({status})")]
     Refused {

@@ -2,25 +2,100 @@
 
 use std::time::Duration;
 
-use super::Bill;
+use tracing::field::Empty;
+
 use super::registry::Candidate;
+use super::{Bill, ChatInput};
+use crate::credits::Outcome;
 
 /// `llm_requests_total` of the spec.
-pub(super) fn request(status: &'static str, candidate: &Candidate) {
+pub(super) fn request(outcome: &'static str, candidate: &Candidate) {
     let (provider, model) = (candidate.provider.name().to_owned(), candidate.price.model.clone());
-    metrics::counter!("llm_requests_total", "provider" => provider, "model" => model, "status" => status).increment(1);
+    metrics::counter!("llm_requests_total", "provider" => provider, "model" => model, "outcome" => outcome).increment(1);
 }
 
 /// Tokens, credits and time to first token of a settled call.
-pub(super) fn bill(bill: &Bill, first_token_ms: Option<i64>) {
-    for (class, tokens) in [("prompt", bill.usage.prompt()), ("completion", bill.usage.completion())] {
+pub(super) fn bill(bill: &Bill, candidate: &Candidate, first_token_ms: Option<i64>) {
+    let usage = bill.usage;
+    let classes = [
+        ("input", usage.input),
+        ("cache_read", usage.cache_read),
+        ("cache_write", usage.cache_write),
+        ("output", usage.output),
+        ("reasoning", usage.reasoning),
+    ];
+    for (class, tokens) in classes.into_iter().filter(|(_, tokens)| *tokens > 0) {
+        let (provider, model) = (bill.provider.clone(), candidate.price.model.clone());
         let tokens = u64::try_from(tokens).unwrap_or(0);
-        metrics::counter!("llm_tokens_total", "provider" => bill.provider.clone(), "class" => class).increment(tokens);
+        metrics::counter!("llm_tokens_total", "provider" => provider, "model" => model, "class" => class)
+            .increment(tokens);
     }
     let micro = u64::try_from(bill.credits.micro()).unwrap_or(0);
     metrics::counter!("credits_charged_micro_total", "provider" => bill.provider.clone()).increment(micro);
     if let Some(first) = first_token_ms {
         let seconds = Duration::from_millis(u64::try_from(first).unwrap_or(0)).as_secs_f64();
-        metrics::histogram!("llm_time_to_first_token_seconds", "provider" => bill.provider.clone()).record(seconds);
+        let (provider, model) = (bill.provider.clone(), candidate.price.model.clone());
+        metrics::histogram!("llm_time_to_first_token_seconds", "provider" => provider, "model" => model)
+            .record(seconds);
     }
+}
+
+/// Who waits and who runs in a queue, of all processes together.
+pub(super) fn queue(scope: &'static str, name: &str, (waiting, running): (usize, usize)) {
+    let count = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+    metrics::gauge!("llm_queue_waiting", "scope" => scope, "name" => name.to_owned()).set(count(waiting));
+    metrics::gauge!("llm_queue_running", "scope" => scope, "name" => name.to_owned()).set(count(running));
+}
+
+/// How long a call waited before it passed.
+pub(super) fn waited(scope: &'static str, name: &str, wait: Duration) {
+    metrics::histogram!("llm_queue_wait_seconds", "scope" => scope, "name" => name.to_owned())
+        .record(wait.as_secs_f64());
+}
+
+/// A call under a credential, counted while this lives.
+pub(super) struct InUse(metrics::Gauge);
+
+/// Counts a call of this process under the candidate's credential.
+pub(super) fn in_use(candidate: &Candidate) -> InUse {
+    let provider = candidate.provider.name().to_owned();
+    let credential = candidate.credential.as_deref().unwrap_or_default().to_owned();
+    let gauge = metrics::gauge!("llm_credential_calls", "provider" => provider, "credential" => credential);
+    gauge.increment(1.0);
+    InUse(gauge)
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+/// The span of a call, with the attribute names that OpenTelemetry gives to calls of models. Nothing of what is said goes into it.
+pub(super) fn span(input: &ChatInput) -> tracing::Span {
+    let operation = match input.kind {
+        "embedding" => "embeddings",
+        "completion" => "text_completion",
+        other => other,
+    };
+    tracing::info_span!(
+        "llm",
+        gen_ai.operation.name = operation,
+        gen_ai.request.model = input.request.model(),
+        gen_ai.provider.name = Empty,
+        gen_ai.usage.input_tokens = Empty,
+        gen_ai.usage.output_tokens = Empty,
+        hub.outcome = Empty,
+        hub.receipt = Empty,
+    )
+}
+
+/// Writes into the current span how the call ended.
+pub(super) fn end_span(bill: &Bill, outcome: Outcome) {
+    let span = tracing::Span::current();
+    span.record("gen_ai.provider.name", bill.provider.as_str());
+    span.record("gen_ai.usage.input_tokens", bill.usage.prompt());
+    span.record("gen_ai.usage.output_tokens", bill.usage.completion());
+    span.record("hub.outcome", outcome.as_str());
+    span.record("hub.receipt", tracing::field::display(bill.receipt));
 }

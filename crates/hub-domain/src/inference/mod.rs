@@ -12,6 +12,7 @@ mod measure;
 mod meter;
 mod models;
 mod provider;
+mod queue;
 mod quota;
 mod registry;
 mod relay;
@@ -25,11 +26,12 @@ pub use hub_clients::llm::{
     ApiVersion, BadRequest, CallRequest, ChatRequest, EmbeddingsRequest, MessagesRequest, ProviderFault,
 };
 
-pub use chat::{ChatInput, Choice, chat};
+pub use chat::{ChatInput, Choice, chat, chat_with_progress};
 pub use count::count_tokens;
 pub use error::{Attempt, InferenceError};
 pub use models::{Model, models};
 pub use provider::{Ceilings, Configured, Make, Member, Pool, ProviderKind, USUAL_PRIORITY, hint};
+pub use queue::{Busy, Progress};
 pub use quota::Limited;
 pub use registry::Registry;
 pub use reply::{Bill, ChatReply, Frame, Head, Whole};
@@ -42,13 +44,26 @@ pub struct Settings {
     pub slow_reader_seconds: u64,
     /// Events kept ready for a caller who reads slower than the provider writes; 1 to 4096.
     pub stream_buffer: usize,
+    /// Seconds a call may wait for its turn at a provider or model that has reached a ceiling; 0 to 600.
+    pub queue_seconds: u64,
+    /// Calls that may wait for one provider or model; 0 to 2000.
+    pub queue_length: usize,
+    /// Calls of one user that may wait for one provider or model; 1 to 2000.
+    pub queue_per_user: usize,
     /// Whether administrators may name providers at private addresses and without TLS. Those of the settings may be anywhere.
     pub providers_at_private_addresses: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { slow_reader_seconds: 30, stream_buffer: 64, providers_at_private_addresses: false }
+        Self {
+            slow_reader_seconds: 30,
+            stream_buffer: 64,
+            queue_seconds: 30,
+            queue_length: 200,
+            queue_per_user: 50,
+            providers_at_private_addresses: false,
+        }
     }
 }
 

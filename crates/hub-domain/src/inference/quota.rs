@@ -4,11 +4,13 @@
 //! A call reserves the most tokens it may use and, when it is over, counts what it used for a minute. What a dying process reserved ends
 //! with the lease of its hold. Without such limits nothing is asked and nothing is kept.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hub_cache::{Cache, Share};
 use hub_types::{Caller, HoldId};
 
+use super::queue::Place;
 use crate::Hub;
 
 /// How long used tokens count.
@@ -47,6 +49,8 @@ pub(super) struct Quota {
     /// Reserved in every gate of `tokens`.
     reserved: u32,
     lease: Duration,
+    /// Its places in the queues of provider and model.
+    places: Mutex<Vec<Place>>,
 }
 
 #[derive(Debug)]
@@ -74,6 +78,7 @@ impl Quota {
             calls: gates("concurrent_calls", limits.concurrent_calls, role.concurrent_calls),
             reserved: 0,
             lease: hub.settings.credits.lease(),
+            places: Mutex::default(),
         }
     }
 
@@ -88,6 +93,25 @@ impl Quota {
         self.take(hub, &self.tokens, self.reserved).await
     }
 
+    /// The most tokens the call may use.
+    pub(super) const fn reserved(&self) -> u32 {
+        self.reserved
+    }
+
+    /// Keeps the places in queues until the call is over.
+    pub(super) fn stand(&self, places: Vec<Place>) {
+        *self.places() = places;
+    }
+
+    /// Hands the places in queues out; they are given back unless somebody keeps them.
+    pub(super) fn stood(&self) -> Vec<Place> {
+        std::mem::take(&mut *self.places())
+    }
+
+    fn places(&self) -> MutexGuard<'_, Vec<Place>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Keeps what was taken for another lease.
     pub(super) async fn renew(&self, hub: &Hub) {
         for (gates, weight) in [(&self.tokens, self.reserved), (&self.calls, 1)] {
@@ -95,11 +119,19 @@ impl Quota {
                 put(hub, &gate.key, &self.holder, weight, self.lease).await;
             }
         }
+        let places = self.stood();
+        for place in &places {
+            place.renew().await;
+        }
+        self.stand(places);
     }
 
     /// The call is over: gives its place back and counts the tokens it used.
     pub(super) async fn end(&self, hub: &Hub, tokens: i64) {
         let used = u32::try_from(tokens.max(0)).unwrap_or(u32::MAX);
+        for place in self.stood() {
+            place.used(used);
+        }
         for gate in &self.tokens {
             if used > 0 {
                 put(hub, &gate.key, &self.holder, used, WINDOW).await;

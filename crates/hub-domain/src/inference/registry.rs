@@ -9,6 +9,7 @@ use hub_types::Timestamp;
 
 use super::Choice;
 use super::provider::{Configured, Member, Pool};
+use super::queue::Keepers;
 use crate::pricing::{Price, PriceBook};
 use hub_clients::llm::LlmProvider;
 
@@ -17,6 +18,7 @@ use hub_clients::llm::LlmProvider;
 pub struct Registry {
     configured: Vec<Configured>,
     now: RwLock<Snapshot>,
+    pub(super) queues: Keepers,
 }
 
 #[derive(Default)]
@@ -43,7 +45,8 @@ impl Registry {
     pub fn new(configured: Vec<Configured>) -> Self {
         let mut pools: Vec<Arc<Pool>> = configured.iter().map(|provider| Arc::new(provider.pool())).collect();
         pools.sort_by_key(|pool| pool.priority);
-        Self { configured, now: RwLock::new(Snapshot { version: None, pools: pools.into() }) }
+        let now = RwLock::new(Snapshot { version: None, pools: pools.into() });
+        Self { configured, now, queues: Keepers::default() }
     }
 
     /// The names of all providers that are switched on, best first.

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::Hub;
+use crate::inference::Ceilings;
 
 const WINDOW: Duration = Duration::from_mins(1);
 
@@ -28,6 +29,8 @@ pub struct Settings {
     pub admin_per_minute: u32,
     /// What the users of each role may spend and use.
     pub roles: Roles,
+    /// What a model may be asked at most, by all processes together.
+    pub models: Vec<ModelLimits>,
 }
 
 /// `[limits.roles]`: the highest role of a user decides; a custom role counts as `user`.
@@ -78,11 +81,38 @@ impl Default for Settings {
             manager_per_minute: 120,
             admin_per_minute: 0,
             roles: Roles::default(),
+            models: Vec::new(),
         }
     }
 }
 
+/// One entry of `[[limits.models]]`. 0, the default of all, means no limit.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelLimits {
+    /// The model, as it is asked for.
+    pub model: String,
+    /// Calls at the same time.
+    #[serde(default)]
+    pub max_concurrent: u32,
+    /// Calls in any 60 seconds.
+    #[serde(default)]
+    pub requests_per_minute: u32,
+    /// Tokens in any 60 seconds, prompt and answer.
+    #[serde(default)]
+    pub tokens_per_minute: u32,
+}
+
 impl Settings {
+    /// What this model may be asked at most.
+    pub(crate) fn of_model(&self, model: &str) -> Ceilings {
+        self.models.iter().find(|limits| limits.model == model).map_or_else(Ceilings::default, |limits| Ceilings {
+            max_concurrent: limits.max_concurrent,
+            requests_per_minute: limits.requests_per_minute,
+            tokens_per_minute: limits.tokens_per_minute,
+        })
+    }
+
     const fn of(&self, tier: RateTier) -> u32 {
         match tier {
             RateTier::Guest => self.guest_per_minute,

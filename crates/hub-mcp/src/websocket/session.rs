@@ -12,13 +12,13 @@ use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt as _, StreamExt as _};
 use hub_domain::access::{self, AccessError};
 use hub_domain::audit::{self, DeniedCall};
-use hub_domain::inference::{self, ChatReply};
+use hub_domain::inference::{self, ChatInput, ChatReply};
 use hub_domain::rbac::Denied;
 use hub_domain::{Hub, Origin, limits};
 use hub_types::{Caller, ErrorCode};
 use hub_web::{ApiError, Json, RequestId};
 use serde::Deserialize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
@@ -245,7 +245,7 @@ async fn answer(
 ) {
     let (id, kind) = (request.id.clone(), request.kind);
     let reply = match request.into_input("/api/ws", request_id.as_str().to_owned()) {
-        Ok(input) => inference::chat(hub, caller, input).await.map_err(errors::inference),
+        Ok(input) => chat(hub, out, caller, &id, input).await,
         Err(error) => Err(error),
     };
     match reply {
@@ -264,6 +264,29 @@ async fn answer(
                 let Some(frame) = frames::translate(hub, &id, request_id, frame) else { continue };
                 if !out.frame(&frame).await {
                     return;
+                }
+            }
+        }
+    }
+}
+
+/// Makes the call; while it waits for its turn, the client is told where it stands.
+async fn chat(
+    hub: &Arc<Hub>,
+    out: &Out,
+    caller: &Caller,
+    id: &str,
+    input: ChatInput,
+) -> Result<ChatReply, ApiError> {
+    let (progress, mut position) = watch::channel(None);
+    let mut call = std::pin::pin!(inference::chat_with_progress(hub, caller, input, progress));
+    loop {
+        tokio::select! {
+            reply = &mut call => return reply.map_err(errors::inference),
+            Ok(()) = position.changed() => {
+                let position: Option<usize> = *position.borrow_and_update();
+                if let Some(position) = position {
+                    out.json(serde_json::json!({ "type": "queued", "id": id, "position": position }).to_string()).await;
                 }
             }
         }

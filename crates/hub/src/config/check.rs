@@ -81,6 +81,15 @@ impl Check<'_> {
         self.unless(credits.welcome.micro() >= 0, "credits.welcome", "must not be below zero");
         self.roles(&settings.limits.roles);
         self.range("inference.slow_reader_seconds", inference.slow_reader_seconds, 1..=300);
+        self.range("inference.queue_seconds", inference.queue_seconds, 0..=600);
+        self.range("inference.queue_length", inference.queue_length, 0..=2000);
+        self.range("inference.queue_per_user", inference.queue_per_user, 1..=2000);
+        for (index, model) in settings.limits.models.iter().enumerate() {
+            let setting = |key: &str| format!("limits.models[{index}].{key}");
+            self.range(&setting("max_concurrent"), model.max_concurrent, 0..=10_000);
+            self.range(&setting("requests_per_minute"), model.requests_per_minute, 0..=10_000);
+            self.range(&setting("tokens_per_minute"), model.tokens_per_minute, 0..=1_000_000_000);
+        }
         self.range("inference.stream_buffer", inference.stream_buffer, 1..=4096);
         self.range("audit.keep_days", settings.audit.keep_days, 0..=36_500);
         // No call lives so long, so none comes for a month that is gone.

@@ -1,0 +1,187 @@
+//! The queues before providers and models that may be asked only so much: bounded in length and time, fair, and one for all processes.
+//!
+//! A call joins after its credits are held, and renews its hold while it waits: who cannot pay takes nobody's place. Who hangs up leaves.
+//! Where nothing is limited there is no queue and nothing is asked.
+
+mod keeper;
+mod line;
+mod place;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use hub_types::{Caller, HoldId};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use self::keeper::{Answer, Keeper, channel};
+use self::line::{Asking, Rules, Standing, Step};
+use super::measure;
+use super::registry::Candidate;
+use super::Ceilings;
+use crate::Hub;
+
+pub(super) use keeper::Keepers;
+pub(super) use place::Place;
+
+/// How often a waiting call shows that it lives, and looks where it stands.
+const LOOK: Duration = Duration::from_secs(1);
+/// After so long without a sign a waiting call is forgotten, in microseconds.
+const FORGOTTEN: i64 = 15_000_000;
+/// When it may be worth trying again after calls filled all places.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Where a waiting caller is told its position, from 1.
+pub type Progress = watch::Sender<Option<usize>>;
+
+/// A provider or model may not be asked now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Busy {
+    /// `provider` or `model`.
+    pub scope: &'static str,
+    /// Its name.
+    pub name: String,
+    /// `max_concurrent`, `requests_per_minute` or `tokens_per_minute`.
+    pub ceiling: &'static str,
+    /// The ceiling.
+    pub limit: u32,
+    /// `full`: too many wait; `share`: too many of this user wait; `time`: its turn did not come in time.
+    pub reason: &'static str,
+    /// How many wait.
+    pub waiting: usize,
+    /// When it may be worth trying again.
+    pub retry_after: Duration,
+}
+
+/// A call at the door.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Visitor<'a> {
+    pub(super) caller: &'a Caller,
+    pub(super) id: HoldId,
+    /// The most tokens it may use.
+    pub(super) tokens: u32,
+    /// Whether it waits; else it only passes where nobody must wait.
+    pub(super) waits: bool,
+    pub(super) progress: Option<&'a Progress>,
+}
+
+/// Passes the lines of the model and of its provider, in this order, waiting as long as it may. Of the places it `had` it keeps those in
+/// these lines. Places are given back when dropped.
+pub(super) async fn enter(
+    hub: &Arc<Hub>,
+    visitor: Visitor<'_>,
+    candidate: &Candidate,
+    mut had: Vec<Place>,
+) -> Result<Vec<Place>, Box<Busy>> {
+    let model = hub.settings.limits.of_model(&candidate.price.model);
+    let deadline = Instant::now() + Duration::from_secs(hub.settings.inference.queue_seconds);
+    let lines =
+        [("model", candidate.price.model.as_str(), model), ("provider", &candidate.pool.name, candidate.pool.ceilings)];
+    let mut places = Vec::new();
+    for (scope, name, ceilings) in lines {
+        if !ceilings.is_none() {
+            let keeper = hub.providers.queues.of(scope, name);
+            let place = match had.iter().position(|place| place.is_in(&keeper)) {
+                Some(index) => had.swap_remove(index),
+                None => pass(hub, &keeper, rules(hub, ceilings), visitor, deadline, &places).await?,
+            };
+            places.push(place);
+        }
+    }
+    Ok(places)
+}
+
+fn rules(hub: &Hub, ceilings: Ceilings) -> Rules {
+    let settings = &hub.settings.inference;
+    let lease = hub.settings.credits.lease().as_micros();
+    Rules {
+        ceilings,
+        length: settings.queue_length,
+        per_user: settings.queue_per_user,
+        lease: i64::try_from(lease).unwrap_or(i64::MAX / 4),
+        patience: FORGOTTEN,
+    }
+}
+
+async fn pass(
+    hub: &Arc<Hub>,
+    keeper: &Arc<Keeper>,
+    rules: Rules,
+    visitor: Visitor<'_>,
+    deadline: Instant,
+    held: &[Place],
+) -> Result<Place, Box<Busy>> {
+    let asking = Asking {
+        id: visitor.id,
+        user: visitor.caller.user,
+        rank: visitor.caller.tier as u8,
+        tokens: visitor.tokens,
+        waits: visitor.waits,
+    };
+    let place = Place::new(hub, keeper, visitor.id, rules);
+    let since = Instant::now();
+    let mut told = None;
+    loop {
+        // Without any cache nothing can be counted; the call goes on, as with all limits.
+        let Some(answer) = keeper.step(hub, Step::Ask(asking), rules).await else { return Ok(place) };
+        let position = match answer.standing {
+            Standing::Waits(position) => position,
+            Standing::Passed | Standing::Ended => {
+                measure::waited(keeper.scope, &keeper.name, since.elapsed());
+                return Ok(place);
+            }
+            Standing::Full => return Err(busy(keeper, &rules, answer, "full")),
+            Standing::Share => return Err(busy(keeper, &rules, answer, "share")),
+            Standing::Occupied => return Err(busy(keeper, &rules, answer, "time")),
+        };
+        for place in held {
+            place.renew().await;
+        }
+        if let Some(progress) = visitor.progress {
+            progress.send_if_modified(|told| told.replace(position) != Some(position));
+        }
+        if Instant::now() >= deadline {
+            return Err(busy(keeper, &rules, answer, "time"));
+        }
+        // Heard of from now on, then looked at once more: a call in between is not missed.
+        let Some(called) = &mut told else {
+            told = Some(hub.cache.subscribe(&channel(visitor.id)).await.ok());
+            continue;
+        };
+        let look = deadline.min(Instant::now() + LOOK);
+        let called = async {
+            match called {
+                Some(called) => called.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = hub.tasks.stop().cancelled() => return Err(busy(keeper, &rules, answer, "time")),
+            called = timeout_at(look, called) => {
+                if matches!(called, Ok(None)) {
+                    told = Some(None);
+                }
+            }
+        }
+    }
+}
+
+fn busy(keeper: &Keeper, rules: &Rules, answer: Answer, reason: &'static str) -> Box<Busy> {
+    let (ceiling, frees) = answer.ceiling.unwrap_or(("max_concurrent", None));
+    let limit = match ceiling {
+        "requests_per_minute" => rules.ceilings.requests_per_minute,
+        "tokens_per_minute" => rules.ceilings.tokens_per_minute,
+        _ => rules.ceilings.max_concurrent,
+    };
+    let frees = frees.and_then(|micros| u64::try_from(micros).ok()).map(Duration::from_micros);
+    Box::new(Busy {
+        scope: keeper.scope,
+        name: keeper.name.clone(),
+        ceiling,
+        limit,
+        reason,
+        waiting: answer.waiting,
+        retry_after: frees.unwrap_or(RETRY).max(Duration::from_secs(1)),
+    })
+}
