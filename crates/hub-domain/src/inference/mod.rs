@@ -15,6 +15,7 @@ mod quota;
 mod registry;
 mod relay;
 mod reply;
+mod standing;
 
 use std::time::Duration;
 
