@@ -9,11 +9,11 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use hub_domain::Hub;
 use hub_domain::payments::{self, Press};
 use hub_types::ErrorCode;
+use hub_web::html::Page;
 use hub_web::{ApiError, Path, RawBody, comes_from_here};
 use utoipa::ToSchema;
 
 use super::errors;
-use super::page::Page;
 
 /// The page where a payment is played.
 #[utoipa::path(get, path = "/api/credits/sandbox/{session}", operation_id = "show_sandbox_payment", tag = "credits", security(()),

@@ -130,7 +130,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn what_a_role_permits_changes_for_all_who_hold_it_within_two_seconds(pair: Pair) {
+    async fn what_a_role_permits_changes_at_once_for_all_who_hold_it(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let twin = hub.sibling().await;
         let (admin, ada) = (hub.admin().await, hub.user("ada").await);
@@ -139,7 +139,6 @@ on_both_pairs! {
         twin.get(&others).bearer(&ada.api_key).send().await.expect(404);
         let more = send(&hub, &admin, Method::POST, &path, &json!({ "permissions": ["credits:read_any", "models:read"] })).await.expect(200).json();
         assert!(more["permissions"].as_array().unwrap().contains(&json!("credits:read_any")));
-        hub.advance(Duration::seconds(2));
         for place in [&hub, &twin] {
             place.get(&others).bearer(&ada.api_key).send().await.expect(200);
             place.get("/api/auth/me").bearer(&ada.access_token).send().await.expect(401);
@@ -149,7 +148,6 @@ on_both_pairs! {
         assert!(renewed["user"]["permissions"].as_array().unwrap().contains(&json!("credits:read_any")));
         hub.delete(&format!("{path}/credits:read_any")).bearer(&admin.access_token).send().await.expect(200);
         hub.delete(&format!("{path}/credits:read_any")).bearer(&admin.access_token).send().await.expect(404);
-        hub.advance(Duration::seconds(2));
         twin.get(&others).bearer(&ada.api_key).send().await.expect(404);
         // Nothing new: nobody has to sign in again for it.
         let token = renewed["accessToken"].as_str().unwrap();
