@@ -70,9 +70,7 @@ pub async fn resolve(tx: &mut Tx, resolved: &[Resolved]) -> Result<()> {
     if resolved.is_empty() {
         return Ok(());
     }
-    let row = |one: &Resolved| {
-        json!({ "id": one.hold.id, "status": one.end.as_str(), "charged": one.charged.micro(), "at": time(one.at) })
-    };
+    let row = |one: &Resolved| json!({ "id": one.hold.id, "status": one.end.as_str(), "charged": one.charged.micro(), "at": time(one.at) });
     let rows: Vec<Value> = resolved.iter().map(row).collect();
     if usize::try_from(run!(tx, execute, RESOLVE, Json(&rows))?) != Ok(resolved.len()) {
         return Err(StoreError::Corrupt("a hold that changed under its lock"));
@@ -87,9 +85,7 @@ pub async fn resolve(tx: &mut Tx, resolved: &[Resolved]) -> Result<()> {
         }
     }
     if !windows.is_empty() {
-        let row = |(id, (held, spent, at)): (&&str, &(i64, i64, Timestamp))| {
-            json!({ "id": id, "held": held, "spent": spent, "at": time(*at) })
-        };
+        let row = |(id, (held, spent, at)): (&&str, &(i64, i64, Timestamp))| json!({ "id": id, "held": held, "spent": spent, "at": time(*at) });
         let rows: Vec<Value> = windows.iter().map(row).collect();
         run!(tx, execute, WINDOWS, Json(&rows))?;
     }

@@ -91,7 +91,10 @@ pub struct KindTotal {
 /// The movements by kind, for the double-entry view.
 pub async fn kinds(tx: &mut Tx) -> Result<Vec<KindTotal>> {
     let rows: Vec<(String, i64, i64)> = run!(tx, rows, KINDS)?;
-    Ok(rows.into_iter().map(|(kind, rows, total)| KindTotal { kind, rows, total: Credits::from_micro(total) }).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(kind, rows, total)| KindTotal { kind, rows, total: Credits::from_micro(total) })
+        .collect())
 }
 
 /// A ledger row that cannot be true.

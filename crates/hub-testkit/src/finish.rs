@@ -27,7 +27,8 @@ impl TestHub {
         let (waiting, failed) = jobs::counts(&mut tx).await.expect("jobs are counted");
         let open = holds::count_open(&mut tx).await.expect("holds are counted");
         drop(tx);
-        let report = credits::verify(&hub.store, &hub.prices, &hub.clock, Depth::Full).await.expect("the ledger is read");
+        let report =
+            credits::verify(&hub.store, &hub.prices, &hub.clock, Depth::Full).await.expect("the ledger is read");
         // On SQLite a sibling shares the connections: the last one closes them by being dropped.
         if self.pair() == Pair::PostgresRedis {
             hub.store.close().await;

@@ -160,7 +160,10 @@ fn bank(server: &Durable) -> Result<f64> {
 
 /// Transactions per second.
 fn pgbench(command: &mut Command) -> Result<f64> {
-    command.arg(format!("--client={CALLERS}")).args(["--jobs=2", "--protocol=prepared"]).arg(format!("--time={SECONDS}"));
+    command
+        .arg(format!("--client={CALLERS}"))
+        .args(["--jobs=2", "--protocol=prepared"])
+        .arg(format!("--time={SECONDS}"));
     let text = process::output(command)?;
     let line = text.lines().find_map(|line| line.strip_prefix("tps = ")).context("pgbench named no tps")?;
     line.split_whitespace().next().context("pgbench named no tps")?.parse().context("pgbench's tps is no number")

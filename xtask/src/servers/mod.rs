@@ -49,7 +49,8 @@ impl Servers {
         // PostgreSQL may run as another user, who has to get through to its own directory inside.
         std::fs::set_permissions(directory.path(), Permissions::from_mode(0o711))?;
         let password = hex::encode(hub_types::random_bytes::<16>());
-        let (postgres, postgres_url) = postgres::start(&postgres_program, postgres::FORGETFUL, directory.path(), &password, interrupt)?;
+        let (postgres, postgres_url) =
+            postgres::start(&postgres_program, postgres::FORGETFUL, directory.path(), &password, interrupt)?;
         let (redis, redis_url) = redis::start(&redis_program, directory.path(), &password, interrupt)?;
         Ok(Self { postgres_url, redis_url, _postgres: postgres, _redis: redis, _directory: directory })
     }

@@ -54,7 +54,9 @@ impl Program {
     pub(super) fn command(&self, program: &str, at: &Path) -> Command {
         let here = self.directory.join(program);
         // Some installations have no `pgbench`; that of another one beside it will do.
-        let further = || directories().into_iter().map(|directory| directory.join(program)).find(|file| tools::is_executable(file));
+        let further = || {
+            directories().into_iter().map(|directory| directory.join(program)).find(|file| tools::is_executable(file))
+        };
         let program = if tools::is_executable(&here) { here } else { further().unwrap_or(here) };
         // Where setpriv exists the server also ends when this process is killed and cannot stop it.
         let mut command = match tools::find("setpriv", &[]) {

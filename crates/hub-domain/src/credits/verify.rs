@@ -117,9 +117,8 @@ fn of_accounts(name: &'static str, faults: Vec<AccountFault>) -> Check {
 }
 
 fn of_rows(name: &'static str, faults: Vec<RowFault>) -> Check {
-    let words = |fault: RowFault| {
-        format!("user {}, row {}: a {} of {}", fault.user, fault.version, fault.kind, fault.amount)
-    };
+    let words =
+        |fault: RowFault| format!("user {}, row {}: a {} of {}", fault.user, fault.version, fault.kind, fault.amount);
     Check { name, faults: faults.into_iter().map(words).collect() }
 }
 

@@ -78,12 +78,7 @@ async fn attempt(store: &Store, clock: &Clock, movements: &[Movement], keys: Key
     Ok(verdicts)
 }
 
-async fn decide(
-    tx: &mut Tx,
-    clock: &Clock,
-    movements: &[Movement],
-    trust: Keys,
-) -> Result<Vec<Done>, StoreError> {
+async fn decide(tx: &mut Tx, clock: &Clock, movements: &[Movement], trust: Keys) -> Result<Vec<Done>, StoreError> {
     let (mut users, mut keys, mut ends) = (BTreeSet::new(), Vec::new(), Vec::new());
     for movement in movements {
         match movement {

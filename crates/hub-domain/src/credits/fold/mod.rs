@@ -88,11 +88,7 @@ struct Queue {
 impl Writer {
     /// Posts; answers when it is durable, refused or failed. After a failure the caller may repeat: the key keeps it from happening
     /// twice.
-    pub(super) async fn post(
-        &self,
-        hub: &Hub,
-        posting: Posting,
-    ) -> Result<Result<Transaction, Refusal>, StoreError> {
+    pub(super) async fn post(&self, hub: &Hub, posting: Posting) -> Result<Result<Transaction, Refusal>, StoreError> {
         match self.fold(hub, Movement::Post(Box::new(posting))).await? {
             Done::Posted(row) => Ok(Ok(row)),
             Done::Refused(refusal) => Ok(Err(refusal)),

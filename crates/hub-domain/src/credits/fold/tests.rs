@@ -174,8 +174,7 @@ async fn play(store: &Store, clock: &Clock, history: &[Round]) {
         if let Some(polls) = round.crash {
             let _crashed = until_crash(batch::certain(store, clock, &movements), polls).await;
         }
-        let told: Vec<String> =
-            batch::certain(store, clock, &movements).await.unwrap().iter().map(words).collect();
+        let told: Vec<String> = batch::certain(store, clock, &movements).await.unwrap().iter().map(words).collect();
         for ((step, told), expected) in round.steps.iter().zip(&told).zip(&expected) {
             // A repetition finds the hold resolved by the run that crashed after its commit, which the model knows once.
             let repeated = matches!(step, Step::End { hold, .. } if round.crash.is_some()
