@@ -82,7 +82,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn the_pages_that_mails_link_to_change_nothing_and_repeat_nothing(pair) {
+    async fn hdr_01_the_pages_that_mails_link_to_change_nothing_and_repeat_nothing(pair) {
         let hub = TestHub::start(pair).await;
         for path in
             ["/login", "/forgot-password", "/reset-password", "/verify-email", "/accept-invite", "/change-email", "/revert-email"]

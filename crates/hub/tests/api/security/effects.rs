@@ -22,6 +22,7 @@ const TABLE: &[Taken] = &[
     Taken { what: "the account is switched off", by_key: false, left: 401 },
     Taken { what: "the account is deleted", by_key: true, left: 401 },
     Taken { what: "the key is revoked", by_key: true, left: 401 },
+    Taken { what: "the key runs out", by_key: true, left: 401 },
     Taken { what: "the key's scopes shrink", by_key: true, left: 403 },
     Taken { what: "the key's models shrink", by_key: true, left: 404 },
     Taken { what: "the password is changed elsewhere", by_key: false, left: 401 },
@@ -52,6 +53,11 @@ async fn take(hub: &TestHub, taken: &Taken, admin: &TestUser, ada: &mut TestUser
         "the account is switched off" => drop(send(Method::PATCH, &user, admin, json!({ "status": "disabled" })).await),
         "the account is deleted" => drop(send(Method::DELETE, &user, admin, json!({})).await),
         "the key is revoked" => drop(send(Method::DELETE, &key, ada, json!({})).await),
+        "the key runs out" => {
+            let end = hub.clock().now() + chrono::Duration::seconds(10);
+            send(Method::PATCH, &key, ada, json!({ "expiresAt": end })).await;
+            hub.advance(chrono::Duration::seconds(11));
+        }
         "the key's scopes shrink" => drop(send(Method::PATCH, &key, ada, json!({ "scopes": ["models:read"] })).await),
         "the key's models shrink" => drop(send(Method::PATCH, &key, ada, json!({ "models": ["another"] })).await),
         _ => {
