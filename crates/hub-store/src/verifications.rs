@@ -32,13 +32,6 @@ statements! {
     NEWEST = "SELECT id, email, user_id, payload, created_at, used_at FROM verification_tokens
               WHERE email = $1 AND purpose = $2 ORDER BY created_at DESC, id DESC LIMIT 1";
     COUNT_SINCE = "SELECT COUNT(*) FROM verification_tokens WHERE email = $1 AND purpose = $2 AND created_at > $3";
-    OPEN_INVITES = "SELECT id, email, payload, created_at, expires_at FROM verification_tokens
-                    WHERE purpose = 'invite' AND used_at IS NULL AND expires_at > $1 AND id < $2 ORDER BY id DESC LIMIT $3";
-    COUNT_OPEN_INVITES = "SELECT COUNT(*) FROM verification_tokens WHERE purpose = 'invite' AND used_at IS NULL AND expires_at > $1";
-    OPEN_INVITE = "SELECT id, email, payload, created_at, expires_at FROM verification_tokens
-                   WHERE id = $1 AND purpose = 'invite' AND used_at IS NULL AND expires_at > $2";
-    WITHDRAW = "UPDATE verification_tokens SET used_at = $2
-                WHERE id = $1 AND purpose = 'invite' AND used_at IS NULL AND expires_at > $2";
     PRUNE = "DELETE FROM verification_tokens WHERE id IN (SELECT id FROM verification_tokens WHERE expires_at < $1 LIMIT $2)";
 }
 
@@ -245,68 +238,6 @@ pub async fn newest(tx: &mut Tx, email: &Email, purpose: Purpose) -> Result<Opti
 pub async fn count_since(tx: &mut Tx, email: &Email, purpose: Purpose, since: Timestamp) -> Result<i64> {
     let count: Option<i64> = run!(tx, scalar, COUNT_SINCE, email.as_str(), purpose.as_str(), since)?;
     Ok(count.unwrap_or(0))
-}
-
-/// An invitation that nobody accepted yet.
-#[derive(Clone)]
-pub struct OpenInvite {
-    /// Its id.
-    pub id: VerificationId,
-    /// Who is invited.
-    pub email: Email,
-    /// What it promises.
-    pub payload: Value,
-    /// When it was mailed.
-    pub created_at: Timestamp,
-    /// The link works until then.
-    pub expires_at: Timestamp,
-}
-
-#[derive(FromRow)]
-struct InviteRow {
-    #[sqlx(try_from = "Uuid")]
-    id: VerificationId,
-    #[sqlx(try_from = "String")]
-    email: Email,
-    payload: Json<Value>,
-    created_at: Timestamp,
-    expires_at: Timestamp,
-}
-
-impl From<InviteRow> for OpenInvite {
-    fn from(row: InviteRow) -> Self {
-        let InviteRow { id, email, payload, created_at, expires_at } = row;
-        Self { id, email, payload: payload.0, created_at, expires_at }
-    }
-}
-
-/// Up to `limit` open invitations older than `before`, newest first.
-pub async fn open_invites(
-    tx: &mut Tx,
-    now: Timestamp,
-    before: Option<VerificationId>,
-    limit: i64,
-) -> Result<Vec<OpenInvite>> {
-    let before = before.map_or(Uuid::max(), |id| id.0);
-    let rows: Vec<InviteRow> = run!(tx, rows, OPEN_INVITES, now, before, limit)?;
-    Ok(rows.into_iter().map(OpenInvite::from).collect())
-}
-
-/// How many invitations are open.
-pub async fn count_open_invites(tx: &mut Tx, now: Timestamp) -> Result<i64> {
-    let count: Option<i64> = run!(tx, scalar, COUNT_OPEN_INVITES, now)?;
-    Ok(count.unwrap_or(0))
-}
-
-/// One open invitation.
-pub async fn open_invite(tx: &mut Tx, id: VerificationId, now: Timestamp) -> Result<Option<OpenInvite>> {
-    let row: Option<InviteRow> = run!(tx, row, OPEN_INVITE, id.0, now)?;
-    Ok(row.map(OpenInvite::from))
-}
-
-/// Voids an open invitation; `false` when it was accepted, replaced, withdrawn or has run out meanwhile.
-pub async fn withdraw_invite(tx: &mut Tx, id: VerificationId, now: Timestamp) -> Result<bool> {
-    Ok(run!(tx, execute, WITHDRAW, id.0, now)? == 1)
 }
 
 /// Deletes up to `limit` secrets that expired before `before`; returns how many.

@@ -5,8 +5,8 @@ use http::StatusCode;
 use hub_domain::oauth::device::DeviceError;
 use hub_domain::oauth::{IdentityError, SignInError};
 use hub_types::ErrorCode;
-use hub_web::html::Page;
 use hub_web::ApiError;
+use hub_web::html::Page;
 
 use crate::errors::{RETRY, issue, not_fresh, second_factor, store, throttled};
 

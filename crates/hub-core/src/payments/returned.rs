@@ -3,7 +3,6 @@
 use axum::response::Response;
 use hub_web::html::Page;
 
-
 /// The page after a payment.
 #[utoipa::path(get, path = "/api/credits/checkout/done", operation_id = "checkout_done", tag = "credits", security(()),
     responses((status = 200, description = "A page.", content_type = "text/html")))]

@@ -6,7 +6,8 @@ use std::time::Duration;
 use hub_store::users::User;
 use hub_store::{StoreError, Tx, keys, roles, sessions, user_budgets, users};
 use hub_types::{
-    Acting, ApiKeyId, Budget, Caller, Credential, Email, KeyLine, KeyUse, RateTier, RoleId, SessionId, Timestamp, UserId,
+    Acting, ApiKeyId, Budget, Caller, Credential, Email, KeyLine, KeyUse, RateTier, RoleId, SessionId, Timestamp,
+    UserId,
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};

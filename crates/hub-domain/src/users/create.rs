@@ -1,8 +1,8 @@
 //! An account is made by somebody who looks after accounts: with a password, or by inviting the owner of a mailbox.
 
 use chrono::Duration;
-use hub_store::users::{self, NewUser};
 use hub_store::Tx;
+use hub_store::users::{self, NewUser};
 use hub_store::verifications::{self, NewVerification, Purpose};
 use hub_types::{Caller, Credential, Email, Permission, Timestamp, UserId, VerificationId};
 use serde_json::json;

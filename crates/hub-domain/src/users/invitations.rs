@@ -1,6 +1,6 @@
 //! Invitations that nobody accepted yet: seen, mailed once more, withdrawn.
 
-use hub_store::verifications::{self as store, OpenInvite};
+use hub_store::invites::{self as store, Invite as Row};
 use hub_store::{StoreError, Tx};
 use hub_types::{Caller, Email, Permission, Timestamp, UserId, VerificationId};
 use serde::Deserialize;
@@ -38,11 +38,11 @@ struct Promise {
     by: Option<UserId>,
 }
 
-impl TryFrom<OpenInvite> for Invitation {
+impl TryFrom<Row> for Invitation {
     type Error = StoreError;
 
-    fn try_from(row: OpenInvite) -> Result<Self, StoreError> {
-        let OpenInvite { id, email, payload, created_at, expires_at } = row;
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let Row { id, email, payload, created_at, expires_at } = row;
         let Promise { name, role, by } =
             Promise::deserialize(payload).map_err(|_| StoreError::Corrupt("an invitation"))?;
         Ok(Self { id, email, name, role, by, created_at, expires_at })
@@ -59,9 +59,9 @@ pub async fn invitations(
     rbac::require(caller, Permission::UsersRead)?;
     let now = hub.clock.now();
     let mut tx = hub.store.read().await?;
-    let rows = store::open_invites(&mut tx, now, before, limit).await?;
+    let rows = store::list(&mut tx, now, before, limit).await?;
     let all = rows.into_iter().map(Invitation::try_from).collect::<Result<_, _>>()?;
-    Ok((all, store::count_open_invites(&mut tx, now).await?))
+    Ok((all, store::count(&mut tx, now).await?))
 }
 
 /// Mails an open invitation once more: another link, in the caller's name, and the earlier one stops working. The same needs as inviting.
@@ -97,7 +97,7 @@ pub async fn withdraw_invitation(
         Err(error) => return Err(error),
     }
     // Whoever accepts at this moment may have been faster.
-    if !store::withdraw_invite(&mut tx, id, hub.clock.now()).await? {
+    if !store::withdraw(&mut tx, id, hub.clock.now()).await? {
         return Ok(false);
     }
     let event = Event::new("user.invitation_withdrawn").by(caller).on("invite", &id.to_string());
@@ -108,5 +108,5 @@ pub async fn withdraw_invitation(
 }
 
 async fn open(hub: &Hub, tx: &mut Tx, id: VerificationId) -> Result<Option<Invitation>, StoreError> {
-    store::open_invite(tx, id, hub.clock.now()).await?.map(Invitation::try_from).transpose()
+    store::by_id(tx, id, hub.clock.now()).await?.map(Invitation::try_from).transpose()
 }

@@ -45,7 +45,8 @@ pub(crate) async fn role_granted(hub: &Hub, tx: &mut Tx, to: &Email, role: &str)
 /// Tells that a role was taken.
 pub(crate) async fn role_revoked(hub: &Hub, tx: &mut Tx, to: &Email, role: &str) -> Result<(), StoreError> {
     let product = &hub.settings.identity.product;
-    let text = format!("An administrator took the role {role} from your account. What only it permitted no longer works.");
+    let text =
+        format!("An administrator took the role {role} from your account. What only it permitted no longer works.");
     tell(hub, tx, to, format!("Your account at {product} no longer has the role {role}"), &text).await
 }
 

@@ -110,12 +110,7 @@ const PAGES: [Shown; 7] = [
         path: "/change-email",
         title: "Confirm the change of your address",
         text: "First your present address agrees, then the new one is confirmed in the same way.",
-        form: Form {
-            post: "/api/auth/change-email/confirm",
-            fields: &[],
-            button: "Confirm",
-            done: "Thank you.",
-        },
+        form: Form { post: "/api/auth/change-email/confirm", fields: &[], button: "Confirm", done: "Thank you." },
         next: SIGN_IN,
     },
     Shown {

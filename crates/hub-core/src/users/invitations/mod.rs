@@ -11,8 +11,5 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(super) fn router() -> OpenApiRouter<Arc<Hub>> {
-    OpenApiRouter::new()
-        .routes(routes!(list::list))
-        .routes(routes!(withdraw::withdraw))
-        .routes(routes!(resend::resend))
+    OpenApiRouter::new().routes(routes!(list::list)).routes(routes!(withdraw::withdraw)).routes(routes!(resend::resend))
 }

@@ -46,7 +46,8 @@ async fn take(hub: &TestHub, taken: &Taken, admin: &TestUser, ada: &mut TestUser
         }
         "a role permits less" => {
             let roles = hub.get("/api/roles").bearer(&admin.access_token).send().await.expect(200).json();
-            let caller = roles["roles"].as_array().unwrap().iter().find(|role| role["name"] == "caller").unwrap().clone();
+            let caller =
+                roles["roles"].as_array().unwrap().iter().find(|role| role["name"] == "caller").unwrap().clone();
             let path = format!("/api/roles/{}/permissions", caller["id"].as_str().unwrap());
             send(Method::DELETE, &format!("{path}/inference:create"), admin, json!({})).await;
         }
@@ -82,7 +83,8 @@ async fn one(pair: Pair, taken: &Taken) {
     let hub = TestHub::start(pair).await;
     let twin = hub.sibling().await;
     let admin = hub.admin().await;
-    let all = ["inference:create", "models:read", "credits:read", "keys:read", "keys:create", "keys:update", "keys:delete"];
+    let all =
+        ["inference:create", "models:read", "credits:read", "keys:read", "keys:create", "keys:update", "keys:delete"];
     let role = json!({ "name": "caller", "rank": 5, "permissions": all });
     hub.post("/api/roles").bearer(&admin.access_token).json(&role).send().await.expect(201);
     let credits = hub_types::Credits::whole(100);
