@@ -115,13 +115,7 @@ impl Cache {
     }
 
     /// Puts the value if the live one is `seen` (`None`: none is), in one step. `false`: somebody was faster; look again.
-    pub async fn swap(
-        &self,
-        key: &str,
-        seen: Option<&[u8]>,
-        value: &[u8],
-        ttl: Duration,
-    ) -> Result<bool, CacheError> {
+    pub async fn swap(&self, key: &str, seen: Option<&[u8]>, value: &[u8], ttl: Duration) -> Result<bool, CacheError> {
         check_key(key)?;
         check_value(value)?;
         match self {

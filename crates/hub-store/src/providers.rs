@@ -146,17 +146,8 @@ pub async fn add_credential(tx: &mut Tx, row: &CredentialRow, now: Timestamp) ->
 
 /// Changes weight, priority and whether it is used; `false` when there is no such credential.
 pub async fn set_credential(tx: &mut Tx, row: &CredentialRow, now: Timestamp) -> Result<bool> {
-    let changed = run!(
-        tx,
-        execute,
-        SET_CREDENTIAL,
-        &row.provider,
-        &row.label,
-        row.weight,
-        row.priority,
-        row.enabled,
-        now
-    )?;
+    let changed =
+        run!(tx, execute, SET_CREDENTIAL, &row.provider, &row.label, row.weight, row.priority, row.enabled, now)?;
     Ok(changed == 1)
 }
 

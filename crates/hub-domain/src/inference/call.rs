@@ -16,9 +16,9 @@ use tokio::time::Instant;
 use super::admit::{self, Admitted};
 use super::measure;
 use super::meter::Meter;
+use super::queue::{self, Visitor};
 use super::registry::Candidate;
 use super::relay;
-use super::queue::{self, Visitor};
 use super::{Attempt, Bill, ChatInput, ChatReply, Head, InferenceError, Progress, Whole};
 use crate::Hub;
 use crate::credits::{self, Charge, Outcome, Settled};
@@ -35,7 +35,7 @@ pub(super) struct Call {
     pub(super) hub: Arc<Hub>,
     pub(super) input: ChatInput,
     pub(super) started: Instant,
-    caller: Caller,
+    pub(super) caller: Caller,
     candidates: Vec<Candidate>,
     attempts: Vec<Attempt>,
     progress: Option<Progress>,

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
 use super::call::Call;
-use super::{ChatReply, InferenceError, Progress, measure};
+use super::{ChatReply, InferenceError, Progress, measure, standing};
 use crate::{Hub, rbac};
 
 /// Which provider the caller asks for.
@@ -58,7 +58,7 @@ async fn run(
 ) -> Result<ChatReply, InferenceError> {
     rbac::require(caller, Permission::InferenceCreate)?;
     let model = input.request.model();
-    let allowed = caller.models.is_empty() || caller.models.iter().any(|name| name == model);
+    let allowed = standing::allows(caller, model);
     let candidates = hub.providers.candidates(&hub.prices, model, &input.choice, hub.clock.now());
     if !allowed || candidates.is_empty() {
         return Err(InferenceError::ModelNotFound { model: model.to_owned() });

@@ -11,7 +11,8 @@ use crate::credits::Outcome;
 /// `llm_requests_total` of the spec.
 pub(super) fn request(outcome: &'static str, candidate: &Candidate) {
     let (provider, model) = (candidate.provider.name().to_owned(), candidate.price.model.clone());
-    metrics::counter!("llm_requests_total", "provider" => provider, "model" => model, "outcome" => outcome).increment(1);
+    metrics::counter!("llm_requests_total", "provider" => provider, "model" => model, "outcome" => outcome)
+        .increment(1);
 }
 
 /// Tokens, credits and time to first token of a settled call.

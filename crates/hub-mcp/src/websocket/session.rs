@@ -271,13 +271,7 @@ async fn answer(
 }
 
 /// Makes the call; while it waits for its turn, the client is told where it stands.
-async fn chat(
-    hub: &Arc<Hub>,
-    out: &Out,
-    caller: &Caller,
-    id: &str,
-    input: ChatInput,
-) -> Result<ChatReply, ApiError> {
+async fn chat(hub: &Arc<Hub>, out: &Out, caller: &Caller, id: &str, input: ChatInput) -> Result<ChatReply, ApiError> {
     let (progress, mut position) = watch::channel(None);
     let mut call = std::pin::pin!(inference::chat_with_progress(hub, caller, input, progress));
     loop {

@@ -12,7 +12,9 @@ use hub_types::Clock;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::Settings;
-use crate::config::sections::{AnthropicVersion, Credential, Provider, ProviderKind, TokensField, Untranslatable, WhenHungUp};
+use crate::config::sections::{
+    AnthropicVersion, Credential, Provider, ProviderKind, TokensField, Untranslatable, WhenHungUp,
+};
 
 /// The usual service word of Anthropic's models, as the spec has it.
 const CLAUDE: &str = "claude";

@@ -247,7 +247,11 @@ impl Check<'_> {
         let mut labels: HashSet<&str> = provider.api_key.iter().map(|_| "default").collect();
         for (number, credential) in provider.credentials.iter().enumerate() {
             let setting = |key: &str| format!("providers[{index}].credentials[{number}].{key}");
-            self.unless(word(&credential.label), &setting("label"), "must have 1 to 40 characters of a-z, 0-9, - and _");
+            self.unless(
+                word(&credential.label),
+                &setting("label"),
+                "must have 1 to 40 characters of a-z, 0-9, - and _",
+            );
             let message = "must be unique; the provider's api_key is called default";
             self.unless(labels.insert(&credential.label), &setting("label"), message);
             self.range(&setting("weight"), credential.weight, 1..=1000);

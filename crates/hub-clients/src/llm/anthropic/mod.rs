@@ -63,8 +63,7 @@ impl AnthropicProvider {
         }
         let secret = config.api_key.clone();
         let idle = config.pool_max_idle;
-        let http =
-            Http::new(config.timeouts, idle, headers, REQUEST_ID, secret, clock, config.outside_only)?;
+        let http = Http::new(config.timeouts, idle, headers, REQUEST_ID, secret, clock, config.outside_only)?;
         let url = |rest: &[&str]| http::join(&config.base_url, &config.segments(rest));
         let mut models_url = url(&["models"]);
         models_url.query_pairs_mut().append_pair("limit", &MODEL_COUNT_LIMIT.to_string());

@@ -53,8 +53,7 @@ impl OpenAiProvider {
         }
         let secret = config.api_key.clone();
         let idle = config.pool_max_idle;
-        let http =
-            Http::new(config.timeouts, idle, headers, REQUEST_ID, secret, clock, config.outside_only)?;
+        let http = Http::new(config.timeouts, idle, headers, REQUEST_ID, secret, clock, config.outside_only)?;
         let base = &config.base_url;
         Ok(Self {
             chat_url: http::join(base, &["chat", "completions"]),
@@ -142,7 +141,9 @@ impl LlmProvider for OpenAiProvider {
         if let Some(embeddings) = call.embeddings() {
             return Ok(TokenBound { input: count::embeddings_bound(embeddings), output: 0 });
         }
-        let chat = call.as_chat()?.request;
+        let chat = call.as_chat()?;
+        http::check_dropped(chat.dropped, self.config.refuse_dropped)?;
+        let chat = chat.request;
         Ok(TokenBound {
             input: count::input_bound(chat.size(), self.config.image_tokens),
             output: chat.max_output().unwrap_or(max_output_default).saturating_mul(chat.choices()),

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use http::StatusCode;
+use hub_domain::Hub;
 use hub_domain::inference::ProviderKind;
 use hub_domain::providers::{self, NewProvider};
-use hub_domain::Hub;
 use hub_web::{ApiError, Authenticated, Json, Path, RequestOrigin};
 use serde::Deserialize;
 use utoipa::ToSchema;

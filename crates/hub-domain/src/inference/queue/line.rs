@@ -277,7 +277,8 @@ mod tests {
             line.step(Step::Ask(*each), &rules, 0, &mut called);
         }
         let order = drain(&mut line, &rules, vec![first.id]);
-        let expected: Vec<HoldId> = (0..3).flat_map(|n| [many[n].id, few[n].id]).chain(many[3..].iter().map(|each| each.id)).collect();
+        let expected: Vec<HoldId> =
+            (0..3).flat_map(|n| [many[n].id, few[n].id]).chain(many[3..].iter().map(|each| each.id)).collect();
         assert_eq!(order, expected);
     }
 
@@ -306,7 +307,10 @@ mod tests {
         let (mut line, mut called) = (Line::default(), Vec::new());
         let (one, two) = (UserId::new(&clock), UserId::new(&clock));
         let mut ask = |user: UserId| line.step(Step::Ask(asking(&clock, user, 1)), &rules, 0, &mut called);
-        assert_eq!([one, one, one, one].map(&mut ask), [Standing::Passed, Standing::Waits(1), Standing::Waits(2), Standing::Share]);
+        assert_eq!(
+            [one, one, one, one].map(&mut ask),
+            [Standing::Passed, Standing::Waits(1), Standing::Waits(2), Standing::Share]
+        );
         assert_eq!([two, two].map(&mut ask), [Standing::Waits(2), Standing::Full]);
         assert_eq!(line.counts(), (3, 1));
     }

@@ -17,9 +17,9 @@ use tokio::time::{Instant, timeout_at};
 
 use self::keeper::{Answer, Keeper, channel};
 use self::line::{Asking, Rules, Standing, Step};
+use super::Ceilings;
 use super::measure;
 use super::registry::Candidate;
-use super::Ceilings;
 use crate::Hub;
 
 pub(super) use keeper::Keepers;

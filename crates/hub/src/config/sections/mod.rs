@@ -13,7 +13,9 @@ mod surroundings;
 
 pub use mail::{Mail, MailTransport};
 pub use oauth::{OAuth, SecretPlace};
-pub use providers::{AnthropicVersion, Credential, Provider, ProviderKind, Sandbox, TokensField, Untranslatable, WhenHungUp};
+pub use providers::{
+    AnthropicVersion, Credential, Provider, ProviderKind, Sandbox, TokensField, Untranslatable, WhenHungUp,
+};
 pub use security::Security;
 pub use server::{Ops, Server, Upstreams};
 pub use shared::{Cache, Database};

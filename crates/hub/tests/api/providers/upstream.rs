@@ -68,7 +68,6 @@ impl Upstream {
     }
 
     /// The most calls it worked on at once.
-    #[expect(dead_code, reason = "for the tests of the queue")]
     pub(super) fn most(&self) -> usize {
         self.seen.calls.lock().unwrap().most
     }
@@ -79,7 +78,6 @@ impl Upstream {
     }
 
     /// Last messages of all calls, in the order in which they began.
-    #[expect(dead_code, reason = "for the tests of the queue")]
     pub(super) fn begun(&self) -> Vec<String> {
         self.seen.calls.lock().unwrap().begun.iter().map(|(_, text)| text.clone()).collect()
     }
@@ -127,8 +125,7 @@ async fn chat(State(seen): State<Arc<Seen>>, headers: HeaderMap, Json(body): Jso
     let _place = Place(&seen);
     seen.go.acquire().await.unwrap().forget();
     let usage = json!({ "prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15 });
-    let choice =
-        json!({ "index": 0, "message": { "role": "assistant", "content": "hello" }, "finish_reason": "stop" });
+    let choice = json!({ "index": 0, "message": { "role": "assistant", "content": "hello" }, "finish_reason": "stop" });
     Json(json!({ "id": "c", "object": "chat.completion", "created": 1, "model": body["model"], "choices": [choice], "usage": usage }))
         .into_response()
 }
