@@ -109,7 +109,7 @@ async fn set_aside(
 }
 
 /// Tokens per choice that there is room for, when that is a useful answer and shorter than the one that was refused.
-fn useful(request: &CallRequest, room: i64, refused: i64) -> Option<i64> {
+pub(super) fn useful(request: &CallRequest, room: i64, refused: i64) -> Option<i64> {
     let per_choice = room / request.choices().max(1);
     (per_choice >= SHORTEST && per_choice * request.choices() < refused).then_some(per_choice)
 }
@@ -135,7 +135,7 @@ fn new_hold(
         price: candidate.price.id,
         service: candidate.provider.service().to_owned(),
         provider: candidate.provider.name().to_owned(),
-        model: candidate.price.model.clone(),
+        model: input.request.model().to_owned(),
         owner: hub.instance.clone(),
         checkpoint: serde_json::to_value(checkpoint).map_err(|_| InferenceError::Lost)?,
         lease_until: now + hub.settings.credits.lease(),

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
 use super::call::Call;
+use super::route::plan;
 use super::{ChatReply, InferenceError};
 use crate::{Hub, rbac};
 
@@ -40,7 +41,7 @@ pub async fn chat(hub: &Arc<Hub>, caller: &Caller, input: ChatInput) -> Result<C
     rbac::require(caller, Permission::InferenceCreate)?;
     let model = input.request.model();
     let allowed = caller.models.is_empty() || caller.models.iter().any(|name| name == model);
-    let candidates = hub.providers.candidates(&hub.prices, model, &input.choice, hub.clock.now());
+    let candidates = plan(hub, model, &input.choice);
     if !allowed || candidates.is_empty() {
         return Err(InferenceError::ModelNotFound { model: model.to_owned() });
     }

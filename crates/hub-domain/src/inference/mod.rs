@@ -4,6 +4,8 @@
 //! transaction is open while a provider is awaited. Every billable route passes [`chat`]; there is no other way to a provider.
 
 mod admit;
+mod attempt;
+mod breaker;
 mod call;
 mod chat;
 mod count;
@@ -11,10 +13,14 @@ mod error;
 mod measure;
 mod meter;
 mod models;
+mod providers;
 mod quota;
 mod registry;
 mod relay;
 mod reply;
+mod retry;
+mod route;
+mod tries;
 
 use std::time::Duration;
 
@@ -26,10 +32,14 @@ pub use hub_clients::llm::{
 
 pub use chat::{ChatInput, Choice, chat};
 pub use count::count_tokens;
-pub use error::{Attempt, InferenceError};
+pub use attempt::Attempt;
+pub use breaker::{BreakerState, Settings as BreakerSettings};
+pub use error::InferenceError;
 pub use models::{Model, models};
+pub use providers::{ProviderState, providers};
 pub use quota::Limited;
 pub use registry::Registry;
+pub use route::{Alias, Routing, Settings as RoutingSettings, Target};
 pub use reply::{Bill, ChatReply, Frame, Head, Whole};
 
 /// `[inference]` in `hub.toml`.

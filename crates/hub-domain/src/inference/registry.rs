@@ -21,6 +21,21 @@ pub(super) struct Candidate {
     pub(super) price: Arc<Price>,
 }
 
+impl Candidate {
+    /// Under which name its breaker and its pauses are kept: provider and, where it has several, credential.
+    pub(super) fn key(&self) -> String {
+        health_key(&*self.provider)
+    }
+}
+
+/// See [`Candidate::key`].
+pub(super) fn health_key(provider: &dyn LlmProvider) -> String {
+    match provider.credential() {
+        Some(credential) => format!("{}/{credential}", provider.name()),
+        None => provider.name().to_owned(),
+    }
+}
+
 impl Registry {
     /// A registry of these providers, best first.
     pub fn new(providers: Vec<Arc<dyn LlmProvider>>) -> Self {

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 use super::call::{Call, Lease, millis};
 use super::meter::Meter;
 use super::registry::Candidate;
-use super::{Bill, Frame, InferenceError};
+use super::{Bill, Frame, InferenceError, breaker, retry};
 use crate::credits::Outcome;
 
 type Events = BoxStream<'static, Result<ChatEvent, LlmError>>;
@@ -80,6 +80,11 @@ pub(super) async fn relay(
         End::HungUp => (Outcome::Cancelled, None),
         End::Broken(_) | End::LeaseLost => (Outcome::Failed, None),
     };
+    if let End::Broken(error) = &end
+        && candidate.provider.has_health()
+    {
+        breaker::note(&call.hub, &candidate.key(), retry::verdict(error), false).await;
+    }
     let bill = match call.settle(candidate, &lease.admitted, &meter, outcome, upstream_id, first_token_ms).await {
         Ok(bill) => Some(bill),
         Err(error) => {
@@ -154,7 +159,8 @@ async fn pump(
     }
 }
 
-async fn wait_until(deadline: Option<Instant>) {
+/// Waits for the moment, for ever without one.
+pub(super) async fn wait_until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
