@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::admit::{self, Admitted};
 use super::meter::Meter;
 use super::registry::Candidate;
+use super::route::{fit, refused};
 use super::tries::{Stop, Tries};
 use super::{breaker, measure, relay, retry};
 use super::{Attempt, Bill, ChatInput, ChatReply, Head, InferenceError, Whole};
@@ -101,6 +102,10 @@ impl Call {
         ready.append(&mut paused);
         let mut last = InferenceError::AllFailed { attempts: self.attempts.clone(), retry_after, last: None };
         for (index, candidate) in ready.iter().enumerate() {
+            if let Some(error) = refused(&self.hub.settings.routing, &candidate.price.model, &self.input.request) {
+                last = InferenceError::Unsendable(error);
+                continue;
+            }
             match admit::admit(&self.hub, &self.caller, &self.input, candidate).await {
                 Ok(admitted) => {
                     self.holder = Some(candidate.clone());
@@ -128,7 +133,7 @@ impl Call {
     ) -> impl Future<Output = Result<Begun, LlmError>> + Send + use<> {
         let provider: Arc<dyn LlmProvider> = Arc::clone(&candidate.provider);
         let call = ChatCall {
-            request: self.input.request.clone(),
+            request: fit(&self.hub.settings.routing, &candidate.price.model, &self.input.request).0,
             upstream_model: candidate.price.model.clone(),
             max_output: admitted.max_output,
             request_id: self.input.request_id.clone(),
@@ -150,10 +155,11 @@ impl Call {
     }
 
     async fn answer(self, candidate: &Candidate, begun: Begun, lease: Lease, head: HeadSender) {
-        let dropped = match &begun {
+        let (_, mut dropped) = fit(&self.hub.settings.routing, &candidate.price.model, &self.input.request);
+        dropped.extend(match &begun {
             Begun::Whole(answer) => answer.dropped.clone(),
             Begun::Stream(stream, _) => stream.dropped.clone(),
-        };
+        });
         let about = Head {
             receipt: lease.admitted.hold,
             provider: candidate.provider.name().to_owned(),

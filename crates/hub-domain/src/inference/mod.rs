@@ -39,7 +39,7 @@ pub use models::{Model, models};
 pub use providers::{ProviderState, providers};
 pub use quota::Limited;
 pub use registry::Registry;
-pub use route::{Alias, Routing, Settings as RoutingSettings, Target};
+pub use route::{Alias, ModelFlags, Routing, Settings as RoutingSettings, Target};
 pub use reply::{Bill, ChatReply, Frame, Head, Whole};
 
 /// `[inference]` in `hub.toml`.

@@ -242,6 +242,13 @@ impl Check<'_> {
         self.range("routing.breaker.failure_percent", breaker.failure_percent, 1..=100);
         self.range("routing.breaker.calls", breaker.calls, 1..=10_000);
         self.range("routing.breaker.open_seconds", breaker.open_seconds, 1..=3600);
+        for (index, flags) in routing.models.iter().enumerate() {
+            let setting = |key: &str| format!("routing.models[{index}].{key}");
+            self.unless(!flags.model.is_empty(), &setting("model"), "must be a model's name, or its beginning and *");
+            let vital = ["model", "messages", "stream", "max_tokens", "max_completion_tokens"];
+            let safe = |names: &[String]| names.iter().all(|name| !vital.contains(&name.as_str()));
+            self.unless(safe(&flags.drop), &setting("drop"), "must not name what every call needs");
+        }
         let mut names = HashSet::new();
         for (index, alias) in routing.aliases.iter().enumerate() {
             let setting = |key: &str| format!("routing.aliases[{index}].{key}");

@@ -22,6 +22,7 @@ mod payments;
 mod prices;
 mod promo;
 mod roles;
+mod routing;
 mod security;
 mod token_keys;
 mod usage;

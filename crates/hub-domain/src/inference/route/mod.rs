@@ -3,15 +3,18 @@
 //! Must never send a call to a model the operator did not name for it: other models stand in only where an alias says so.
 
 mod dice;
+mod flags;
 mod plan;
 mod settings;
 mod switch;
 
 use super::breaker::{Memory, Windows};
 
+pub use flags::ModelFlags;
 pub use settings::{Alias, Settings, Target};
 
 pub(super) use dice::Dice;
+pub(super) use flags::{fit, refused};
 pub(super) use plan::plan;
 pub(super) use switch::{Switched, switch};
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::super::breaker;
+use super::ModelFlags;
 
 /// How often and how long a call is tried, and under which other names models go.
 #[derive(Debug, Clone, Deserialize)]
@@ -24,6 +25,8 @@ pub struct Settings {
     pub breaker: breaker::Settings,
     /// Other names for models, and who stands in for whom.
     pub aliases: Vec<Alias>,
+    /// What models do not take, beside what the hub knows itself.
+    pub models: Vec<ModelFlags>,
 }
 
 impl Default for Settings {
@@ -36,6 +39,7 @@ impl Default for Settings {
             rate_limit_pause_ms: 5_000,
             breaker: breaker::Settings::default(),
             aliases: Vec::new(),
+            models: Vec::new(),
         }
     }
 }

@@ -5,6 +5,7 @@ use hub_store::StoreError;
 use super::super::ChatInput;
 use super::super::admit::{Admitted, useful};
 use super::super::registry::Candidate;
+use super::refused;
 use crate::Hub;
 use crate::credits::{self, Reroute, Rerouted, WhenShort};
 
@@ -28,6 +29,9 @@ pub(in super::super) async fn switch(
     candidate: &Candidate,
 ) -> Result<Switched, StoreError> {
     let (request, price) = (&input.request, &candidate.price);
+    if refused(&hub.settings.routing, &price.model, request).is_some() {
+        return Ok(Switched::No("unsendable"));
+    }
     let longest = admitted.max_output.map(|limit| limit.min(price.max_output_tokens));
     let Ok(bound) = candidate.provider.bound(request, longest.unwrap_or(price.max_output_tokens)) else {
         return Ok(Switched::No("unsendable"));
