@@ -39,11 +39,6 @@ pub trait LlmProvider: Send + Sync + 'static {
     /// The usage log's `service`: `openai`, `claude`, `sandbox`, …
     fn service(&self) -> &str;
 
-    /// The operator's name for the credential it uses, where the upstream has several.
-    fn credential(&self) -> Option<&str> {
-        None
-    }
-
     /// Whether a failure says something about the upstream. Then it is tried again, and left alone when it fails often; one whose
     /// failures are made to order is not.
     fn has_health(&self) -> bool {

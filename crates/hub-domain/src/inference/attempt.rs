@@ -35,10 +35,9 @@ pub struct Attempt {
 impl Attempt {
     /// An attempt that took this long.
     pub(super) fn new(candidate: &Candidate, outcome: &'static str, milliseconds: i64) -> Self {
-        let credential = candidate.provider.credential();
         Self {
             provider: candidate.provider.name().to_owned(),
-            credential: credential.map(str::to_owned),
+            credential: candidate.credential.as_deref().map(str::to_owned),
             model: candidate.price.model.clone(),
             outcome,
             status: None,

@@ -27,11 +27,11 @@ pub async fn providers(hub: &Hub, caller: &Caller) -> Result<Vec<ProviderState>,
     rbac::require(caller, Permission::ModelsRead)?;
     let mut states = Vec::new();
     for provider in hub.providers.providers() {
-        let key = health_key(&**provider);
+        let key = health_key(provider.name(), None);
         states.push(ProviderState {
             name: provider.name().to_owned(),
             service: provider.service().to_owned(),
-            credential: provider.credential().map(str::to_owned),
+            credential: None,
             breaker: breaker::state(hub, &key).await,
             paused_until: retry::paused_until(hub, &key).await,
         });
