@@ -309,7 +309,8 @@ pub async fn reroute(tx: &mut Tx, hold: &Hold, more: Credits, to: &Route<'_>) ->
     }
     let (more_micro, was) = (more.micro(), hold.amount.micro());
     let checkpoint = Json(to.checkpoint);
-    if run!(tx, execute, ROUTE, hold.id.0, to.owner, to.provider, to.service, to.price.0, checkpoint, more_micro, was)? != 1
+    if run!(tx, execute, ROUTE, hold.id.0, to.owner, to.provider, to.service, to.price.0, checkpoint, more_micro, was)?
+        != 1
     {
         return Ok(Rerouted::Lost);
     }

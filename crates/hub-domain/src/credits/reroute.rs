@@ -1,7 +1,7 @@
 //! A call that goes on at another provider: its hold pins the other price, and grows when the other is dearer.
 
-use hub_store::holds::{self, Route};
 use hub_store::StoreError;
+use hub_store::holds::{self, Route};
 use hub_types::{Credits, HoldId, PriceId};
 
 use super::hold::Checkpoint;

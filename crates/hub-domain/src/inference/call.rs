@@ -18,8 +18,8 @@ use super::meter::Meter;
 use super::registry::Candidate;
 use super::route::{fit, refused};
 use super::tries::{Stop, Tries};
-use super::{breaker, measure, relay, retry};
 use super::{Attempt, Bill, ChatInput, ChatReply, Head, InferenceError, Whole};
+use super::{breaker, measure, relay, retry};
 use crate::Hub;
 use crate::credits::{self, Charge, Outcome, Settled};
 
@@ -50,7 +50,15 @@ pub(super) enum Begun {
 
 impl Call {
     pub(super) fn new(hub: Arc<Hub>, caller: &Caller, input: ChatInput, candidates: Vec<Candidate>) -> Self {
-        Self { hub, input, started: Instant::now(), caller: caller.clone(), candidates, holder: None, attempts: Vec::new() }
+        Self {
+            hub,
+            input,
+            started: Instant::now(),
+            caller: caller.clone(),
+            candidates,
+            holder: None,
+            attempts: Vec::new(),
+        }
     }
 
     /// Runs the call to its end. The answer, or the reason why there is none, goes out through `head`; whether anybody still

@@ -30,17 +30,17 @@ pub use hub_clients::llm::{
     ApiVersion, BadRequest, CallRequest, ChatRequest, EmbeddingsRequest, MessagesRequest, ProviderFault,
 };
 
-pub use chat::{ChatInput, Choice, chat};
-pub use count::count_tokens;
 pub use attempt::Attempt;
 pub use breaker::{BreakerState, Settings as BreakerSettings};
+pub use chat::{ChatInput, Choice, chat};
+pub use count::count_tokens;
 pub use error::InferenceError;
 pub use models::{Model, models};
 pub use providers::{ProviderState, providers};
 pub use quota::Limited;
 pub use registry::Registry;
-pub use route::{Alias, ModelFlags, Routing, Settings as RoutingSettings, Target};
 pub use reply::{Bill, ChatReply, Frame, Head, Whole};
+pub use route::{Alias, ModelFlags, Routing, Settings as RoutingSettings, Target};
 
 /// `[inference]` in `hub.toml`.
 #[derive(Debug, Clone, Deserialize)]

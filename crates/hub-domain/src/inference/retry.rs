@@ -15,10 +15,9 @@ use crate::Hub;
 /// True when the same provider may be asked again. An answer that broke off was begun, and billed: that one is not.
 pub(super) fn again(error: &LlmError) -> bool {
     match error {
-        LlmError::RateLimited { .. }
-        | LlmError::Unavailable { .. }
-        | LlmError::Connect(_)
-        | LlmError::Timeout(_) => error.retryable(),
+        LlmError::RateLimited { .. } | LlmError::Unavailable { .. } | LlmError::Connect(_) | LlmError::Timeout(_) => {
+            error.retryable()
+        }
         LlmError::Refused { .. }
         | LlmError::Credential { .. }
         | LlmError::Quota { .. }

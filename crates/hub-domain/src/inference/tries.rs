@@ -144,7 +144,8 @@ impl Tries {
         head: &mut HeadSender,
         slot: &mut Slot,
     ) -> Result<Option<Turn>, Stop> {
-        let Some(paused) = retry::paused(&call.hub, &slot.candidate).await.filter(|paused| slot.waited != Some(*paused))
+        let Some(paused) =
+            retry::paused(&call.hub, &slot.candidate).await.filter(|paused| slot.waited != Some(*paused))
         else {
             return Ok(None);
         };

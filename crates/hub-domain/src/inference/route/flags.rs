@@ -98,15 +98,20 @@ mod tests {
             models: vec![flags("gpt-6-keeps", &[], &["seed"]), flags("own-*", &["top_p", "stop"], &[])],
             ..Settings::default()
         };
-        let body = r#"{"model":"m","messages":[{"role":"user","content":"x"}],"temperature":1,"top_p":1,"seed":3,"odd":{}}"#;
+        let body =
+            r#"{"model":"m","messages":[{"role":"user","content":"x"}],"temperature":1,"top_p":1,"seed":3,"odd":{}}"#;
         let dropped = |model: &str| fit(&settings, model, &call(body)).1;
         assert_eq!(dropped("gpt-6.2-sol"), ["temperature", "top_p"]);
         assert!(dropped("claude-sonnet-5-5").is_empty(), "the translation decides");
-        let own = MessagesRequest::parse(body.replace("\"seed\"", "\"max_tokens\"").into(), ApiVersion::V20230601).unwrap();
+        let own =
+            MessagesRequest::parse(body.replace("\"seed\"", "\"max_tokens\"").into(), ApiVersion::V20230601).unwrap();
         assert_eq!(fit(&settings, "claude-sonnet-5-5", &own.into()).1, ["temperature", "top_p"]);
         assert_eq!(dropped("own-7"), ["top_p"]);
         assert!(dropped("gpt-6-keeps").is_empty() && dropped("gpt-4o-mini").is_empty());
-        assert_eq!(refused(&settings, "gpt-6-keeps", &call(body)).and_then(|error| error.param).as_deref(), Some("seed"));
+        assert_eq!(
+            refused(&settings, "gpt-6-keeps", &call(body)).and_then(|error| error.param).as_deref(),
+            Some("seed")
+        );
         assert!(refused(&settings, "own-7", &call(body)).is_none());
         let (less, _) = fit(&settings, "gpt-6.2-sol", &call(body));
         assert_eq!(less.has(&["temperature", "top_p", "seed", "odd"]), ["seed", "odd"]);

@@ -57,6 +57,7 @@ on_both_pairs! {
         hub.advance(Duration::seconds(1));
         chat(&hub, &ada, &body).await.expect(200);
         assert_eq!((&standing(&hub, &ada).await["breaker"], upstream.requests().len()), (&json!("closed"), 7));
+        hub.take_errors();
         sibling.finish().await;
         hub.finish().await;
     }
@@ -77,6 +78,7 @@ on_both_pairs! {
         let answers = futures::future::join_all((0..20).map(|_| chat(&hub, &ada, &body))).await;
         let probes = answers.iter().filter(|answer| attempts(answer) == ["up timeout"]).count();
         assert_eq!((probes, upstream.requests().len()), (1, 2));
+        hub.take_errors();
         hub.finish().await;
     }
 
@@ -110,6 +112,7 @@ on_both_pairs! {
         assert_eq!((&found["pausedUntil"], &found["breaker"], upstream.requests().len()), (&json!("2026-11-23T10:01:00Z"), &json!("closed"), 1));
         hub.advance(Duration::seconds(61));
         chat(&sibling, &ada, &body).await.expect(200);
+        hub.take_errors();
         sibling.finish().await;
         hub.finish().await;
     }

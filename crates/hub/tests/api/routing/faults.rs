@@ -11,7 +11,8 @@ use super::{ask, balance, chat, hasty, micro, only_receipt, plain, priced, recei
 
 const FAULT: &str = r#"{"error":{"message":"secret detail","type":"server_error","param":null,"code":null}}"#;
 const LIMIT: &str = r#"{"error":{"message":"slow down","type":"requests","param":null,"code":"rate_limit_exceeded"}}"#;
-const NO_MODEL: &str = r#"{"error":{"message":"no","type":"invalid_request_error","param":null,"code":"model_not_found"}}"#;
+const NO_MODEL: &str =
+    r#"{"error":{"message":"no","type":"invalid_request_error","param":null,"code":"model_not_found"}}"#;
 const BAD_KEY: &str = r#"{"error":{"message":"your key sk-secret12345 is wrong","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#;
 
 /// A hub whose one provider does this.
@@ -102,6 +103,7 @@ on_both_pairs! {
             let failed = chat(&hub, &ada, &ask("m", &json!({}))).await.expect(502);
             assert_eq!(told(&failed.json()["error"]["details"]["attempts"]), ["up connect"; 3]);
             assert_eq!(balance(&hub, &ada).await["balance"], 100);
+            hub.take_errors();
             hub.finish().await;
         }
         serving.abort();
@@ -115,6 +117,7 @@ on_both_pairs! {
         let failed = chat(&hub, &ada, &ask("m", &json!({ "stream": true }))).await.expect(502);
         assert_eq!(told(&failed.json()["error"]["details"]["attempts"]), ["up timeout"; 3]);
         assert_eq!(balance(&hub, &ada).await["balance"], 100);
+        hub.take_errors();
         hub.finish().await;
     }
 
@@ -125,6 +128,7 @@ on_both_pairs! {
         let failed = chat(&hub, &ada, &ask("m", &json!({}))).await.expect(502);
         assert_eq!(told(&failed.json()["error"]["details"]["attempts"]), ["up protocol"]);
         assert_eq!((upstream.billed(), &balance(&hub, &ada).await["balance"]), (USAGE, &json!(100)));
+        hub.take_errors();
         hub.finish().await;
     }
 

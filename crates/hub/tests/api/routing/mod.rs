@@ -115,7 +115,12 @@ async fn settled(hub: &TestHub, user: &TestUser) -> Value {
 fn told(attempts: &Value) -> Vec<String> {
     let one = |attempt: &Value| {
         let words = [&attempt["provider"], &attempt["outcome"], &attempt["status"]];
-        words.iter().filter(|word| !word.is_null()).map(|word| word.to_string().replace('"', "")).collect::<Vec<_>>().join(" ")
+        words
+            .iter()
+            .filter(|word| !word.is_null())
+            .map(|word| word.to_string().replace('"', ""))
+            .collect::<Vec<_>>()
+            .join(" ")
     };
     attempts.as_array().unwrap().iter().map(one).collect()
 }

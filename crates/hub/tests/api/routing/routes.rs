@@ -52,6 +52,7 @@ on_both_pairs! {
         // Without a length of its own the answer is shortened to what is held: here that is too little for a useful one.
         chat(&hub, &ada, &ask("best", &json!({}))).await.expect(502);
         assert_eq!(other.requests().len(), 0);
+        hub.take_errors();
         hub.finish().await;
     }
 
@@ -92,6 +93,30 @@ on_both_pairs! {
             let heard = if service == "other" { other.requests() } else { one.requests() };
             assert_eq!(heard.last().unwrap()["model"], model);
         }
+        hub.finish().await;
+    }
+
+    async fn what_a_model_does_not_take_is_left_out_and_named_or_refused(pair: Pair) {
+        let upstream = Upstream::plays([]).await;
+        let builder = TestHub::builder(pair).settings(|settings| {
+            for model in ["gpt-6-test", "plain", "strict"] {
+                priced(settings, "up", model, 1_000);
+            }
+            settings.routing.models.push(hub_domain::inference::ModelFlags {
+                model: "str*".to_owned(),
+                drop: vec![],
+                refuse: vec!["temperature".to_owned()],
+            });
+        });
+        let hub = builder.provider(plain("up", &upstream.url)).start().await;
+        let ada = hub.user("ada").await;
+        let answer = chat(&hub, &ada, &ask("gpt-6-test", &json!({ "temperature": 0.5 }))).await.expect(200);
+        assert_eq!((answer.header("x-hub-dropped"), upstream.requests()[0].get("temperature")), ("temperature", None));
+        let answer = chat(&hub, &ada, &ask("plain", &json!({ "temperature": 0.5 }))).await.expect(200);
+        assert_eq!((answer.headers.get("x-hub-dropped"), &upstream.requests()[1]["temperature"]), (None, &json!(0.5)));
+        let refused = chat(&hub, &ada, &ask("strict", &json!({ "temperature": 0.5 }))).await.expect(400);
+        assert!(refused.text().contains("temperature"), "{}", refused.text());
+        assert_eq!(upstream.requests().len(), 2);
         hub.finish().await;
     }
 }

@@ -115,10 +115,15 @@ fn fault(head: &str, body: &Value, credential: Option<&str>) -> Option<(u16, &'s
     let known = ["model", "messages", "stream", "stream_options", "max_completion_tokens", "temperature"];
     let strange = body.as_object().is_none_or(|body| body.keys().any(|name| !known.contains(&name.as_str())));
     match () {
-        () if !authorized => Some((401, r#"{"error":{"message":"bad key","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#)),
+        () if !authorized => Some((
+            401,
+            r#"{"error":{"message":"bad key","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#,
+        )),
         () if !head.starts_with("post /v1/chat/completions http/1.1") => Some((404, "{}")),
         () if strange || !body["max_completion_tokens"].is_i64() => Some((400, r#"{"error":{"message":"strange"}}"#)),
-        () if body["stream"] == true && body["stream_options"]["include_usage"] != true => Some((400, r#"{"error":{"message":"no usage?"}}"#)),
+        () if body["stream"] == true && body["stream_options"]["include_usage"] != true => {
+            Some((400, r#"{"error":{"message":"no usage?"}}"#))
+        }
         () => None,
     }
 }
@@ -141,7 +146,11 @@ async fn serve(mut socket: TcpStream, state: Arc<State>) {
     match play {
         Some(Play::Status(status, headers, body)) => {
             let length = body.len();
-            send(&mut socket, &format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}")).await;
+            send(
+                &mut socket,
+                &format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}"),
+            )
+            .await;
         }
         Some(Play::Silence) => hold(&mut socket).await,
         Some(Play::SilentWork) => {
@@ -169,7 +178,11 @@ async fn serve(mut socket: TcpStream, state: Arc<State>) {
         }
         Some(Play::Huge(length)) => {
             bill(WORDS.len());
-            send(&mut socket, &format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{{")).await;
+            send(
+                &mut socket,
+                &format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{{"),
+            )
+            .await;
             hold(&mut socket).await;
         }
         play => {
@@ -201,9 +214,13 @@ fn usage() -> Value {
 
 fn events(words: &[&str], usage_at: Usage, finished: bool) -> String {
     let event = |choices: Value, usage: Value| {
-        format!("data: {}\n\n", json!({ "id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": choices, "usage": usage }))
+        format!(
+            "data: {}\n\n",
+            json!({ "id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": choices, "usage": usage })
+        )
     };
-    let word = |text: &str| event(json!([{ "index": 0, "delta": { "content": text }, "finish_reason": null }]), Value::Null);
+    let word =
+        |text: &str| event(json!([{ "index": 0, "delta": { "content": text }, "finish_reason": null }]), Value::Null);
     let mut text = String::new();
     for (index, one) in words.iter().enumerate() {
         if index == 4 && usage_at == Usage::Early {
@@ -234,7 +251,8 @@ async fn whole(socket: &mut TcpStream, usage_at: Usage) {
 }
 
 async fn stream(socket: &mut TcpStream, events: &str, ends: bool) {
-    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
+    let head =
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
     send(socket, &format!("{head}{:x}\r\n{events}\r\n{}", events.len(), if ends { "0\r\n\r\n" } else { "" })).await;
 }
 
