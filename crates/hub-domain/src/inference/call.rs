@@ -38,7 +38,7 @@ pub(super) struct Call {
     pub(super) attempts: Vec<Attempt>,
     /// Whose price the hold pins.
     pub(super) holder: Option<Candidate>,
-    caller: Caller,
+    pub(super) caller: Caller,
     candidates: Vec<Candidate>,
 }
 

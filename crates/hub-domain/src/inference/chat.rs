@@ -9,6 +9,7 @@ use tracing::Instrument as _;
 
 use super::call::Call;
 use super::route::plan;
+use super::standing;
 use super::{ChatReply, InferenceError};
 use crate::{Hub, rbac};
 
@@ -40,7 +41,7 @@ pub struct ChatInput {
 pub async fn chat(hub: &Arc<Hub>, caller: &Caller, input: ChatInput) -> Result<ChatReply, InferenceError> {
     rbac::require(caller, Permission::InferenceCreate)?;
     let model = input.request.model();
-    let allowed = caller.models.is_empty() || caller.models.iter().any(|name| name == model);
+    let allowed = standing::allows(caller, model);
     let candidates = plan(hub, model, &input.choice);
     if !allowed || candidates.is_empty() {
         return Err(InferenceError::ModelNotFound { model: model.to_owned() });

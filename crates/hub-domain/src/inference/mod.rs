@@ -20,6 +20,7 @@ mod relay;
 mod reply;
 mod retry;
 mod route;
+mod standing;
 mod tries;
 
 use std::time::Duration;

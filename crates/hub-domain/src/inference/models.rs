@@ -3,7 +3,7 @@
 use hub_types::{Caller, Permission};
 
 use super::route::plan;
-use super::{Choice, InferenceError};
+use super::{Choice, InferenceError, standing};
 use crate::{Hub, rbac};
 
 /// A model as lists show it.
@@ -20,7 +20,7 @@ pub struct Model {
 /// The models with a price whose provider is configured, and the aliases that lead to one, narrowed to those the key may use; ordered by id.
 pub fn models(hub: &Hub, caller: &Caller) -> Result<Vec<Model>, InferenceError> {
     rbac::require(caller, Permission::ModelsRead)?;
-    let allowed = |model: &str| caller.models.is_empty() || caller.models.iter().any(|name| name == model);
+    let allowed = |model: &str| standing::allows(caller, model);
     let mut models: Vec<Model> = hub
         .prices
         .all_current(hub.clock.now())
