@@ -1,7 +1,7 @@
 //! How many of the last calls failed, in slots of time: the rule alone. Times are milliseconds.
 
 /// Slots a window is cut into; what is older than the window leaves by the slot.
-const SLOTS: usize = 10;
+const SLOTS: i64 = 10;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Slot {
@@ -13,13 +13,13 @@ struct Slot {
 
 /// The calls of one provider in this process.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Window([Slot; SLOTS]);
+pub(super) struct Window([Slot; 10]);
 
 impl Window {
     /// Counts a call that ended at `now`.
     pub(super) fn count(&mut self, now: i64, window: i64, failed: bool) {
         let number = number(now, window);
-        let index = usize::try_from(number.rem_euclid(SLOTS as i64)).unwrap_or(0);
+        let index = usize::try_from(number.rem_euclid(SLOTS)).unwrap_or(0);
         let Some(slot) = self.0.get_mut(index) else { return };
         if slot.number != number {
             *slot = Slot { number, ..Slot::default() };
@@ -31,7 +31,7 @@ impl Window {
     /// Calls and failures in the window that ends at `now`.
     pub(super) fn sums(&self, now: i64, window: i64) -> (u32, u32) {
         let newest = number(now, window);
-        let live = self.0.iter().filter(|slot| (0..SLOTS as i64).contains(&(newest - slot.number)));
+        let live = self.0.iter().filter(|slot| (0..SLOTS).contains(&(newest - slot.number)));
         live.fold((0, 0), |(calls, failures), slot| {
             (slot.calls.saturating_add(calls), slot.failures.saturating_add(failures))
         })
@@ -40,7 +40,7 @@ impl Window {
 
 /// The slot that `now` is in.
 fn number(now: i64, window: i64) -> i64 {
-    now.div_euclid((window / SLOTS as i64).max(1))
+    now.div_euclid((window / SLOTS).max(1))
 }
 
 #[cfg(test)]

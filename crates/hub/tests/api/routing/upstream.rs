@@ -114,18 +114,19 @@ fn fault(head: &str, body: &Value, credential: Option<&str>) -> Option<(u16, &'s
     let authorized = credential.is_none_or(|key| head.contains(&format!("authorization: bearer {key}")));
     let known = ["model", "messages", "stream", "stream_options", "max_completion_tokens", "temperature"];
     let strange = body.as_object().is_none_or(|body| body.keys().any(|name| !known.contains(&name.as_str())));
-    match () {
-        () if !authorized => Some((
-            401,
-            r#"{"error":{"message":"bad key","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#,
-        )),
-        () if !head.starts_with("post /v1/chat/completions http/1.1") => Some((404, "{}")),
-        () if strange || !body["max_completion_tokens"].is_i64() => Some((400, r#"{"error":{"message":"strange"}}"#)),
-        () if body["stream"] == true && body["stream_options"]["include_usage"] != true => {
-            Some((400, r#"{"error":{"message":"no usage?"}}"#))
-        }
-        () => None,
+    let bad_key =
+        r#"{"error":{"message":"bad key","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#;
+    if !authorized {
+        return Some((401, bad_key));
     }
+    if !head.starts_with("post /v1/chat/completions http/1.1") {
+        return Some((404, "{}"));
+    }
+    if strange || !body["max_completion_tokens"].is_i64() {
+        return Some((400, r#"{"error":{"message":"strange"}}"#));
+    }
+    let asks_usage = body["stream"] != true || body["stream_options"]["include_usage"] == true;
+    (!asks_usage).then_some((400, r#"{"error":{"message":"no usage?"}}"#))
 }
 
 async fn serve(mut socket: TcpStream, state: Arc<State>) {
