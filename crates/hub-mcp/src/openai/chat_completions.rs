@@ -16,6 +16,9 @@ const ROUTE: &str = "/v1/chat/completions";
 
 /// Makes a chat call. Request and answer are OpenAI's; fields this hub does not know reach the provider unchanged. With `stream` the
 /// answer is server-sent events, ended by `[DONE]` once the call is paid for.
+///
+/// Here as on every route that calls a model: with an `Idempotency-Key` a repetition calls nothing and costs nothing, it gets the same answer, or
+/// the stream while it runs. With `x-hub-resume: 1` the events of a stream have ids and can be read again at `/v1/streams/{id}`.
 #[utoipa::path(post, path = "/v1/chat/completions", tag = "openai", request_body = Object, responses((status = 200, body = Object)))]
 pub(crate) async fn chat_completions(
     State(hub): State<Arc<Hub>>,

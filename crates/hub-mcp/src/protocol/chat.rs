@@ -11,7 +11,7 @@ use super::{Kind, McpCompletion, McpRequest, answer};
 use crate::asked::Asked;
 
 /// Makes a chat or completion call. With `stream` the answer is server-sent events whose data are `chunk` frames and, last, a `done`
-/// or an `error` frame.
+/// or an `error` frame. `Idempotency-Key` and `x-hub-resume` as at `/v1/chat/completions`.
 #[utoipa::path(post, path = "/api/mcp/chat", tag = "mcp", request_body = McpRequest, responses((status = 200, body = McpCompletion)))]
 pub(crate) async fn chat(
     State(hub): State<Arc<Hub>>,
