@@ -5,6 +5,7 @@
 
 mod admit;
 mod call;
+mod ceiling;
 mod chat;
 mod count;
 mod error;
@@ -12,6 +13,7 @@ mod measure;
 mod meter;
 mod models;
 mod quota;
+mod quote;
 mod registry;
 mod relay;
 mod reply;
@@ -29,6 +31,7 @@ pub use count::count_tokens;
 pub use error::{Attempt, InferenceError};
 pub use models::{Model, models};
 pub use quota::Limited;
+pub use quote::{Asked, Gate, Quote, QuoteInput, quote};
 pub use registry::Registry;
 pub use reply::{Bill, ChatReply, Frame, Head, Whole};
 

@@ -7,7 +7,7 @@ use axum::response::Response;
 use http::HeaderMap;
 use hub_domain::Hub;
 use hub_domain::inference::{self, ChatInput, Choice, MessagesRequest};
-use hub_web::{ApiError, Authenticated, ErrorShape, JsonBytes, RequestId};
+use hub_web::{ApiError, Authenticated, ErrorShape, JsonBytes, MaxCredits, RequestId};
 
 use crate::{errors, reply};
 
@@ -21,6 +21,7 @@ pub(crate) async fn messages(
     State(hub): State<Arc<Hub>>,
     Authenticated(caller): Authenticated,
     request_id: RequestId,
+    MaxCredits(cap): MaxCredits,
     headers: HeaderMap,
     JsonBytes(body): JsonBytes,
 ) -> Result<Response, ApiError> {
@@ -31,6 +32,7 @@ pub(crate) async fn messages(
         route: ROUTE,
         kind: "chat",
         request_id: request_id.as_str().to_owned(),
+        cap,
     };
     let answer = inference::chat(&hub, &caller, input).await.map_err(errors::inference)?;
     Ok(reply::respond(hub, request_id, ErrorShape::Anthropic, answer))

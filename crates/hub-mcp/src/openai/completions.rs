@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use hub_domain::Hub;
 use hub_domain::inference::{self, CallRequest, ChatInput, Choice};
-use hub_web::{ApiError, Authenticated, ErrorShape, JsonBytes, RequestId};
+use hub_web::{ApiError, Authenticated, ErrorShape, JsonBytes, MaxCredits, RequestId};
 
 use crate::{errors, reply};
 
@@ -19,12 +19,13 @@ pub(crate) async fn completions(
     State(hub): State<Arc<Hub>>,
     Authenticated(caller): Authenticated,
     request_id: RequestId,
+    MaxCredits(cap): MaxCredits,
     JsonBytes(body): JsonBytes,
 ) -> Result<Response, ApiError> {
     let request = CallRequest::completion(&body).map_err(errors::bad_request)?;
     let kind = "completion";
     let input =
-        ChatInput { request, choice: Choice::Auto, route: ROUTE, kind, request_id: request_id.as_str().to_owned() };
+        ChatInput { request, choice: Choice::Auto, route: ROUTE, kind, request_id: request_id.as_str().to_owned(), cap };
     let answer = inference::chat(&hub, &caller, input).await.map_err(errors::inference)?;
     Ok(reply::respond(hub, request_id, ErrorShape::OpenAi, answer))
 }

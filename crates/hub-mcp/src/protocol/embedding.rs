@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use hub_domain::Hub;
-use hub_web::{ApiError, Authenticated, Json, RequestId};
+use hub_web::{ApiError, Authenticated, Json, MaxCredits, RequestId};
 
 use super::{Kind, McpCompletion, McpRequest, answer};
 
@@ -16,7 +16,8 @@ pub(crate) async fn embedding(
     State(hub): State<Arc<Hub>>,
     Authenticated(caller): Authenticated,
     request_id: RequestId,
+    MaxCredits(cap): MaxCredits,
     Json(body): Json<McpRequest>,
 ) -> Result<Response, ApiError> {
-    answer::answer(hub, &caller, request_id, body, "/api/mcp/embedding", &[Kind::Embedding]).await
+    answer::answer(hub, &caller, request_id, body.capped(cap), "/api/mcp/embedding", &[Kind::Embedding]).await
 }
