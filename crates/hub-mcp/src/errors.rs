@@ -62,7 +62,10 @@ fn hold(error: HoldError) -> ApiError {
     match error {
         HoldError::Insufficient(short) => {
             let answer = ApiError::new(ErrorCode::InsufficientCredits)
-                .message(format!("This call may cost up to {} credits, {} are available", short.needed, short.spendable))
+                .message(format!(
+                    "This call may cost up to {} credits, {} are available",
+                    short.needed, short.spendable
+                ))
                 .details(json!({
                     "gate": "balance", "needed": short.needed, "available": short.spendable, "held": short.held,
                     "missing": short.missing(),

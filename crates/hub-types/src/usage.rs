@@ -34,7 +34,9 @@ impl TokenUsage {
     /// All prompt tokens: what OpenAI calls `prompt_tokens`.
     pub fn prompt(&self) -> i64 {
         let Self { input, cache_read, cache_write, cache_write_long, input_audio, input_image, .. } = *self;
-        [input, cache_read, cache_write, cache_write_long, input_audio, input_image].into_iter().fold(0, i64::saturating_add)
+        [input, cache_read, cache_write, cache_write_long, input_audio, input_image]
+            .into_iter()
+            .fold(0, i64::saturating_add)
     }
 
     /// All completion tokens: what OpenAI calls `completion_tokens`.

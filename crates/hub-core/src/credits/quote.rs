@@ -6,7 +6,8 @@ use axum::extract::State;
 use bytes::Bytes;
 use hub_domain::Hub;
 use hub_domain::inference::{
-    self, Asked, BadRequest, CallRequest, ChatRequest, Choice, EmbeddingsRequest, Gate, MessagesRequest, Quote, QuoteInput,
+    self, ApiVersion, Asked, BadRequest, CallRequest, ChatRequest, Choice, EmbeddingsRequest, Gate, MessagesRequest,
+    Quote, QuoteInput,
 };
 use hub_types::{Credits, PriceId, Timestamp};
 use hub_web::{ApiError, Authenticated, Json};
@@ -131,7 +132,9 @@ impl QuoteBody {
             return Err(ApiError::validation("maxCredits", "must be a number of credits above zero"));
         }
         let asked = match (self.request, self.model, self.input_tokens) {
-            (Some(request), None, None) => Asked::Call(Box::new(call(self.route, &request).map_err(errors::bad_request)?)),
+            (Some(request), None, None) => {
+                Asked::Call(Box::new(call(self.route, &request).map_err(errors::bad_request)?))
+            }
             (None, Some(model), Some(input)) => Asked::Tokens { model, input },
             _ => return Err(ApiError::validation("request", "send either request, or model and inputTokens")),
         };
@@ -147,7 +150,8 @@ fn call(route: RouteQuery, request: &RawValue) -> Result<CallRequest, BadRequest
     let body = Bytes::copy_from_slice(request.get().as_bytes());
     Ok(match route {
         RouteQuery::Chat => ChatRequest::parse(body)?.into(),
-        RouteQuery::Messages => MessagesRequest::parse(body)?.into(),
+        // The version that takes more: it makes no difference to the cost.
+        RouteQuery::Messages => MessagesRequest::parse(body, ApiVersion::V20230601)?.into(),
         RouteQuery::Completions => CallRequest::completion(&body)?,
         RouteQuery::Responses => CallRequest::responses(&body)?,
         RouteQuery::Embeddings => EmbeddingsRequest::parse(body)?.into(),

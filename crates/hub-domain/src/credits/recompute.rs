@@ -121,7 +121,9 @@ fn check(receipt: &Receipt, book: &PriceBook) -> Checked {
     };
     match book.by_id(receipt.price) {
         None => return wrong(format!("price version {} is not in the book", receipt.price)),
-        Some(price) if price.units != stored.without_margin() => return wrong(format!("prices differ from version {}", receipt.price)),
+        Some(price) if price.units != stored.without_margin() => {
+            return wrong(format!("prices differ from version {}", receipt.price));
+        }
         Some(_) => {}
     }
     // A voided call keeps the prices but owes nothing, whatever a call itself would cost.

@@ -137,6 +137,7 @@ async fn spendable(hub: &Hub, caller: &Caller, cap: Option<Credits>) -> Result<(
     let balance = if account.status == "active" { account.spendable() } else { Credits::ZERO };
     let budgets = budget::available(hub, &mut tx, caller).await?;
     let gates = [(Some(balance), Gate::Balance), (budgets, Gate::Budget), (cap, Gate::Cap)];
-    let least = gates.into_iter().filter_map(|(credits, gate)| Some((credits?, gate))).min_by_key(|(credits, _)| *credits);
+    let least =
+        gates.into_iter().filter_map(|(credits, gate)| Some((credits?, gate))).min_by_key(|(credits, _)| *credits);
     Ok(least.unwrap_or((Credits::ZERO, Gate::Balance)))
 }

@@ -165,7 +165,9 @@ fn faults(entry: &PriceEntry, units: &UnitPrices) -> Vec<String> {
         }
     }
     let resolutions = &units.video_second;
-    if resolutions.len() > 20 || resolutions.iter().any(|(name, price)| *price < 0 || name.is_empty() || name.len() > 20) {
+    if resolutions.len() > 20
+        || resolutions.iter().any(|(name, price)| *price < 0 || name.is_empty() || name.len() > 20)
+    {
         faults.push("videoSecond has at most 20 resolutions of 1 to 20 characters, and no price below zero".to_owned());
     }
     let word = |text: &str| !text.is_empty() && text.chars().count() <= LONGEST && !text.chars().any(char::is_control);

@@ -88,8 +88,7 @@ impl UnitPrices {
         let base = [Some(self.input), Some(self.cache_read), Some(self.cache_write)];
         let more = [self.cache_write_long, self.input_audio, self.input_image];
         let made = [Some(self.output), Some(self.reasoning), self.output_audio, self.output_image];
-        let dearest =
-            Self { input: dearest(&base).max(dearest(&more)), output: dearest(&made), ..self.clone() };
+        let dearest = Self { input: dearest(&base).max(dearest(&more)), output: dearest(&made), ..self.clone() };
         let plain = dearest.cost(&TokenUsage { input, output, ..TokenUsage::default() })?;
         // A discount for long prompts would make the shorter price the dearer one.
         let short =

@@ -24,8 +24,14 @@ pub(crate) async fn completions(
 ) -> Result<Response, ApiError> {
     let request = CallRequest::completion(&body).map_err(errors::bad_request)?;
     let kind = "completion";
-    let input =
-        ChatInput { request, choice: Choice::Auto, route: ROUTE, kind, request_id: request_id.as_str().to_owned(), cap };
+    let input = ChatInput {
+        request,
+        choice: Choice::Auto,
+        route: ROUTE,
+        kind,
+        request_id: request_id.as_str().to_owned(),
+        cap,
+    };
     let answer = inference::chat(&hub, &caller, input).await.map_err(errors::inference)?;
     Ok(reply::respond(hub, request_id, ErrorShape::OpenAi, answer))
 }

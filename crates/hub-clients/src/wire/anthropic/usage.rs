@@ -82,7 +82,8 @@ mod tests {
             r#"{"input_tokens":10,"cache_creation_input_tokens":4,"cache_read_input_tokens":3,"output_tokens":1}"#,
         );
         usage.supersede(read(r#"{"output_tokens":25,"output_tokens_details":{"thinking_tokens":12}}"#));
-        let expected = TokenUsage { input: 10, cache_read: 3, cache_write: 4, output: 13, reasoning: 12, ..TokenUsage::default() };
+        let expected =
+            TokenUsage { input: 10, cache_read: 3, cache_write: 4, output: 13, reasoning: 12, ..TokenUsage::default() };
         assert_eq!(usage.tokens(), Some(expected));
         usage.supersede(read(r#"{"input_tokens":11,"cache_read_input_tokens":0}"#));
         assert_eq!(usage.tokens(), Some(TokenUsage { input: 11, cache_read: 0, ..expected }));

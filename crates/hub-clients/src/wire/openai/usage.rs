@@ -88,7 +88,8 @@ pub(crate) fn write(usage: &TokenUsage) -> Value {
     });
     let mut completion = json!({ "reasoning_tokens": usage.reasoning });
     // Calls without sound and pictures are told without them.
-    let details = [(&mut prompt, "audio_tokens", usage.input_audio), (&mut completion, "audio_tokens", usage.output_audio)];
+    let details =
+        [(&mut prompt, "audio_tokens", usage.input_audio), (&mut completion, "audio_tokens", usage.output_audio)];
     for (object, name, tokens) in details {
         if tokens > 0 {
             object[name] = tokens.into();
@@ -121,7 +122,8 @@ mod tests {
                 "prompt_tokens_details":{"cached_tokens":5,"cache_write_tokens":4,"audio_tokens":0},
                 "completion_tokens_details":{"reasoning_tokens":8,"text_tokens":4}}"#,
         );
-        let expected = TokenUsage { input: 11, cache_read: 5, cache_write: 4, output: 4, reasoning: 8, ..TokenUsage::default() };
+        let expected =
+            TokenUsage { input: 11, cache_read: 5, cache_write: 4, output: 4, reasoning: 8, ..TokenUsage::default() };
         assert_eq!(usage, Some(expected));
         assert_eq!((expected.prompt(), expected.completion(), expected.total()), (20, 12, 32));
     }
