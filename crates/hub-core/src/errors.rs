@@ -6,6 +6,7 @@ use hub_domain::inference::{BadRequest, InferenceError};
 use hub_domain::pricing::ImportError;
 use hub_domain::promo::PromoError;
 use hub_domain::rbac::RightsError;
+use hub_domain::reconcile::ReconcileError;
 use hub_domain::sessions::{FreshError, ImpersonateError};
 use hub_domain::users::CreateError;
 use hub_types::ErrorCode;
@@ -54,6 +55,15 @@ pub(crate) fn quote(error: InferenceError) -> ApiError {
         InferenceError::Hold(HoldError::NoAccount) => credits(CreditsError::NotFound),
         InferenceError::Store(error) => credits(error.into()),
         error => ApiError::internal(error),
+    }
+}
+
+/// Files that cannot be compared.
+pub(crate) fn reconcile(error: ReconcileError) -> ApiError {
+    match error {
+        ReconcileError::File(error) => ApiError::validation("body", error.to_string()),
+        ReconcileError::NoPeriod => ApiError::validation("from", error.to_string()),
+        ReconcileError::Store(error) => credits(error.into()),
     }
 }
 

@@ -64,6 +64,16 @@ pub async fn recompute(store: &Store, book: &PriceBook, period: Period) -> Resul
     Ok(found)
 }
 
+/// Shows every receipt of calls that began at or after `from` and before `to`, in that order.
+pub(crate) async fn receipts_between(
+    tx: &mut Tx,
+    from: Timestamp,
+    to: Timestamp,
+    show: impl FnMut(&Receipt),
+) -> Result<(), StoreError> {
+    walk(tx, first_id_at(from), Some(first_id_at(to)), show).await
+}
+
 /// Computes every receipt there is again: how many, and what is wrong with them, in words.
 pub(super) async fn recompute_all(tx: &mut Tx, book: &PriceBook) -> Result<(i64, Vec<String>), StoreError> {
     let (mut count, mut faults) = (0, Vec::new());

@@ -216,7 +216,7 @@ on_both_pairs! {
         let grant = json!({ "userId": ada.id, "amount": 1, "reason": "too much" });
         for what in ["grant", "adjust"] {
             let refused = order(&hub, &admin, what, &grant).await.expect(400);
-            assert_eq!(refused.json()["error"]["details"]["fields"][0]["field"], "amount", "{what} {}", refused.text());
+            assert_eq!(refused.json()["error"]["details"][0]["field"], "amount", "{what} {}", refused.text());
         }
         charge(&hub, &admin, &ada, 1).await;
         order(&hub, &admin, "grant", &grant).await.expect(200);

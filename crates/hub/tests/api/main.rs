@@ -23,6 +23,7 @@ mod payments;
 mod prices;
 mod promo;
 mod quotes;
+mod reconciliation;
 mod roles;
 mod security;
 mod token_keys;

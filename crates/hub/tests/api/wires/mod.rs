@@ -56,7 +56,11 @@ fn classes(receipt: &Value) {
     let counted = names.map(|class| usage[class].as_i64().unwrap());
     let short = USAGE[1] - FOR_AN_HOUR;
     assert_eq!(counted, [USAGE[0], short, FOR_AN_HOUR, USAGE[2], USAGE[3]]);
-    let exact = USAGE[0] * 200_000_000 + short * 250_000_000 + FOR_AN_HOUR * 400_000_000 + USAGE[2] * 10_000_000 + USAGE[3] * 1_000_000_000;
+    let exact = USAGE[0] * 200_000_000
+        + short * 250_000_000
+        + FOR_AN_HOUR * 400_000_000
+        + USAGE[2] * 10_000_000
+        + USAGE[3] * 1_000_000_000;
     assert_eq!((&receipt["exactCost"], &receipt["usageSource"]), (&json!(exact), &json!("provider")));
     assert_eq!(micro(&receipt["amount"]), (exact + 999_999) / 1_000_000);
 }
@@ -218,7 +222,8 @@ on_both_pairs! {
             assert!(last["error"].is_object() && !last.to_string().contains("secret upstream detail"), "{last}");
             let receipt = paid(&hub, &bob, &receipt).await;
             let usage = &receipt["usage"];
-            assert_eq!((&usage["input"], &usage["cacheRead"], &usage["cacheWrite"]), (&json!(USAGE[0]), &json!(USAGE[2]), &json!(USAGE[1])));
+            assert_eq!((&usage["input"], &usage["cacheRead"], &usage["cacheWriteLong"]), (&json!(USAGE[0]), &json!(USAGE[2]), &json!(FOR_AN_HOUR)));
+            assert_eq!(usage["cacheWrite"], USAGE[1] - FOR_AN_HOUR);
             assert_eq!((&receipt["usageSource"], &receipt["outcome"]), (&json!("counted"), &json!("failed")));
         }
         hub.take_errors();
