@@ -19,6 +19,7 @@ pub mod grants;
 pub mod history;
 pub mod holds;
 pub mod identities;
+pub mod invites;
 pub mod jobs;
 pub mod keys;
 pub mod ledger;
@@ -67,6 +68,7 @@ pub fn statements() -> Vec<&'static Statement> {
         history::STATEMENTS,
         holds::STATEMENTS,
         identities::STATEMENTS,
+        invites::STATEMENTS,
         jobs::STATEMENTS,
         keys::STATEMENTS,
         ledger::STATEMENTS,

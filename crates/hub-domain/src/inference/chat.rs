@@ -9,6 +9,7 @@ use tracing::Instrument as _;
 
 use super::call::Call;
 use super::registry::Candidate;
+use super::standing;
 use super::{ChatReply, InferenceError};
 use crate::{Hub, rbac};
 
@@ -56,7 +57,7 @@ pub(super) fn candidates(
     model: &str,
     choice: &Choice,
 ) -> Result<Vec<Candidate>, InferenceError> {
-    let allowed = caller.models.is_empty() || caller.models.iter().any(|name| name == model);
+    let allowed = standing::allows(caller, model);
     let candidates = hub.providers.candidates(&hub.prices, model, choice, hub.clock.now());
     if !allowed || candidates.is_empty() {
         return Err(InferenceError::ModelNotFound { model: model.to_owned() });

@@ -17,6 +17,7 @@ mod quote;
 mod registry;
 mod relay;
 mod reply;
+mod standing;
 
 use std::time::Duration;
 
