@@ -2,6 +2,8 @@
 
 mod ledger;
 mod load;
+mod psql;
+mod receipts;
 mod usage;
 
 use std::io::{Read, Write};
@@ -34,6 +36,8 @@ pub(crate) enum Bench {
     Load(load::Options),
     /// Charges per second on PostgreSQL and SQLite with every commit on the disk, beside the spec's transaction, TPC-B and a commit each.
     Ledger,
+    /// Time to compute a million receipts of a month again, written by PostgreSQL's own arithmetic; and that a changed digit is found.
+    Receipts(receipts::Options),
     /// Time to read usage through the front door, with ten million calls in PostgreSQL.
     Usage(usage::Options),
 }
@@ -44,6 +48,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         Bench::Start => start(),
         Bench::Load(options) => load::run(options),
         Bench::Ledger => ledger::run(),
+        Bench::Receipts(options) => receipts::run(options),
         Bench::Usage(options) => usage::run(options),
     }
 }
