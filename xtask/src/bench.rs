@@ -2,6 +2,7 @@
 
 mod ledger;
 mod load;
+mod streams;
 mod usage;
 
 use std::io::{Read, Write};
@@ -32,6 +33,8 @@ pub(crate) enum Bench {
     Start,
     /// Cost of a call beside a plain nginx in the same run: processor time, added latency, streams; on both engine pairs.
     Load(load::Options),
+    /// Memory of one hub with thousands of idle sockets and slow streams open at once.
+    Streams(streams::Options),
     /// Charges per second on PostgreSQL and SQLite with every commit on the disk, beside the spec's transaction, TPC-B and a commit each.
     Ledger,
     /// Time to read usage through the front door, with ten million calls in PostgreSQL.
@@ -43,6 +46,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     match bench {
         Bench::Start => start(),
         Bench::Load(options) => load::run(options),
+        Bench::Streams(options) => streams::run(options),
         Bench::Ledger => ledger::run(),
         Bench::Usage(options) => usage::run(options),
     }
