@@ -17,7 +17,8 @@ pub struct Attempt {
     pub credential: Option<String>,
     /// The model there.
     pub model: String,
-    /// `ok`; a word for the failure; or why it was passed over: `breaker_open`, `paused`, `insufficient_credits`, `unsendable`, `too_large`.
+    /// `ok`; a word for the failure; or why it was passed over: `breaker_open`, `paused`, `insufficient_credits`,
+    /// `over_cap`, `unsendable`, `too_large`.
     pub outcome: &'static str,
     /// The provider's status, when it gave one that was an error.
     #[serde(skip_serializing_if = "Option::is_none")]

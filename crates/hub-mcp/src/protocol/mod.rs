@@ -8,6 +8,7 @@ pub(crate) mod frames;
 mod providers;
 mod request;
 mod response;
+mod streams;
 
 use std::sync::Arc;
 
@@ -24,4 +25,5 @@ pub(crate) fn router() -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(completion::completion))
         .routes(routes!(embedding::embedding))
         .routes(routes!(providers::list))
+        .routes(routes!(streams::resume))
 }

@@ -79,11 +79,19 @@ impl Check<'_> {
         self.range("sessions.grace_seconds", sessions.grace_seconds, 0..=60);
         self.range("sessions.per_user", sessions.per_user, 1..=1000);
         self.range("sessions.impersonation_minutes", sessions.impersonation_minutes, 1..=60);
+        for (role, percent) in &settings.pricing.margins {
+            self.range(&format!("pricing.margins.{role}"), *percent, 0..=1000);
+        }
         self.range("credits.lease_seconds", credits.lease_seconds, 10..=600);
         self.unless(credits.welcome.micro() >= 0, "credits.welcome", "must not be below zero");
         self.roles(&settings.limits.roles);
         self.range("inference.slow_reader_seconds", inference.slow_reader_seconds, 1..=300);
         self.range("inference.stream_buffer", inference.stream_buffer, 1..=4096);
+        self.range("inference.resume_seconds", inference.resume_seconds, 0..=3600);
+        self.range("inference.resume_grace_seconds", inference.resume_grace_seconds, 0..=600);
+        self.range("inference.resume_max_bytes", inference.resume_max_bytes, 1024..=16 * 1024 * 1024);
+        self.range("inference.idempotency_hours", inference.idempotency_hours, 1..=168);
+        self.range("inference.idempotency_max_bytes", inference.idempotency_max_bytes, 0..=16 * 1024 * 1024);
         self.range("audit.keep_days", settings.audit.keep_days, 0..=36_500);
         // No call lives so long, so none comes for a month that is gone.
         let usage = settings.usage.keep_days;

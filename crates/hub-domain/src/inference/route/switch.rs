@@ -3,11 +3,15 @@
 use hub_store::StoreError;
 
 use super::super::ChatInput;
-use super::super::admit::{Admitted, useful};
+use super::super::admit::Admitted;
+use super::super::ceiling::Ceiling;
 use super::super::registry::Candidate;
 use super::refused;
 use crate::Hub;
 use crate::credits::{self, Reroute, Rerouted, WhenShort};
+
+/// The cap and what is held may each force a shorter answer.
+const TRIES: usize = 4;
 
 /// What became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,56 +24,58 @@ pub(in super::super) enum Switched {
     Lost,
 }
 
-/// Makes the hold this candidate's. Where the account or a budget does not allow what its longest answer may cost, the answer is shortened
-/// to what is held already, under the rules of admission.
+/// Makes the hold this candidate's. Where the cap, the account or a budget does not allow what its longest answer may cost, the answer is
+/// shortened under the rules of admission: to what the cap allows, and to what is held already.
 pub(in super::super) async fn switch(
     hub: &Hub,
     input: &ChatInput,
     admitted: &mut Admitted,
     candidate: &Candidate,
 ) -> Result<Switched, StoreError> {
-    let (request, price) = (&input.request, &candidate.price);
-    if refused(&hub.settings.routing, &price.model, request).is_some() {
+    let price = &candidate.price;
+    if refused(&hub.settings.routing, &price.model, &input.request).is_some() {
         return Ok(Switched::No("unsendable"));
     }
-    let longest = admitted.max_output.map(|limit| limit.min(price.max_output_tokens));
-    let Ok(bound) = candidate.provider.bound(request, longest.unwrap_or(price.max_output_tokens)) else {
+    let Ok(mut ceiling) = Ceiling::of(&input.request, candidate) else {
         return Ok(Switched::No("unsendable"));
     };
-    let input_tokens = price.context_tokens.map_or(bound.input, |window| bound.input.min(window));
-    let Ok(worst) = price.units.worst_case(input_tokens, bound.output) else {
-        return Ok(Switched::No("too_large"));
-    };
+    // Never longer than what was admitted: limits of tokens were reserved for that.
+    if let (Some(admitted), Some(limit)) = (admitted.max_output, ceiling.limit())
+        && limit > admitted
+    {
+        ceiling.shorten(admitted.saturating_mul(input.request.choices()));
+    }
+    let clamps = hub.settings.credits.when_short == WhenShort::Clamp;
     let mut checkpoint = admitted.checkpoint.clone();
     checkpoint.upstream_model.clone_from(&price.model);
-    checkpoint.unit_prices.clone_from(&price.units);
-    let mut reroute = Reroute {
-        hold: admitted.hold,
-        service: candidate.provider.service(),
-        provider: candidate.provider.name(),
-        price: price.id,
-        amount: worst.amount,
-        checkpoint: &checkpoint,
-    };
-    let mut max_output = longest;
-    match credits::reroute(hub, &reroute).await? {
-        Rerouted::Yes => {}
-        Rerouted::Lost => return Ok(Switched::Lost),
-        Rerouted::Short(held) => {
-            let clamps = longest.is_some() && hub.settings.credits.when_short == WhenShort::Clamp;
-            let room = price.units.affordable_output(held, input_tokens);
-            let Some(shorter) = clamps.then(|| useful(request, room, bound.output)).flatten() else {
-                return Ok(Switched::No("insufficient_credits"));
-            };
-            reroute.amount = held;
-            if credits::reroute(hub, &reroute).await? != Rerouted::Yes {
-                return Ok(Switched::Lost);
+    checkpoint.unit_prices.clone_from(&ceiling.units);
+    for _ in 0..TRIES {
+        let Ok(worst) = ceiling.worst() else { return Ok(Switched::No("too_large")) };
+        if let Some(cap) = input.cap.filter(|cap| worst > *cap) {
+            if clamps && ceiling.shorten(ceiling.affordable(cap)) {
+                continue;
             }
-            max_output = Some(shorter);
-            admitted.clamped_to = Some(shorter);
+            return Ok(Switched::No("over_cap"));
+        }
+        let reroute = Reroute {
+            hold: admitted.hold,
+            service: candidate.provider.service(),
+            provider: candidate.provider.name(),
+            price: price.id,
+            amount: worst,
+            checkpoint: &checkpoint,
+        };
+        match credits::reroute(hub, &reroute).await? {
+            Rerouted::Yes => {
+                admitted.max_output = ceiling.limit();
+                admitted.clamped_to = ceiling.clamped_to();
+                admitted.checkpoint = checkpoint;
+                return Ok(Switched::Yes);
+            }
+            Rerouted::Lost => return Ok(Switched::Lost),
+            Rerouted::Short(held) if clamps && ceiling.shorten(ceiling.affordable(held)) => {}
+            Rerouted::Short(_) => break,
         }
     }
-    admitted.max_output = max_output;
-    admitted.checkpoint = checkpoint;
-    Ok(Switched::Yes)
+    Ok(Switched::No("insufficient_credits"))
 }
