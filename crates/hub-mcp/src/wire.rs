@@ -60,7 +60,7 @@ fn compatible(hub: &Hub, request_id: &RequestId, shape: ErrorShape, frame: Frame
     match frame {
         Frame::Event { raw, .. } | Frame::Done { raw, .. } => raw,
         Frame::Failed { error, .. } => {
-            let error = errors::inference(error);
+            let error = errors::inference(*error);
             tracing::warn!(requestId = %request_id, %error, "a stream broke off");
             let body = shape.render(&error, request_id.as_str(), hub.clock.now()).to_string();
             match shape {
