@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hub_domain::credits::{BudgetShort, HoldError};
+use hub_domain::inference::replay::ResumeError;
 use hub_domain::inference::{BadRequest, ProviderFault};
 use hub_domain::inference::{InferenceError, Limited};
 use hub_types::{Credits, ErrorCode};
@@ -11,6 +12,8 @@ use serde_json::json;
 
 /// When a caller may try again while the database is away.
 const RETRY: Duration = Duration::from_secs(2);
+/// When a repetition of a running call may be tried again.
+const SOON: Duration = Duration::from_secs(1);
 
 /// A request that is not one.
 pub(crate) fn bad_request(error: BadRequest) -> ApiError {
@@ -49,6 +52,23 @@ pub(crate) fn inference(error: InferenceError) -> ApiError {
         }
         InferenceError::Store(_) | InferenceError::Lost => ApiError::internal(error),
     }
+}
+
+/// A stream that is not read again.
+pub(crate) fn resume(error: ResumeError) -> ApiError {
+    match error {
+        ResumeError::Denied(denied) => ApiError::new(ErrorCode::Forbidden).source(denied),
+        ResumeError::NotFound => ApiError::not_found("Stream"),
+        ResumeError::Lost => ApiError::new(ErrorCode::Gone).message("The stream is not kept any more"),
+        ResumeError::Cache(_) => ApiError::new(ErrorCode::Unavailable).retry_after(RETRY).source(error),
+    }
+}
+
+/// A repetition of a call that is not answered yet and cannot be read along.
+pub(crate) fn running() -> ApiError {
+    ApiError::new(ErrorCode::Conflict)
+        .message("The call with this Idempotency-Key is running; its answer can be had by trying again")
+        .retry_after(SOON)
 }
 
 /// The caller's own cap is too low for the call.

@@ -9,6 +9,7 @@ mod ceiling;
 mod chat;
 mod count;
 mod error;
+pub mod idempotent;
 mod measure;
 mod meter;
 mod models;
@@ -16,6 +17,7 @@ mod quota;
 mod quote;
 mod registry;
 mod relay;
+pub mod replay;
 mod reply;
 mod standing;
 
@@ -44,16 +46,52 @@ pub struct Settings {
     pub slow_reader_seconds: u64,
     /// Events kept ready for a caller who reads slower than the provider writes; 1 to 4096.
     pub stream_buffer: usize,
+    /// Seconds for which a recorded stream can be read again after its end; 0 to 3600. 0 records nothing.
+    pub resume_seconds: u64,
+    /// Seconds a recorded call goes on for a caller who is gone and whom nobody replaces; 0 to 600.
+    pub resume_grace_seconds: u64,
+    /// Most bytes kept of one stream; beyond it the stream cannot be read again. 1024 to 16 MiB.
+    pub resume_max_bytes: usize,
+    /// Records every stream over HTTP, not only those whose caller asked for it.
+    pub resume_always: bool,
+    /// Hours for which the answer to an Idempotency-Key is kept; 1 to 168.
+    pub idempotency_hours: u64,
+    /// Most bytes of one such answer; a larger one is not kept. 0 to 16 MiB.
+    pub idempotency_max_bytes: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { slow_reader_seconds: 30, stream_buffer: 64 }
+        Self {
+            slow_reader_seconds: 30,
+            stream_buffer: 64,
+            resume_seconds: 300,
+            resume_grace_seconds: 30,
+            resume_max_bytes: 1024 * 1024,
+            resume_always: false,
+            idempotency_hours: 24,
+            idempotency_max_bytes: 1024 * 1024,
+        }
     }
 }
 
 impl Settings {
-    const fn slow_reader(&self) -> Duration {
+    /// How long a caller may leave a stream unread.
+    pub const fn slow_reader(&self) -> Duration {
         Duration::from_secs(self.slow_reader_seconds)
+    }
+
+    /// For how long a recorded stream can be read again after its end.
+    const fn resume(&self) -> Duration {
+        Duration::from_secs(self.resume_seconds)
+    }
+
+    /// For how long a recorded call goes on for a caller who is gone.
+    pub const fn resume_grace(&self) -> Duration {
+        Duration::from_secs(self.resume_grace_seconds)
+    }
+
+    const fn idempotency(&self) -> Duration {
+        Duration::from_hours(self.idempotency_hours)
     }
 }

@@ -9,7 +9,7 @@ use hub_clients::mail::{Mail, MailError};
 use hub_store::StoreError;
 pub use hub_store::jobs::Listed;
 use hub_store::jobs::{self, Job};
-use hub_store::{budgets, sessions, verifications};
+use hub_store::{idempotency, sessions, verifications, budgets};
 use hub_types::{Caller, Email, JobId, Permission};
 use serde::Deserialize;
 
@@ -174,6 +174,7 @@ pub async fn upkeep(hub: &Hub) -> Result<(), StoreError> {
     jobs::prune(&mut tx, now - KEEP_DONE, now - KEEP_FAILED).await?;
     sessions::prune(&mut tx, now - KEEP_ENDED, PRUNED).await?;
     verifications::prune(&mut tx, now - KEEP_ENDED, PRUNED).await?;
+    idempotency::prune(&mut tx, now).await?;
     budgets::prune(&mut tx, now - KEEP_WINDOWS, PRUNED).await?;
     tx.commit().await?;
     payments::forget_old(hub).await?;

@@ -7,6 +7,7 @@ mod embedding;
 pub(crate) mod frames;
 mod request;
 mod response;
+mod streams;
 
 use std::sync::Arc;
 
@@ -22,4 +23,5 @@ pub(crate) fn router() -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(chat::chat))
         .routes(routes!(completion::completion))
         .routes(routes!(embedding::embedding))
+        .routes(routes!(streams::resume))
 }

@@ -32,6 +32,9 @@ pub(crate) struct McpRequest {
     /// Whether the answer comes in pieces.
     #[serde(default)]
     pub(crate) stream: bool,
+    /// Whether the stream is recorded, so that it can be read again after a lost connection; as the header `x-hub-resume: 1`.
+    #[serde(default)]
+    pub(crate) resume: bool,
     /// Longest answer in tokens.
     max_tokens: Option<i64>,
     /// The most you want to pay for it, in credits above zero.

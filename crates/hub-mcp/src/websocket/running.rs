@@ -10,13 +10,22 @@ use tokio_util::sync::CancellationToken;
 /// Requests that may run at once on one socket.
 const MAX_RUNNING: usize = 16;
 
+/// How a running request is stopped.
+#[derive(Clone)]
+pub(super) struct Stop {
+    /// Cancelled when its call is to end.
+    pub(super) call: CancellationToken,
+    /// Cancelled then, and when nobody reads its frames here any more.
+    pub(super) reading: CancellationToken,
+}
+
 /// A shared, bounded set of running requests.
 #[derive(Clone, Default)]
-pub(super) struct Running(Arc<Mutex<HashMap<String, CancellationToken>>>);
+pub(super) struct Running(Arc<Mutex<HashMap<String, Stop>>>);
 
 impl Running {
-    /// Takes a place; the token is cancelled when the request must stop.
-    pub(super) fn enter(&self, id: &str) -> Result<CancellationToken, ApiError> {
+    /// Takes a place.
+    pub(super) fn enter(&self, id: &str) -> Result<Stop, ApiError> {
         let mut running = self.lock();
         if running.len() >= MAX_RUNNING {
             return Err(ApiError::new(ErrorCode::RateLimitExceeded).message("Too many requests at once on this socket"));
@@ -24,9 +33,10 @@ impl Running {
         if running.contains_key(id) {
             return Err(ApiError::new(ErrorCode::Conflict).message("A request with this id is running"));
         }
-        let cancel = CancellationToken::new();
-        running.insert(id.to_owned(), cancel.clone());
-        Ok(cancel)
+        let call = CancellationToken::new();
+        let stop = Stop { reading: call.child_token(), call };
+        running.insert(id.to_owned(), stop.clone());
+        Ok(stop)
     }
 
     /// Gives the place of a finished request back.
@@ -36,21 +46,26 @@ impl Running {
 
     /// Stops one request, if it runs.
     pub(super) fn cancel(&self, id: &str) {
-        if let Some(cancel) = self.lock().get(id) {
-            cancel.cancel();
+        if let Some(stop) = self.lock().get(id) {
+            stop.call.cancel();
         }
     }
 
     /// Stops all.
     pub(super) fn cancel_all(&self) {
-        self.lock().values().for_each(CancellationToken::cancel);
+        self.lock().values().for_each(|stop| stop.call.cancel());
+    }
+
+    /// Reads no more frames; recorded calls wait for somebody who does.
+    pub(super) fn desert_all(&self) {
+        self.lock().values().for_each(|stop| stop.reading.cancel());
     }
 
     pub(super) fn is_busy(&self) -> bool {
         !self.lock().is_empty()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, CancellationToken>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Stop>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -69,8 +84,10 @@ mod tests {
         }
         assert_eq!(running.enter("more").unwrap_err().code, ErrorCode::RateLimitExceeded);
         running.cancel("0");
-        assert!(first.is_cancelled());
+        assert!(first.call.is_cancelled() && first.reading.is_cancelled());
         running.leave("0");
-        assert!(running.enter("0").is_ok());
+        let again = running.enter("0").unwrap();
+        running.desert_all();
+        assert!(again.reading.is_cancelled() && !again.call.is_cancelled());
     }
 }

@@ -9,6 +9,7 @@ mod audit;
 mod budgets;
 mod credits;
 mod factors;
+mod idempotency;
 mod identities;
 mod identity;
 mod jobs;

@@ -85,6 +85,11 @@ impl Check<'_> {
         self.roles(&settings.limits.roles);
         self.range("inference.slow_reader_seconds", inference.slow_reader_seconds, 1..=300);
         self.range("inference.stream_buffer", inference.stream_buffer, 1..=4096);
+        self.range("inference.resume_seconds", inference.resume_seconds, 0..=3600);
+        self.range("inference.resume_grace_seconds", inference.resume_grace_seconds, 0..=600);
+        self.range("inference.resume_max_bytes", inference.resume_max_bytes, 1024..=16 * 1024 * 1024);
+        self.range("inference.idempotency_hours", inference.idempotency_hours, 1..=168);
+        self.range("inference.idempotency_max_bytes", inference.idempotency_max_bytes, 0..=16 * 1024 * 1024);
         self.range("audit.keep_days", settings.audit.keep_days, 0..=36_500);
         // No call lives so long, so none comes for a month that is gone.
         let usage = settings.usage.keep_days;
