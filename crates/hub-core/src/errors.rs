@@ -6,14 +6,14 @@ use hub_domain::pricing::ImportError;
 use hub_domain::promo::PromoError;
 use hub_domain::rbac::RightsError;
 use hub_domain::sessions::{FreshError, ImpersonateError};
-use hub_domain::users::CreateError;
+use hub_domain::users::{CreateError, CredentialError};
 use hub_types::ErrorCode;
 use hub_web::ApiError;
 use serde_json::json;
 
 /// When a caller may try again while the database is away.
 const RETRY: std::time::Duration = std::time::Duration::from_secs(2);
-/// When an address may be invited again after too many invitations.
+/// When an address may get the next mail of a kind that it got too many of.
 const INVITE_PAUSE: std::time::Duration = std::time::Duration::from_hours(1);
 
 /// Refusals of balance, history, deduct, grant and receipt.
@@ -104,14 +104,34 @@ pub(crate) fn create_user(error: CreateError) -> ApiError {
 pub(crate) fn impersonate(error: ImpersonateError) -> ApiError {
     match error {
         ImpersonateError::Rights(error) => rights(error),
-        ImpersonateError::Fresh(FreshError::NeedsSession) => {
+        ImpersonateError::Fresh(error) => fresh(error),
+        ImpersonateError::Token(error) => ApiError::internal(error),
+    }
+}
+
+/// Refusals of an administrator's change to the ways into an account.
+pub(crate) fn credentials(error: CredentialError) -> ApiError {
+    match error {
+        CredentialError::Rights(error) => rights(error),
+        CredentialError::Fresh(error) => fresh(error),
+        CredentialError::Taken => ApiError::new(ErrorCode::Conflict).message("There is an account with this address"),
+        CredentialError::Unusable => ApiError::new(ErrorCode::Conflict)
+            .message("The account is switched off, or its mailbox is not proven; change that first"),
+        CredentialError::TooMany => ApiError::new(ErrorCode::RateLimitExceeded)
+            .message("The owner got several such mails already, please try again later")
+            .retry_after(INVITE_PAUSE),
+    }
+}
+
+fn fresh(error: FreshError) -> ApiError {
+    match error {
+        FreshError::NeedsSession => {
             ApiError::new(ErrorCode::Forbidden).message("An API key cannot do this; sign in instead")
         }
-        ImpersonateError::Fresh(FreshError::Stale) => ApiError::new(ErrorCode::Forbidden)
+        FreshError::Stale => ApiError::new(ErrorCode::Forbidden)
             .message("Your sign-in is too long ago, please sign in again")
             .details(json!({ "reauthenticationRequired": true })),
-        ImpersonateError::Fresh(FreshError::Store(error)) => credits(error.into()),
-        ImpersonateError::Token(error) => ApiError::internal(error),
+        FreshError::Store(error) => credits(error.into()),
     }
 }
 

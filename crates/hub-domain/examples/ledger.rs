@@ -213,6 +213,7 @@ async fn prepare(order: Order) -> Result<Bench> {
         models: Vec::new(),
         line: None,
         budgets: Vec::new(),
+        acting: None,
         tier: RateTier::Manager,
         address: None,
     };
@@ -230,7 +231,9 @@ fn hub(store: Store, clock: Clock) -> Result<Hub> {
         passwords: Hasher::new(&HashSettings::default(), [7; 32])?,
         tokens: TokenKeys::new(b"a key that signs nothing in a benchmark")?,
         sealer: Sealer::new(&[9; 32])?,
+        webhooks: hub_clients::webhook::WebhookClient::new(false)?,
         oauth: oauth::Registry::default(),
+        payments: hub_domain::payments::Registry::default(),
         providers: inference::Registry::new(Vec::new()),
         prices: pricing::PriceBook::default(),
         ledger: Writer::default(),

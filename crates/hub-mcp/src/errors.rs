@@ -45,6 +45,7 @@ pub(crate) fn inference(error: InferenceError) -> ApiError {
             ApiError::new(ErrorCode::ProviderError).message("The provider's answer broke off").source(error)
         }
         InferenceError::LeaseLost => ApiError::new(ErrorCode::Unavailable).retry_after(RETRY).source(error),
+        InferenceError::Revoked => ApiError::unauthenticated().source(error),
         InferenceError::Store(error) if error.is_unavailable() => {
             ApiError::new(ErrorCode::Unavailable).retry_after(RETRY).source(error)
         }

@@ -117,8 +117,8 @@ pub async fn earlier(tx: &mut Tx, keys: &[(UserId, &str)]) -> Result<Vec<(String
 pub async fn write(tx: &mut Tx, changes: &[Change], rows: &[Numbered]) -> Result<()> {
     if !changes.is_empty() {
         let changes: Vec<ChangeRow> = changes.iter().map(ChangeRow::from).collect();
-        let changed = run!(tx, execute, MOVE, Json(&changes))?;
-        if usize::try_from(changed) != Ok(changes.len()) {
+        let moved = run!(tx, execute, MOVE, Json(&changes))?;
+        if usize::try_from(moved) != Ok(changes.len()) {
             return Err(StoreError::Corrupt("an account that changed under its lock"));
         }
     }

@@ -1,6 +1,6 @@
 //! API keys, by the SHA-256 of the key. The key itself is never here.
 
-use hub_types::{ApiKeyId, KeyLimits, Timestamp, UserId};
+use hub_types::{ApiKeyId, KeyLimits, RoleId, Timestamp, UserId};
 use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
@@ -38,6 +38,9 @@ statements! {
     LINE_IDS = "SELECT id FROM api_keys WHERE line_id = $1 AND revoked_at IS NULL LIMIT 1000";
     LIVE_HASHES = "SELECT key_hash FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL LIMIT 1000";
     LIVE_IDS = "SELECT id FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL LIMIT 1000";
+    LIVE_OF_ROLE = "SELECT k.id, k.key_hash FROM api_keys k JOIN user_roles u ON u.user_id = k.user_id
+                    WHERE u.role_id = $1 AND k.revoked_at IS NULL
+                    ORDER BY COALESCE(k.last_used_at, k.created_at) DESC, k.id DESC LIMIT $2";
     TOUCH = "UPDATE api_keys SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $3)";
 }
 
@@ -293,6 +296,12 @@ pub async fn change(
 pub async fn live_ids(tx: &mut Tx, user: UserId) -> Result<Vec<ApiKeyId>> {
     let ids: Vec<Uuid> = run!(tx, scalars, LIVE_IDS, user.0)?;
     Ok(ids.into_iter().map(ApiKeyId).collect())
+}
+
+/// Ids and hashes of the live keys of everybody who holds the role, most recently used first.
+pub async fn live_of_role(tx: &mut Tx, role: RoleId, limit: i64) -> Result<Vec<(ApiKeyId, Vec<u8>)>> {
+    let rows: Vec<(Uuid, Vec<u8>)> = run!(tx, rows, LIVE_OF_ROLE, role.0, limit)?;
+    Ok(rows.into_iter().map(|(id, hash)| (ApiKeyId(id), hash)).collect())
 }
 
 /// Notes a use, unless one was noted after `not_since`.

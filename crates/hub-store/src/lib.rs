@@ -20,6 +20,7 @@ pub mod history;
 pub mod holds;
 pub mod idempotency;
 pub mod identities;
+pub mod invites;
 pub mod jobs;
 pub mod keys;
 pub mod ledger;
@@ -69,6 +70,7 @@ pub fn statements() -> Vec<&'static Statement> {
         holds::STATEMENTS,
         idempotency::STATEMENTS,
         identities::STATEMENTS,
+        invites::STATEMENTS,
         jobs::STATEMENTS,
         keys::STATEMENTS,
         ledger::STATEMENTS,

@@ -2,7 +2,7 @@
 //!
 //! The counter is swapped by one guarded statement: of many parallel refreshes with one token exactly one wins.
 
-use hub_types::{SessionId, Timestamp, UserId};
+use hub_types::{RoleId, SessionId, Timestamp, UserId};
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -23,6 +23,9 @@ statements! {
                  revoked_at, user_agent, address, actor_id
                FROM sessions WHERE user_id = $1 AND revoked_at IS NULL AND idle_expires_at > $2 AND expires_at > $2
                ORDER BY last_used_at DESC, id DESC LIMIT $3";
+    LIVE_OF_ROLE = "SELECT s.id FROM sessions s JOIN user_roles u ON u.user_id = s.user_id
+                    WHERE u.role_id = $1 AND s.revoked_at IS NULL AND s.idle_expires_at > $2 AND s.expires_at > $2
+                    ORDER BY s.last_used_at DESC, s.id DESC LIMIT $3";
     ROTATE = "UPDATE sessions SET refresh_counter = refresh_counter + 1, rotated_at = $3, last_used_at = $3, idle_expires_at = $4,
                 user_agent = $5, address = $6
               WHERE id = $1 AND refresh_counter = $2 AND actor_id IS NULL AND revoked_at IS NULL AND idle_expires_at > $3 AND expires_at > $3
@@ -176,6 +179,12 @@ pub async fn by_id(tx: &mut Tx, id: SessionId) -> Result<Option<Session>> {
 /// A user's live sessions, last used first.
 pub async fn live_of(tx: &mut Tx, user: UserId, now: Timestamp, limit: i64) -> Result<Vec<Session>> {
     Ok(run!(tx, rows, LIVE_OF, user.0, now, limit)?)
+}
+
+/// Live sessions of everybody who holds the role, most recently used first.
+pub async fn live_of_role(tx: &mut Tx, role: RoleId, now: Timestamp, limit: i64) -> Result<Vec<SessionId>> {
+    let ids: Vec<Uuid> = run!(tx, scalars, LIVE_OF_ROLE, role.0, now, limit)?;
+    Ok(ids.into_iter().map(SessionId).collect())
 }
 
 /// Swaps the counter; `None` when it was swapped already or the session has ended.

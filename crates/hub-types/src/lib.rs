@@ -24,7 +24,7 @@ pub use email::{Email, EmailError};
 pub use error_code::ErrorCode;
 pub use ids::*;
 pub use origin::Origin;
-pub use permission::Permission;
+pub use permission::{KeyUse, Permission};
 pub use random::{random_bytes, random_digits};
 pub use role::{RateTier, SystemRole};
 pub use usage::{TokenUsage, UsageSource};

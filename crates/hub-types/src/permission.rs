@@ -36,6 +36,31 @@ macro_rules! permissions {
     };
 }
 
+/// What a key may do with a permission of its owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyUse {
+    /// Every key without scopes, and every key whose scopes name it.
+    Any,
+    /// Only a key whose scopes name it: a key for calls must not carry power over people, roles or what credits are given away for.
+    Named,
+    /// No key: whoever finds one could make more of itself out of it.
+    Never,
+}
+
+impl KeyUse {
+    /// For a permission by its name, custom ones included.
+    pub fn of(permission: &str) -> Self {
+        if permission == Permission::UsersImpersonate.name() || permission == Permission::ProvidersUpdate.name() {
+            return Self::Never;
+        }
+        match permission.split(':').next().unwrap_or_default() {
+            "keys" => Self::Never,
+            "users" | "roles" | "promo" => Self::Named,
+            _ => Self::Any,
+        }
+    }
+}
+
 permissions! {
     ModelsRead "models" "read" "List the models one may use",
     InferenceCreate "inference" "create" "Call models and spend own credits",

@@ -3,7 +3,7 @@
 //! - errors: [`ApiError`] says what went wrong, [`with_envelope`] alone decides how it looks;
 //! - who and what: [`RequestId`], [`ClientAddr`], [`Authenticated`], [`guarded`];
 //! - reading: [`Json`], [`Query`], [`Path`], [`RawBody`], [`PageQuery`], [`IdempotencyKey`];
-//! - answering: [`Json`], [`sse`], [`write_csv`];
+//! - answering: [`Json`], [`sse`], [`write_csv`], [`html`] for the few pages;
 //! - running: [`serve`], which closes slow, idle and stuck connections.
 //!
 //! This room knows no rule of the hub, no database and no provider. It must never decide *whether* somebody may do
@@ -23,6 +23,7 @@ mod error_shape;
 mod extract;
 mod gatekeeper;
 mod handler_timeout;
+pub mod html;
 mod hygiene;
 mod observed;
 pub mod openapi;

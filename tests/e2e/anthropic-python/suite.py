@@ -79,6 +79,11 @@ class Suite:
             equal(self.hub.panics(), [])
 
     def sandbox(self):
+        with self.case("the list of models is Anthropic's for its SDK"):
+            models = {model.id: model.type for model in self.client.models.list()}
+            equal([models.get(name) for name in ("sandbox", CLAUDE, self.provider.model)], ["model"] * 3, "types")
+            equal(self.client.models.retrieve(CLAUDE).id, CLAUDE)
+
         with self.case("the sandbox answers the SDK without any provider's key"):
             with self.billed("sandbox") as bill:
                 raw = self.ask("sandbox", "hello there")

@@ -1,4 +1,4 @@
-// The start page and the API reference in Chromium: on a desk and on a phone, light and dark.
+// The start page, the pages that mails link to and the API reference in Chromium: on a desk and on a phone, light and dark.
 
 import assert from "node:assert/strict";
 import { mkdir, mkdtemp } from "node:fs/promises";
@@ -8,6 +8,7 @@ import path from "node:path";
 import { Checks } from "../lib/node/checks.mjs";
 import { embedded } from "../lib/node/hub.mjs";
 import { Member } from "../lib/node/member.mjs";
+import { ACCOUNT, account } from "./account.mjs";
 import { launch, openDocs, visit } from "./browser.mjs";
 import { docs, workAt } from "./docs.mjs";
 import { fitsItsWidth, pleasesAxe, walksByKeyboard } from "./look.mjs";
@@ -41,6 +42,19 @@ async function looks(checks, browser, hub, member, size, colorScheme) {
         await fitsItsWidth(page);
         watched.none();
         await walksByKeyboard(page);
+        await pleasesAxe(page);
+        watched.none();
+      }),
+    );
+  }
+  for (const address of ACCOUNT) {
+    const name = address.slice(1).split("?")[0];
+    await checks.case(`${name} ${width} ${colorScheme}: loads quietly, fits, pleases axe, walks by keyboard`, () =>
+      visit(browser, { ...size, colorScheme }, async (page, watched) => {
+        await page.goto(hub.url + address);
+        await page.screenshot({ path: file(name), fullPage: true });
+        await fitsItsWidth(page);
+        await walksByKeyboard(page, 3);
         await pleasesAxe(page);
         watched.none();
       }),
@@ -128,6 +142,7 @@ try {
     await widths(checks, browser, hub);
     await watching(checks, browser, hub);
     await start(checks, browser, hub);
+    await account(checks, browser, hub);
     for (const size of [DESK, PHONE]) await docs(checks, browser, hub, member, size);
     await checks.case("the hub ends well", async () => assert.equal(await hub.stop(), 0));
   });

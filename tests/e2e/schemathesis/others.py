@@ -42,22 +42,24 @@ def check(case, hub, owner, stranger):
     asked = 0
     for path, item in document["paths"].items():
         for method, operation in item.items():
-            named = [one["name"] for one in operation.get("parameters", []) if one["in"] == "path"]
-            owned = any(one["name"] == "userId" for one in operation.get("parameters", []))
+            parameters = operation.get("parameters", [])
+            named = [one["name"] for one in parameters if one["in"] == "path"]
+            owned = any(one["name"] == "userId" and one["in"] == "query" for one in parameters)
+            needed = "".join(f"&{one['name']}={first(document, one)}" for one in parameters if one["in"] == "query" and one.get("required"))
             for kind, thing in things.items():
                 never = thing[:-12] + secrets.token_hex(6)
-                if named == ["id"]:
+                if named == ["id"] or (named == ["userId"] and kind == "user"):
                     with case(f"{method.upper()} {path} with the {kind} of another member"):
-                        true_one = stranger.ask(method, path.replace("{id}", thing))
-                        absent = stranger.ask(method, path.replace("{id}", never))
+                        true_one = stranger.ask(method, path.replace(f"{{{named[0]}}}", thing))
+                        absent = stranger.ask(method, path.replace(f"{{{named[0]}}}", never))
                         true(400 <= true_one.status_code < 500, f"{true_one.status_code}: {true_one.text}")
                         equal(told(true_one, thing), told(absent, never), "an id that is another's, and one that is nobody's")
                         asked += 1
                 if owned and kind == "user":
                     with case(f"{method.upper()} {path}?userId= of another member"):
-                        true_one = stranger.ask(method, f"{path}?userId={thing}")
+                        true_one = stranger.ask(method, f"{path}?userId={thing}{needed}")
                         equal(true_one.status_code, 404, true_one.text)
-                        absent = stranger.ask(method, f"{path}?userId={never}")
+                        absent = stranger.ask(method, f"{path}?userId={never}{needed}")
                         equal(told(true_one, thing), told(absent, never), "another's, and nobody's")
                         asked += 1
     with case("what was asked for is still its owner's"):
@@ -65,6 +67,14 @@ def check(case, hub, owner, stranger):
         equal(owner.ask("GET", f"/api/credits/receipts/{things['receipt']}").status_code, 200, "the receipt")
         true(things["key"] in owner.ask("GET", "/api/keys?limit=100").text, "the key is gone")
         true(things["session"] in owner.ask("GET", "/api/auth/sessions").text, "the session is gone")
+
+
+def first(document, parameter):
+    """A value that a required parameter takes: the first of its list."""
+    schema = parameter["schema"]
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+    return schema.get("enum", ["1"])[0]
 
 
 def told(answer, asked_for):

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use hub_domain::Hub;
 use hub_domain::oauth::{self, Asker, CallbackAnswer, Finished};
+use hub_web::html::Page;
 use hub_web::{ApiError, Path, Query, RequestOrigin};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::page::Page;
 use super::{browser, errors, redirect};
 
 /// What the provider put into the address. Other parameters are its own matter.
@@ -58,7 +58,7 @@ pub(crate) async fn callback(
 
 /// The person must be able to tell their own device from a stranger's (RFC 8628 §5.4).
 fn code_page(product: &str, code: &str, Asker { address, user_agent }: &Asker) -> Response {
-    Page::new(StatusCode::OK, "Your sign-in code")
+    Page::new("Your sign-in code")
         .text(&format!("Type this code into the program that you are signing in to {product}, within 10 minutes:"))
         .code(code)
         .text(&format!("The program that asked calls itself “{user_agent}” and is at the address {address}."))

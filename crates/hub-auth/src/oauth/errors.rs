@@ -6,8 +6,8 @@ use hub_domain::oauth::device::DeviceError;
 use hub_domain::oauth::{IdentityError, SignInError};
 use hub_types::ErrorCode;
 use hub_web::ApiError;
+use hub_web::html::Page;
 
-use super::page::Page;
 use crate::errors::{RETRY, issue, not_fresh, second_factor, store, throttled};
 
 /// A refusal for the person at the browser.
@@ -20,7 +20,7 @@ pub(super) fn page(error: SignInError) -> Response {
         let cause = error.source.as_deref().map(describe).unwrap_or_default();
         tracing::warn!(code = error.code.as_str(), cause, "a sign-in provider failed");
     }
-    Page::new(status, title).text(&error.message).way_back().into_response()
+    Page::new(title).status(status).text(&error.message).way_back().into_response()
 }
 
 /// The heading; `None` for what is our own fault and goes through the envelope.

@@ -10,7 +10,6 @@ mod errors;
 mod exchange;
 mod identities;
 mod link;
-mod page;
 mod providers;
 mod session;
 mod start;

@@ -22,7 +22,9 @@ pub(crate) struct CreateKeyBody {
     /// What to call it.
     #[schema(min_length = 1, max_length = 100)]
     name: String,
-    /// Permissions to narrow it to; only such as the caller has. Empty means all that a key may have.
+    /// Permissions to narrow it to; only such as the caller has. Empty means all of them but those over people, roles and promo codes
+    /// (`users:…`, `roles:…`, `promo:…`), which a key holds only when they are named. No key holds `keys:…`, `users:impersonate` or
+    /// `providers:update`.
     #[serde(default)]
     scopes: Vec<String>,
     /// When it shall end.

@@ -7,10 +7,10 @@ use axum::response::Response;
 use hub_domain::Hub;
 use hub_domain::payments::{self, Invoice};
 use hub_types::OrderId;
+use hub_web::html::Page;
 use hub_web::{ApiError, Authenticated, Path};
 
 use super::errors;
-use super::page::Page;
 
 /// The invoice of one of the caller's purchases, as a page to print. There is one from the moment the credits are given.
 #[utoipa::path(get, path = "/api/credits/orders/{id}/invoice", operation_id = "get_invoice", tag = "credits", params(("id" = OrderId, Path)),

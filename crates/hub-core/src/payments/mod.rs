@@ -9,7 +9,6 @@ mod invoice;
 mod order;
 mod orders;
 mod packages;
-mod page;
 mod returned;
 mod sandbox;
 mod views;

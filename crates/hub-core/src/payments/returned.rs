@@ -1,8 +1,7 @@
 //! Where buyers come back to. Coming here proves nothing and changes nothing: credits come with the provider's signed event.
 
 use axum::response::Response;
-
-use super::page::Page;
+use hub_web::html::Page;
 
 /// The page after a payment.
 #[utoipa::path(get, path = "/api/credits/checkout/done", operation_id = "checkout_done", tag = "credits", security(()),

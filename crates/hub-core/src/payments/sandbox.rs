@@ -9,10 +9,11 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use hub_domain::Hub;
 use hub_domain::payments::{self, Press};
 use hub_types::ErrorCode;
+use hub_web::html::Page;
 use hub_web::{ApiError, Path, RawBody, comes_from_here};
+use utoipa::ToSchema;
 
 use super::errors;
-use super::page::Page;
 
 /// The page where a payment is played.
 #[utoipa::path(get, path = "/api/credits/sandbox/{session}", operation_id = "show_sandbox_payment", tag = "credits", security(()),
@@ -34,10 +35,20 @@ pub(crate) async fn show(State(hub): State<Arc<Hub>>, Path(session): Path<String
     })
 }
 
+/// The button.
+#[derive(ToSchema)]
+#[schema(as = SandboxPress)]
+#[expect(dead_code, reason = "the document's form; the body is three words that are compared as they are")]
+struct PressForm {
+    /// `pay`, `fail` or `cancel`.
+    #[schema(pattern = "^(pay|fail|cancel)$")]
+    action: String,
+}
+
 /// Presses a button of that page.
 #[utoipa::path(post, path = "/api/credits/sandbox/{session}", operation_id = "press_sandbox_payment", tag = "credits", security(()),
     params(("session" = String, Path, description = "The checkout, as its address names it.")),
-    request_body(content = String, content_type = "application/x-www-form-urlencoded", description = "`action=pay`, `fail` or `cancel`."),
+    request_body(content = PressForm, content_type = "application/x-www-form-urlencoded"),
     responses((status = 303, description = "On to the page that a buyer comes back to.")))]
 pub(crate) async fn press(
     State(hub): State<Arc<Hub>>,

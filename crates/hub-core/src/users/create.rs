@@ -6,8 +6,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use hub_domain::Hub;
-use hub_domain::users::{self, Invite, NewAccount};
-use hub_types::{Email, SystemRole, Timestamp};
+use hub_domain::users::{self, Invite, Invited, NewAccount};
+use hub_types::{Email, SystemRole, Timestamp, VerificationId};
 use hub_web::{ApiError, Authenticated, Json, RequestOrigin};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -38,6 +38,8 @@ pub(crate) struct CreateUserBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct InvitedView {
+    /// Its id under `/api/users/invitations`; another one each time it is mailed.
+    id: VerificationId,
     /// Where it was mailed.
     email: Email,
     /// The role the account will have.
@@ -45,6 +47,13 @@ pub(crate) struct InvitedView {
     /// The link works until then.
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
+}
+
+impl From<Invited> for InvitedView {
+    fn from(invited: Invited) -> Self {
+        let Invited { id, email, role, expires_at } = invited;
+        Self { id, email, role, expires_at }
+    }
 }
 
 /// Makes an account (201), or mails an invitation (202) that replaces an earlier one to the same address. Needs `users:create`, and for
@@ -69,6 +78,5 @@ pub(crate) async fn create(
     }
     let invited = users::invite(&hub, &caller, &origin, Invite { email, name, role }).await;
     let invited = invited.map_err(errors::create_user)?;
-    let view = InvitedView { email: invited.email, role: invited.role, expires_at: invited.expires_at };
-    Ok((StatusCode::ACCEPTED, Json(view)).into_response())
+    Ok((StatusCode::ACCEPTED, Json(InvitedView::from(invited))).into_response())
 }

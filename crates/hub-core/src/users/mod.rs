@@ -1,11 +1,14 @@
 //! `/api/users`: accounts, for those who look after them, and one's own. One file per endpoint.
 
+mod change_email;
 mod create;
 mod delete;
 mod get;
 mod impersonate;
+mod invitations;
 mod list;
 mod me;
+mod reset_password;
 mod restore;
 mod roles;
 mod update;
@@ -32,6 +35,9 @@ pub(crate) fn router() -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(delete::delete))
         .routes(routes!(restore::restore))
         .routes(routes!(impersonate::impersonate))
+        .routes(routes!(change_email::change_email))
+        .routes(routes!(reset_password::reset_password))
+        .merge(invitations::router())
         .merge(roles::router())
 }
 

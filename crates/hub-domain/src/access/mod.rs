@@ -13,7 +13,7 @@ use futures::stream::BoxStream;
 pub use hub_store::StoreError;
 use hub_types::{Caller, Credential, Email, Permission, RateTier, UserId};
 
-pub(crate) use principal::{Door, doors_of, forget};
+pub(crate) use principal::{Door, doors_of, doors_of_role, forget};
 pub use ticket::{TicketError, issue_ticket, redeem_ticket};
 
 use crate::{Hub, keys};

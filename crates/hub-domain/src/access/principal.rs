@@ -6,7 +6,8 @@ use std::time::Duration;
 use hub_store::users::User;
 use hub_store::{StoreError, Tx, keys, roles, sessions, user_budgets, users};
 use hub_types::{
-    Acting, ApiKeyId, Budget, Caller, Credential, Email, KeyLine, Permission, RateTier, SessionId, Timestamp, UserId,
+    Acting, ApiKeyId, Budget, Caller, Credential, Email, KeyLine, KeyUse, RateTier, RoleId, SessionId, Timestamp,
+    UserId,
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,8 @@ const LIFE: Duration = Duration::from_millis(1500);
 const TOUCH_EVERY: chrono::Duration = chrono::Duration::minutes(1);
 /// Sessions whose pictures are thrown away when a user changes; as many as a user can have.
 const MOST_SESSIONS: i64 = 1000;
+/// Sessions, and keys, whose pictures are thrown away when a role changes.
+const MOST_OF_ROLE: i64 = 500;
 
 /// What a credential points at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,6 +143,15 @@ pub(crate) async fn doors_of(hub: &Hub, tx: &mut Tx, user: UserId) -> Result<Vec
     Ok(live.into_iter().map(|session| Door::Session(session.id)).chain(keys).collect())
 }
 
+/// What the holders of a role came in by most recently, for `forget`. Whatever else there is was not used for long, so there is hardly a
+/// picture of it, and that one runs out by itself.
+pub(crate) async fn doors_of_role(hub: &Hub, tx: &mut Tx, role: RoleId) -> Result<Vec<Door>, StoreError> {
+    let live = sessions::live_of_role(tx, role, hub.clock.now(), MOST_OF_ROLE).await?;
+    let keys = keys::live_of_role(tx, role, MOST_OF_ROLE).await?;
+    let keys = keys.into_iter().flat_map(|(id, hash)| [Door::KeyHash(hash), Door::Key(id)]);
+    Ok(live.into_iter().map(Door::Session).chain(keys).collect())
+}
+
 /// Throws pictures away and tells whoever holds a connection open, after the change was committed. What fails here runs out by itself.
 pub(crate) async fn forget(hub: &Hub, doors: Vec<Door>) {
     for door in doors {
@@ -221,10 +233,14 @@ async fn of_user(tx: &mut Tx, user: User, credential: Held) -> Result<Principal,
     })
 }
 
-/// A key holds what its owner holds now, narrowed to its scopes; never the power over keys, or a leaked one could renew itself.
+/// A key holds what its owner holds now, narrowed to its scopes; some things only when its scopes name them, some never.
 fn key_may(permission: &str, scopes: &[String]) -> bool {
-    let about_keys = permission.split(':').next() == Some(Permission::KeysRead.resource());
-    !about_keys && (scopes.is_empty() || scopes.iter().any(|scope| scope == permission))
+    let named = scopes.iter().any(|scope| scope == permission);
+    match KeyUse::of(permission) {
+        KeyUse::Any => scopes.is_empty() || named,
+        KeyUse::Named => named,
+        KeyUse::Never => false,
+    }
 }
 
 /// Runs beside the request, so that a use never waits for a write.
@@ -252,12 +268,18 @@ mod tests {
     use super::{is_reading, key_may};
 
     #[test]
-    fn a_key_never_has_power_over_keys() {
-        assert!(key_may("inference:create", &[]));
-        assert!(!key_may("keys:create", &[]));
-        assert!(!key_may("keys:create", &["keys:create".to_owned()]));
-        assert!(!key_may("credits:read", &["inference:create".to_owned()]));
-        assert!(key_may("credits:read", &["credits:read".to_owned()]));
+    fn a_key_holds_what_may_be_held_and_what_its_scopes_name() {
+        let scopes = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        for permission in ["inference:create", "credits:grant", "ledger:verify", "reports:see"] {
+            assert!(key_may(permission, &[]) && key_may(permission, &scopes(&[permission])), "{permission}");
+            assert!(!key_may(permission, &scopes(&["models:read"])), "{permission}");
+        }
+        for permission in ["users:read", "users:delete", "roles:update", "roles:read", "promo:manage"] {
+            assert!(!key_may(permission, &[]) && key_may(permission, &scopes(&[permission])), "{permission}");
+        }
+        for permission in ["keys:create", "keys:read", "users:impersonate", "providers:update"] {
+            assert!(!key_may(permission, &[]) && !key_may(permission, &scopes(&[permission])), "{permission}");
+        }
     }
 
     #[test]

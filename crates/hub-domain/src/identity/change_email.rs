@@ -200,8 +200,17 @@ async fn switch(
     replace(tx, user, &change.new, now).await?;
     // Links to the old address, such as one for a new password, must not work for the new one.
     verifications::void_of(tx, user.id, now).await?;
-    let secret = link_secret();
-    let way_back = NewVerification {
+    let secret = way_back(hub, tx, user, change).await?;
+    notices::address_changed(hub, tx, &change.old, &change.new, &secret).await?;
+    let event = Event::new("auth.email_changed").by_user(user.id, &change.old).on("user", &user.id.to_string());
+    audit::record(hub, tx, origin, event.about(user.id)).await?;
+    Ok(access::doors_of(hub, tx, user.id).await?)
+}
+
+/// Stores what takes the change back, for the old address.
+async fn way_back(hub: &Hub, tx: &mut Tx, user: &User, change: &Change) -> Result<String, StoreError> {
+    let (now, secret) = (hub.clock.now(), link_secret());
+    let new = NewVerification {
         id: VerificationId::new(&hub.clock),
         purpose: Purpose::RevertEmail,
         email: &change.old,
@@ -212,11 +221,46 @@ async fn switch(
         at: now,
         expires_at: now + WAY_BACK,
     };
-    verifications::insert(tx, &way_back).await?;
-    notices::address_changed(hub, tx, &change.old, &change.new, &secret).await?;
-    let event = Event::new("auth.email_changed").by_user(user.id, &change.old).on("user", &user.id.to_string());
-    audit::record(hub, tx, origin, event.about(user.id)).await?;
-    Ok(access::doors_of(hub, tx, user.id).await?)
+    verifications::insert(tx, &new).await?;
+    Ok(secret)
+}
+
+/// Why an address is not put in force at once.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SetEmailError {
+    /// It is the account's own or another account's.
+    #[error("there is an account with this address")]
+    Taken,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Puts another address in force at once, at the wish of somebody who looks after the account and decided that it may be. Tells both addresses.
+pub(crate) async fn set_email(
+    hub: &Hub,
+    tx: &mut Tx,
+    (caller, origin): (&Caller, &Origin),
+    user: &User,
+    new: &Email,
+) -> Result<(), SetEmailError> {
+    let now = hub.clock.now();
+    if users::by_email(tx, new).await?.is_some() {
+        return Err(SetEmailError::Taken);
+    }
+    replace(tx, user, new, now).await.map_err(|error| match error {
+        ChangeEmailError::Store(error) => SetEmailError::Store(error),
+        _ => SetEmailError::Taken,
+    })?;
+    // Tokens name the address; and what was mailed to the old one must not work for the new one.
+    users::bump_auth_version(tx, user.id, now).await?;
+    verifications::void_of(tx, user.id, now).await?;
+    let change = Change { old: user.email.clone(), new: new.clone(), agreed: true };
+    let secret = way_back(hub, tx, user, &change).await?;
+    notices::address_set(hub, tx, &change.old, new, &secret).await?;
+    notices::address_is_yours(hub, tx, new).await?;
+    let event = Event::new("auth.email_changed").by(caller).on("user", &user.id.to_string());
+    Ok(audit::record(hub, tx, origin, event.about(user.id)).await?)
 }
 
 /// Puts the address in force; `Invalid` when it was taken meanwhile.

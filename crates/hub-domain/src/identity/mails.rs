@@ -111,6 +111,29 @@ pub(super) async fn password_reset(hub: &Hub, tx: &mut Tx, to: &Email, secret: &
     send(hub, tx, letter).await
 }
 
+/// The same link, at the wish of somebody who looks after the account.
+pub(super) async fn password_reset_by_administrator(
+    hub: &Hub,
+    tx: &mut Tx,
+    to: &Email,
+    secret: &str,
+) -> Result<(), StoreError> {
+    let product = &hub.settings.identity.product;
+    let letter = Letter {
+        subject: format!("Choose a new password for {product}"),
+        paragraphs: vec![
+            format!(
+                "An administrator of {product} sends you this link to choose a new password. It works for 30 minutes:"
+            ),
+            "Until you use it your password stays as it is. No administrator ever asks you for a password.".to_owned(),
+        ],
+        link: Some(page(hub, "reset-password", secret)),
+        dedupe_key: None,
+        to,
+    };
+    send(hub, tx, letter).await
+}
+
 /// Tells that the password is another one now.
 pub(super) async fn password_changed(hub: &Hub, tx: &mut Tx, to: &Email) -> Result<(), StoreError> {
     let product = &hub.settings.identity.product;

@@ -35,6 +35,7 @@ use serde::Deserialize;
 
 pub use asked::{forgot_password, resend_verification};
 pub use change_email::{ChangeEmailError, EmailConfirmed, change_email, confirm_email, revert_email};
+pub(crate) use change_email::{SetEmailError, set_email};
 pub use change_password::{ChangePassword, ChangePasswordError, change_password};
 pub use factor::{FactorError, TotpStart, TotpStatus, confirm_totp, remove_totp, start_totp, totp_status};
 pub use hasher::{Algorithm, HashSettings, Hasher, HasherError, Verdict};
@@ -50,6 +51,7 @@ pub use proof::ProofError;
 pub use reauthenticate::{ReauthenticateError, reauthenticate};
 pub use register::{Register, RegisterError, register};
 pub(crate) use register::{checked_name, mail_proof_of_identity};
+pub(crate) use reset::mail_reset_for;
 pub use reset::{ResetError, reset_password};
 pub use verify_email::{MailboxProof, VerifyError, verify_email};
 pub(crate) use verify_email::{PASSWORD_PROVIDER, furnish};

@@ -90,6 +90,46 @@ pub(super) async fn address_changed(
     send(hub, tx, letter).await
 }
 
+/// Tells the old address that an administrator gave the account another one, and how to take that back.
+pub(super) async fn address_set(
+    hub: &Hub,
+    tx: &mut Tx,
+    to: &Email,
+    new: &Email,
+    secret: &str,
+) -> Result<(), StoreError> {
+    let product = &hub.settings.identity.product;
+    let letter = Letter {
+        subject: format!("The address of your account at {product} was changed"),
+        paragraphs: vec![
+            format!(
+                "An administrator gave your account at {product} the address {new}. Mail of the hub no longer comes here."
+            ),
+            "If that is wrong, take it back here within 7 days; all devices are signed out then:".to_owned(),
+        ],
+        link: Some(page(hub, "revert-email", secret)),
+        dedupe_key: None,
+        to,
+    };
+    send(hub, tx, letter).await
+}
+
+/// Tells the new address that an account has it now.
+pub(super) async fn address_is_yours(hub: &Hub, tx: &mut Tx, to: &Email) -> Result<(), StoreError> {
+    let product = &hub.settings.identity.product;
+    let letter = Letter {
+        subject: format!("This is the address of your account at {product} now"),
+        paragraphs: vec![
+            format!("An administrator gave your account at {product} this address. Sign in with it from now on."),
+            "If you have no account there, write to the people who run this hub.".to_owned(),
+        ],
+        link: Some(format!("{}/login", hub.settings.identity.public_url)),
+        dedupe_key: None,
+        to,
+    };
+    send(hub, tx, letter).await
+}
+
 /// Tells that a change of address was taken back.
 pub(super) async fn address_is_back(hub: &Hub, tx: &mut Tx, to: &Email) -> Result<(), StoreError> {
     let product = &hub.settings.identity.product;

@@ -3,7 +3,7 @@
 use hub_store::users::{self, User};
 use hub_store::verifications::{self, NewVerification, Purpose};
 use hub_store::{StoreError, Tx, sessions};
-use hub_types::{Email, SessionId, UserId, VerificationId};
+use hub_types::{Caller, Email, SessionId, UserId, VerificationId};
 use serde_json::json;
 
 use super::throttle::{Guess, Throttle};
@@ -41,21 +41,45 @@ pub enum ResetError {
 
 /// Mails a link, where there is an account that may have one.
 pub(super) async fn mail_link(hub: &Hub, origin: &Origin, email: &Email) -> Result<(), StoreError> {
-    let now = hub.clock.now();
     let mut tx = hub.store.write().await?;
     let Some(user) = users::by_email(&mut tx, email).await?.filter(|user| user.is_usable() && user.verified) else {
         return Ok(());
     };
+    let Some(secret) = make_link(hub, &mut tx, &user).await? else { return Ok(()) };
+    mails::password_reset(hub, &mut tx, email, &secret).await?;
+    let event = Event::new("auth.password_reset_requested").tried_as(email).on("user", &user.id.to_string());
+    audit::record(hub, &mut tx, origin, event.about(user.id)).await?;
+    tx.commit().await
+}
+
+/// Mails the link at the wish of somebody who looks after the account; `false` when the owner got enough of them this hour. The caller decides
+/// whether the account may have one.
+pub(crate) async fn mail_reset_for(
+    hub: &Hub,
+    tx: &mut Tx,
+    (caller, origin): (&Caller, &Origin),
+    user: &User,
+) -> Result<bool, StoreError> {
+    let Some(secret) = make_link(hub, tx, user).await? else { return Ok(false) };
+    mails::password_reset_by_administrator(hub, tx, &user.email, &secret).await?;
+    let event = Event::new("auth.password_reset_requested").by(caller).on("user", &user.id.to_string());
+    audit::record(hub, tx, origin, event.about(user.id)).await?;
+    Ok(true)
+}
+
+/// Stores the secret of a new link, which replaces earlier ones; `None` when there were too many this hour.
+async fn make_link(hub: &Hub, tx: &mut Tx, user: &User) -> Result<Option<String>, StoreError> {
+    let now = hub.clock.now();
     let hour_ago = now - chrono::Duration::hours(1);
-    if verifications::count_since(&mut tx, email, Purpose::ResetPassword, hour_ago).await? >= PER_HOUR {
-        return Ok(());
+    if verifications::count_since(tx, &user.email, Purpose::ResetPassword, hour_ago).await? >= PER_HOUR {
+        return Ok(None);
     }
     let secret = link_secret();
-    verifications::supersede(&mut tx, email, Purpose::ResetPassword, now).await?;
+    verifications::supersede(tx, &user.email, Purpose::ResetPassword, now).await?;
     let new = NewVerification {
         id: VerificationId::new(&hub.clock),
         purpose: Purpose::ResetPassword,
-        email,
+        email: &user.email,
         user: Some(user.id),
         secret_hash: &sha256(secret.as_bytes()),
         code_hash: None,
@@ -63,11 +87,8 @@ pub(super) async fn mail_link(hub: &Hub, origin: &Origin, email: &Email) -> Resu
         at: now,
         expires_at: now + RESET_LIFE,
     };
-    verifications::insert(&mut tx, &new).await?;
-    mails::password_reset(hub, &mut tx, email, &secret).await?;
-    let event = Event::new("auth.password_reset_requested").tried_as(email).on("user", &user.id.to_string());
-    audit::record(hub, &mut tx, origin, event.about(user.id)).await?;
-    tx.commit().await
+    verifications::insert(tx, &new).await?;
+    Ok(Some(secret))
 }
 
 /// Sets a new password for whoever has the mailed link.

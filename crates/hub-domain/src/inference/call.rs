@@ -34,7 +34,7 @@ pub(super) struct Call {
     pub(super) hub: Arc<Hub>,
     pub(super) input: ChatInput,
     pub(super) started: Instant,
-    caller: Caller,
+    pub(super) caller: Caller,
     candidates: Vec<Candidate>,
     attempts: Vec<Attempt>,
 }

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
 use super::call::Call;
+use super::standing;
 use super::{ChatReply, InferenceError};
 use crate::{Hub, rbac};
 
@@ -39,7 +40,7 @@ pub struct ChatInput {
 pub async fn chat(hub: &Arc<Hub>, caller: &Caller, input: ChatInput) -> Result<ChatReply, InferenceError> {
     rbac::require(caller, Permission::InferenceCreate)?;
     let model = input.request.model();
-    let allowed = caller.models.is_empty() || caller.models.iter().any(|name| name == model);
+    let allowed = standing::allows(caller, model);
     let candidates = hub.providers.candidates(&hub.prices, model, &input.choice, hub.clock.now());
     if !allowed || candidates.is_empty() {
         return Err(InferenceError::ModelNotFound { model: model.to_owned() });

@@ -59,6 +59,9 @@ pub enum InferenceError {
     /// The hold of the call was lost to the sweeper; the call was stopped.
     #[error("the hold of the call was lost")]
     LeaseLost,
+    /// The credential behind the call was taken back, or may no longer do this; the call was stopped.
+    #[error("the credential of the call is no longer valid")]
+    Revoked,
     /// The database failed.
     #[error("the database failed")]
     Store(#[from] StoreError),

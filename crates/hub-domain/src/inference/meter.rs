@@ -33,13 +33,11 @@ impl Meter {
     /// What was consumed: as the provider reported it, else as counted here. The prompt of a call that began is always in it, because
     /// the provider bills it.
     pub(super) fn usage(&self, provider: &dyn LlmProvider, request: &CallRequest) -> (TokenUsage, UsageSource) {
-        match self.reported {
-            Some(reported) => (reported, UsageSource::Provider),
-            None => {
-                let counted = provider.counted(request, self.output, self.reasoning);
-                let prompt = self.prompt.unwrap_or(counted);
-                (TokenUsage { output: counted.output, reasoning: counted.reasoning, ..prompt }, UsageSource::Counted)
-            }
+        if let Some(reported) = self.reported {
+            return (reported, UsageSource::Provider);
         }
+        let counted = provider.counted(request, self.output, self.reasoning);
+        let prompt = self.prompt.unwrap_or(counted);
+        (TokenUsage { output: counted.output, reasoning: counted.reasoning, ..prompt }, UsageSource::Counted)
     }
 }

@@ -17,6 +17,7 @@ mod registry;
 mod relay;
 pub mod replay;
 mod reply;
+mod standing;
 
 use std::time::Duration;
 

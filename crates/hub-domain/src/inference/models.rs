@@ -2,7 +2,7 @@
 
 use hub_types::{Caller, Permission};
 
-use super::InferenceError;
+use super::{InferenceError, standing};
 use crate::{Hub, rbac};
 
 /// A model as lists show it.
@@ -19,7 +19,7 @@ pub struct Model {
 /// The models with a price whose provider is configured, narrowed to those the key may use; ordered by id.
 pub fn models(hub: &Hub, caller: &Caller) -> Result<Vec<Model>, InferenceError> {
     rbac::require(caller, Permission::ModelsRead)?;
-    let allowed = |model: &str| caller.models.is_empty() || caller.models.iter().any(|name| name == model);
+    let allowed = |model: &str| standing::allows(caller, model);
     let mut models: Vec<Model> = hub
         .prices
         .all_current(hub.clock.now())

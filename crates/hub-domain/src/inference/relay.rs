@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 use super::call::{Call, Lease, millis};
 use super::meter::Meter;
 use super::registry::Candidate;
+use super::standing::Standing;
 use super::{Bill, Frame, InferenceError};
 use crate::credits::Outcome;
 
@@ -28,6 +29,8 @@ enum End {
     Broken(LlmError),
     /// The sweeper took the hold.
     LeaseLost,
+    /// The caller lost the right to call.
+    Revoked,
 }
 
 /// The caller's side of the channel; `None` once the caller is gone.
@@ -77,7 +80,7 @@ pub(super) async fn relay(
     let (outcome, rest) = match &end {
         End::Done(_) => (Outcome::Completed, Some(events)),
         // A stream that did not end well is closed before the settle: the provider should stop working at once.
-        End::HungUp => (Outcome::Cancelled, None),
+        End::HungUp | End::Revoked => (Outcome::Cancelled, None),
         End::Broken(_) | End::LeaseLost => (Outcome::Failed, None),
     };
     let bill = match call.settle(candidate, &lease.admitted, &meter, outcome, upstream_id, first_token_ms).await {
@@ -103,6 +106,7 @@ fn last_frame(end: End, bill: Option<Bill>) -> Option<Frame> {
         (End::Done(_), None) => Some(Frame::Failed { error: InferenceError::Lost, bill: None }),
         (End::Broken(error), bill) => Some(Frame::Failed { error: InferenceError::Broken(error), bill }),
         (End::LeaseLost, bill) => Some(Frame::Failed { error: InferenceError::LeaseLost, bill }),
+        (End::Revoked, bill) => Some(Frame::Failed { error: InferenceError::Revoked, bill }),
         (End::HungUp, _) => None,
     }
 }
@@ -118,6 +122,7 @@ async fn pump(
 ) -> End {
     let mut next = Some(Ok(first));
     let mut deadline: Option<Instant> = None;
+    let mut standing = Standing::of(&call.caller, call.input.request.model());
     loop {
         match next.take() {
             Some(Ok(event)) if event.kind == ChatEventKind::Done => return End::Done(event.raw),
@@ -144,6 +149,11 @@ async fn pump(
                 (lease.admitted.checkpoint.usage, _) = meter.usage(&*candidate.provider, &call.input.request);
                 if !lease.renew().await {
                     return End::LeaseLost;
+                }
+            }
+            () = standing.due() => {
+                if standing.is_lost(&call.hub).await {
+                    return End::Revoked;
                 }
             }
             event = events.next() => {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use hub_types::{Credits, KeyLimits, Permission, Timestamp};
+use hub_types::{Credits, KeyLimits, KeyUse, Timestamp};
 use ipnet::IpNet;
 
 use super::KeyError;
@@ -25,7 +25,7 @@ const MOST_CALLS: u32 = 1_000;
 pub struct NewKey {
     /// What the owner calls it; 1 to 100 characters.
     pub name: String,
-    /// Permissions it is narrowed to; empty means all of the owner's that a key may have.
+    /// Permissions it is narrowed to; empty means all of the owner's that need not be named ([`KeyUse`]).
     pub scopes: Vec<String>,
     /// When it ends, if it should; in the future.
     pub expires_at: Option<Timestamp>,
@@ -57,8 +57,8 @@ impl NewKey {
             if !held.contains(scope) {
                 return invalid("scopes", "must be permissions that you have".to_owned());
             }
-            if scope.split(':').next() == Some(Permission::KeysRead.resource()) {
-                return invalid("scopes", "a key cannot manage keys".to_owned());
+            if KeyUse::of(scope) == KeyUse::Never {
+                return invalid("scopes", "a key cannot have this one".to_owned());
             }
         }
         if self.expires_at.is_some_and(|at| at <= now) {

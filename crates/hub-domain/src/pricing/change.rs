@@ -157,9 +157,10 @@ fn faults(entry: &PriceEntry, units: &UnitPrices) -> Vec<String> {
     if entry.source.chars().count() > LONGEST {
         faults.push(format!("source has at most {LONGEST} characters"));
     }
-    let tokens = 1..=MOST_TOKENS;
-    if !tokens.contains(&entry.max_output_tokens) || entry.context_tokens.is_some_and(|size| !tokens.contains(&size)) {
-        faults.push(format!("token limits are 1 to {MOST_TOKENS}"));
+    // Models that make vectors write no tokens.
+    let (output, context) = (0..=MOST_TOKENS, 1..=MOST_TOKENS);
+    if !output.contains(&entry.max_output_tokens) || entry.context_tokens.is_some_and(|size| !context.contains(&size)) {
+        faults.push(format!("maxOutputTokens is 0 to {MOST_TOKENS}, contextTokens 1 to {MOST_TOKENS}"));
     }
     let scale = 1..=1_000_000;
     if units.long_context.is_some_and(|long| {
@@ -210,7 +211,7 @@ mod tests {
         assert!(only(entry(-1, 60)).faults.iter().any(|fault| fault.contains("below zero")));
         assert!(only(entry(100_001, 60)).unusual.iter().any(|odd| odd.contains("above 100000 credits")));
         assert!(only(entry(0, 0)).unusual.iter().any(|odd| odd.contains("free")));
-        assert!(only(PriceEntry { max_output_tokens: 0, ..entry(1, 1) }).faults.len() == 1);
+        assert!(only(PriceEntry { max_output_tokens: -1, ..entry(1, 1) }).faults.len() == 1);
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! Who holds which role: shown, given, taken.
+//! Who holds which role: shown, given, taken. The owner is told by mail.
 
 use hub_store::roles::{self, Role};
+use hub_store::users::User;
 use hub_store::{StoreError, Tx, users};
 use hub_types::{Caller, Credential, Permission, UserId};
 use serde_json::json;
@@ -8,6 +9,7 @@ use serde_json::json;
 use super::authority::{Authority, admin_stays};
 use super::{RightsError, require};
 use crate::audit::{self, Event};
+use crate::users::notices;
 use crate::{Hub, Origin, access};
 
 /// The roles of a user, mightiest first. Needs `users:read`.
@@ -28,11 +30,12 @@ pub async fn assign_role(
     role: &str,
 ) -> Result<bool, RightsError> {
     let mut tx = hub.store.write().await?;
-    let role = checked_role(&mut tx, caller, user, role).await?;
+    let (target, role) = checked_role(&mut tx, caller, user, role).await?;
     let by = (caller.credential != Credential::Operator).then_some(caller.user);
     if !roles::assign(&mut tx, user, role.id, by, hub.clock.now()).await? {
         return Ok(false);
     }
+    notices::role_granted(hub, &mut tx, &target.email, &role.name).await?;
     finish(hub, tx, caller, origin, user, &role, "role.granted").await?;
     Ok(true)
 }
@@ -47,22 +50,24 @@ pub async fn remove_role(
     role: &str,
 ) -> Result<bool, RightsError> {
     let mut tx = hub.store.write().await?;
-    let role = checked_role(&mut tx, caller, user, role).await?;
+    let (target, role) = checked_role(&mut tx, caller, user, role).await?;
     if !roles::unassign(&mut tx, user, role.id).await? {
         return Ok(false);
     }
     admin_stays(&mut tx, std::slice::from_ref(&role)).await?;
+    notices::role_revoked(hub, &mut tx, &target.email, &role.name).await?;
     finish(hub, tx, caller, origin, user, &role, "role.revoked").await?;
     Ok(true)
 }
 
-async fn checked_role(tx: &mut Tx, caller: &Caller, user: UserId, role: &str) -> Result<Role, RightsError> {
+async fn checked_role(tx: &mut Tx, caller: &Caller, user: UserId, role: &str) -> Result<(User, Role), RightsError> {
     let authority = Authority::read(tx, caller, Permission::RolesUpdate).await?;
     let target = authority.target(tx, user).await?;
     if target.deleted_at.is_some() {
         return Err(RightsError::UnknownUser);
     }
-    authority.handed_on(tx, role).await
+    let role = authority.handed_on(tx, role).await?;
+    Ok((target, role))
 }
 
 /// Rights changed: access tokens of the user are void, so that the next one names the new rights.

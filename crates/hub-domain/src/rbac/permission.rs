@@ -12,7 +12,7 @@ use super::authority::Authority;
 use super::role::checked_description;
 use super::{RightsError, require};
 use crate::audit::{self, Event};
-use crate::{Hub, Origin};
+use crate::{Hub, Origin, access};
 
 /// Permissions in all, at most.
 const MOST: i64 = 500;
@@ -97,11 +97,15 @@ pub async fn delete_permission(
     let mut tx = hub.store.write().await?;
     administrator(&mut tx, caller, Permission::RolesDelete).await?;
     let found = custom(&mut tx, id).await?;
+    let mut doors = Vec::new();
     for role in permissions::delete(&mut tx, id).await? {
         roles::bump_holders(&mut tx, role, hub.clock.now()).await?;
+        doors.extend(access::doors_of_role(hub, &mut tx, role).await?);
     }
     record(hub, &mut tx, caller, origin, "permission.deleted", &found).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    access::forget(hub, doors).await;
+    Ok(())
 }
 
 async fn administrator(tx: &mut Tx, caller: &Caller, permission: Permission) -> Result<(), RightsError> {

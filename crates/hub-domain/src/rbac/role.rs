@@ -1,7 +1,8 @@
 //! Roles are made, changed and deleted, within what their maker may do. The four that every hub has keep name and rank, and `admin` keeps
 //! every permission.
 //!
-//! A change of what a role permits voids the access tokens of everybody who holds it; cached pictures of them run out within two seconds.
+//! A change of what a role permits voids the access tokens of everybody who holds it, and the cached pictures of those who
+//! were here lately are thrown away; the rest run out within two seconds.
 
 use hub_store::roles::{self, Overview, Role};
 use hub_store::{Tx, permissions};
@@ -11,7 +12,7 @@ use serde_json::json;
 use super::authority::Authority;
 use super::{RightsError, require};
 use crate::audit::{self, Event};
-use crate::{Hub, Origin};
+use crate::{Hub, Origin, access};
 
 /// Roles made here, at most.
 const MOST: i64 = 200;
@@ -233,7 +234,9 @@ async fn finish(
 ) -> Result<Overview, RightsError> {
     audit::record(hub, &mut tx, origin, event.details(details)).await?;
     let found = roles::overview_of(&mut tx, id).await?.ok_or(RightsError::UnknownRole)?;
+    let doors = access::doors_of_role(hub, &mut tx, id).await?;
     tx.commit().await?;
+    access::forget(hub, doors).await;
     Ok(found)
 }
 

@@ -1,6 +1,7 @@
 //! An account is made by somebody who looks after accounts: with a password, or by inviting the owner of a mailbox.
 
 use chrono::Duration;
+use hub_store::Tx;
 use hub_store::users::{self, NewUser};
 use hub_store::verifications::{self, NewVerification, Purpose};
 use hub_types::{Caller, Credential, Email, Permission, Timestamp, UserId, VerificationId};
@@ -46,6 +47,8 @@ pub struct Invite {
 /// An invitation under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invited {
+    /// Its id; another one each time it is mailed.
+    pub id: VerificationId,
     /// Where it was mailed.
     pub email: Email,
     /// The role the account will have.
@@ -126,14 +129,27 @@ pub async fn create(hub: &Hub, caller: &Caller, origin: &Origin, new: NewAccount
 /// again when the invitation is accepted.
 pub async fn invite(hub: &Hub, caller: &Caller, origin: &Origin, new: Invite) -> Result<Invited, CreateError> {
     let name = checked_name(&new.name)?;
-    let now = hub.clock.now();
     let mut tx = hub.store.write().await?;
     let authority = Authority::read(&mut tx, caller, Permission::UsersCreate).await?;
-    let role = authority.first_role(&mut tx, &new.role).await?;
-    if users::by_email(&mut tx, &new.email).await?.is_some() {
+    let invited = mail_invitation(hub, &mut tx, (caller, origin), &authority, Invite { name, ..new }).await?;
+    tx.commit().await?;
+    Ok(invited)
+}
+
+/// Stores an invitation in place of an earlier one to the same address, and mails it.
+pub(super) async fn mail_invitation(
+    hub: &Hub,
+    tx: &mut Tx,
+    (caller, origin): (&Caller, &Origin),
+    authority: &Authority,
+    new: Invite,
+) -> Result<Invited, CreateError> {
+    let now = hub.clock.now();
+    let role = authority.first_role(tx, &new.role).await?;
+    if users::by_email(tx, &new.email).await?.is_some() {
         return Err(CreateError::Taken);
     }
-    if verifications::count_since(&mut tx, &new.email, Purpose::Invite, now - Duration::hours(1)).await? >= PER_HOUR {
+    if verifications::count_since(tx, &new.email, Purpose::Invite, now - Duration::hours(1)).await? >= PER_HOUR {
         return Err(CreateError::TooMany);
     }
     let secret = identity::link_secret();
@@ -146,18 +162,17 @@ pub async fn invite(hub: &Hub, caller: &Caller, origin: &Origin, new: Invite) ->
         user: None,
         secret_hash: &sha256(secret.as_bytes()),
         code_hash: None,
-        payload: &json!({ "name": name, "role": role.name, "by": by }),
+        payload: &json!({ "name": new.name, "role": role.name, "by": by }),
         at: now,
         expires_at: now + Duration::days(hub.settings.identity.invite_days),
     };
-    verifications::supersede(&mut tx, &new.email, Purpose::Invite, now).await?;
-    verifications::insert(&mut tx, &row).await?;
-    identity::mails::invitation(hub, &mut tx, &new.email, &secret).await?;
+    verifications::supersede(tx, &new.email, Purpose::Invite, now).await?;
+    verifications::insert(tx, &row).await?;
+    identity::mails::invitation(hub, tx, &new.email, &secret).await?;
     let event = Event::new("user.invited").by(caller).on("invite", &id.to_string());
-    audit::record(hub, &mut tx, origin, event.details(json!({ "email": new.email, "role": role.name }))).await?;
-    tx.commit().await?;
+    audit::record(hub, tx, origin, event.details(json!({ "email": new.email, "role": role.name }))).await?;
     let expires_at = row.expires_at;
-    Ok(Invited { email: new.email, role: role.name, expires_at })
+    Ok(Invited { id, email: new.email, role: role.name, expires_at })
 }
 
 fn checked_name(name: &str) -> Result<String, RightsError> {

@@ -5,15 +5,19 @@
 
 mod change;
 mod create;
+mod credentials;
+mod invitations;
 mod list;
-mod notices;
+pub(crate) mod notices;
 mod own;
 mod remove;
 
 pub use change::{Change, change};
 pub use create::{CreateError, Invite, Invited, NewAccount, create, invite};
+pub use credentials::{CredentialError, change_email, mail_reset};
 pub use hub_store::user_list::Listed as Account;
 pub use hub_store::users::UserStatus;
+pub use invitations::{Invitation, invitations, resend_invitation, withdraw_invitation};
 pub use list::{Query, Standing, get, list};
 pub use own::{own, rename_own};
 pub use remove::{remove, restore};

@@ -35,6 +35,21 @@ pub(super) async fn restored(hub: &Hub, tx: &mut Tx, to: &Email) -> Result<(), S
     tell(hub, tx, to, format!("Your account at {product} was restored"), text).await
 }
 
+/// Tells that a role was given. Names of roles are plain words; nobody else's text stands in the mail.
+pub(crate) async fn role_granted(hub: &Hub, tx: &mut Tx, to: &Email, role: &str) -> Result<(), StoreError> {
+    let product = &hub.settings.identity.product;
+    let text = format!("An administrator gave your account the role {role}. All devices get it at their next request.");
+    tell(hub, tx, to, format!("Your account at {product} has the role {role}"), &text).await
+}
+
+/// Tells that a role was taken.
+pub(crate) async fn role_revoked(hub: &Hub, tx: &mut Tx, to: &Email, role: &str) -> Result<(), StoreError> {
+    let product = &hub.settings.identity.product;
+    let text =
+        format!("An administrator took the role {role} from your account. What only it permitted no longer works.");
+    tell(hub, tx, to, format!("Your account at {product} no longer has the role {role}"), &text).await
+}
+
 async fn tell(hub: &Hub, tx: &mut Tx, to: &Email, subject: String, text: &str) -> Result<(), StoreError> {
     let wrong = "If you think that this is a mistake, write to the people who run this hub.";
     let paragraphs = vec![text.to_owned(), wrong.to_owned()];

@@ -1,7 +1,9 @@
-//! The few pages the gateway serves itself: the start page, the API document and a page to read and try it.
+//! The few pages the gateway serves itself: the start page, the API document and a page to read and try it, and those that mails link to.
 //!
 //! Everything is embedded, plain and from this origin: no inline script, no inline style, nothing fetched from
 //! elsewhere. `tests/e2e/pages` looks at them in a browser.
+
+mod account;
 
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use axum::routing::get;
 use bytes::Bytes;
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use hub_web::html::escape;
 use url::Url;
 use utoipa::openapi::OpenApi;
 
@@ -25,10 +28,11 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
-/// What both pages load. It stands below `/docs`, which no web UI takes over.
-const ASSETS: [(&str, &str, &str); 9] = [
+/// What the pages load. It stands below `/docs`, which no web UI takes over.
+const ASSETS: [(&str, &str, &str); 10] = [
     ("/docs/style.css", CSS, include_str!("style.css")),
     ("/docs/icon.svg", SVG, ICON),
+    ("/docs/account.js", SCRIPT, include_str!("account.js")),
     ("/docs/answer.js", SCRIPT, include_str!("answer.js")),
     ("/docs/docs.js", SCRIPT, include_str!("docs.js")),
     ("/docs/dom.js", SCRIPT, include_str!("dom.js")),
@@ -54,7 +58,7 @@ pub(crate) fn docs(document: &OpenApi) -> Router {
     })
 }
 
-/// `/` and the icon, where no web UI is served.
+/// `/`, the icon and the pages that mails link to, where no web UI is served.
 pub(crate) fn start(public_url: &Url) -> Router {
     let address = escape(public_url.as_str().trim_end_matches('/'));
     let page: Arc<str> = START_PAGE.replace("{{address}}", &address).into();
@@ -62,6 +66,7 @@ pub(crate) fn start(public_url: &Url) -> Router {
         .route("/", get(async |State(page): State<Arc<str>>| file(HTML, Bytes::copy_from_slice(page.as_bytes()))))
         .with_state(page)
         .route("/favicon.ico", get(async || text(SVG, ICON)))
+        .merge(account::router())
 }
 
 fn text(content_type: &'static str, body: &'static str) -> Response {
@@ -75,10 +80,6 @@ fn file(content_type: &'static str, body: Bytes) -> Response {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
     response
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
 
 #[cfg(test)]

@@ -100,6 +100,11 @@ export function example(spec, schema, name = "", depth = 0) {
 // Bodies in another company's form, which the document names but does not describe.
 const FOREIGN = {
   "/v1/chat/completions": { model: "sandbox", messages: [{ role: "user", content: "Hello" }] },
+  "/v1/completions": { model: "sandbox", prompt: "Hello" },
+  "/v1/embeddings": { model: "sandbox-embedding", input: "Hello" },
+  "/v1/messages": { model: "sandbox", max_tokens: 200, messages: [{ role: "user", content: "Hello" }] },
+  "/v1/messages/count_tokens": { model: "sandbox", messages: [{ role: "user", content: "Hello" }] },
+  "/v1/responses": { model: "sandbox", input: "Hello" },
 };
 
 export function exampleBody(spec, path, media) {

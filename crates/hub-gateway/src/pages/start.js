@@ -1,6 +1,9 @@
 // Makes the commands exact for the address this page was read from, and says how the hub is.
 import { copyable } from "./dom.js";
 
+// The way back from a provider leads here with a code; the sign-in page uses it.
+if (location.hash.startsWith("#exchange=")) location.replace(`/login${location.hash}`);
+
 const configured = document.body.dataset.address;
 
 // The configured address can differ from the one that reaches this reader: behind a proxy, or with a port chosen late.

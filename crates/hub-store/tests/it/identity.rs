@@ -1,6 +1,7 @@
 //! Users, roles, sessions, one-time secrets, keys, audit rows.
 
 use chrono::Duration;
+use hub_store::invites;
 use hub_store::keys::{self, NewKey};
 use hub_store::sessions::{self, NewSession, Rotation};
 use hub_store::users::{self, NewUser, UserStatus};
@@ -165,6 +166,50 @@ both! {
         assert!(sessions::rotate(&mut tx, new.id, &to).await.unwrap().is_none());
         assert!(!sessions::reauthenticate(&mut tx, new.id, id, now()).await.unwrap());
         assert_eq!(sessions::revoke_all(&mut tx, id, None, "off", now()).await.unwrap(), [new.id]);
+    }
+
+    async fn of_twenty_withdrawals_of_an_open_invitation_one_wins(store: Store) {
+        let id = VerificationId::new(&clock());
+        let email: Email = "new@example.com".parse().unwrap();
+        let until = now() + Duration::days(7);
+        let new = NewVerification {
+            id, purpose: Purpose::Invite, email: &email, user: None, secret_hash: b"i", code_hash: None,
+            payload: &json!({ "role": "user" }), at: now(), expires_at: until,
+        };
+        let mut tx = store.write().await.unwrap();
+        verifications::insert(&mut tx, &new).await.unwrap();
+        tx.commit().await.unwrap();
+        // Secrets of other purposes are no invitations.
+        secret(&store, b"r", None, now()).await;
+        let mut tx = store.read().await.unwrap();
+        let listed = invites::list(&mut tx, now(), None, 10).await.unwrap();
+        assert_eq!((listed.len(), listed[0].id, listed[0].expires_at), (1, id, until));
+        assert_eq!(invites::count(&mut tx, now()).await.unwrap(), 1);
+        assert!(invites::list(&mut tx, now(), Some(id), 10).await.unwrap().is_empty());
+        assert!(invites::by_id(&mut tx, id, until).await.unwrap().is_none(), "it has run out then");
+        drop(tx);
+        let won = winners(&store, move |store| async move {
+            let mut tx = store.write().await.unwrap();
+            let won = invites::withdraw(&mut tx, id, now()).await.unwrap();
+            tx.commit().await.unwrap();
+            won
+        });
+        assert_eq!(won.await, 1);
+        let mut tx = store.write().await.unwrap();
+        assert!(verifications::consume(&mut tx, Purpose::Invite, b"i", now()).await.unwrap().is_none());
+    }
+
+    async fn who_holds_a_role_is_found_by_what_they_come_in_with(store: Store) {
+        let id = user(&store).await;
+        let device = session(&store, id).await;
+        let mut tx = store.write().await.unwrap();
+        roles::seed(&mut tx, &clock()).await.unwrap();
+        let (held, other) = (roles::by_name(&mut tx, "user").await.unwrap().unwrap(), roles::by_name(&mut tx, "guest").await.unwrap().unwrap());
+        roles::assign(&mut tx, id, held.id, None, now()).await.unwrap();
+        assert_eq!(sessions::live_of_role(&mut tx, held.id, now(), 10).await.unwrap(), [device]);
+        assert!(sessions::live_of_role(&mut tx, other.id, now(), 10).await.unwrap().is_empty());
+        assert!(sessions::live_of_role(&mut tx, held.id, now() + Duration::days(8), 10).await.unwrap().is_empty());
+        assert!(keys::live_of_role(&mut tx, held.id, 10).await.unwrap().is_empty());
     }
 
     async fn an_ended_session_cannot_be_refreshed(store: Store) {

@@ -159,6 +159,60 @@ on_both_pairs! {
         hub.finish().await;
     }
 
+    async fn aud_01_what_administrators_and_owners_do_leaves_exactly_one_row_each(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let (ada, bob, admin) = (hub.user("ada").await, hub.user("bob").await, hub.admin().await);
+        let steps = Steps { hub: &hub, admin: admin.clone(), count: Cell::new(0) };
+        let (id, me, boss) = (ada.id, Some(ada.id), Some(admin.id));
+        let user = format!("/api/users/{id}");
+        let send = |who: &TestUser, method: Method, path: &str, body: &Value| {
+            steps.request(method, path).bearer(&who.access_token).json(body)
+        };
+        let row = steps.leaves(send(&admin, Method::POST, &format!("{user}/roles"), &json!({ "role": "manager" })), 204, "role.granted", boss, id).await;
+        assert_eq!(row["details"]["role"], "manager");
+        let revoked = format!("{user}/roles/manager");
+        steps.leaves(send(&admin, Method::DELETE, &revoked, &json!({})), 204, "role.revoked", boss, id).await;
+        let mut ada = ada;
+        hub.sign_in(&mut ada).await;
+        let looked = send(&admin, Method::POST, &format!("{user}/impersonate"), &json!({ "reason": "ticket 7" }));
+        let row = steps.leaves(looked, 200, "user.impersonated", boss, id).await;
+        assert_eq!((&row["details"]["reason"], &row["details"]["actingAs"]), (&json!("ticket 7"), &json!(id)));
+        let again = hub.post(&format!("/api/users/{}/impersonate", bob.id)).bearer(&admin.access_token);
+        let token = again.json(&json!({ "reason": "ticket 8" })).send().await.expect(200).json();
+        let ended = steps.request(Method::POST, "/api/auth/logout").bearer(token["accessToken"].as_str().unwrap()).json(&json!({}));
+        steps.leaves(ended, 204, "user.impersonation_ended", boss, bob.id).await;
+        let keys = hub.get("/api/keys").bearer(&ada.access_token).send().await.expect(200).json();
+        let path = format!("/api/keys/{}", keys["keys"][0]["id"].as_str().unwrap());
+        steps.leaves(send(&ada, Method::PATCH, &path, &json!({ "name": "laptop" })), 200, "key.updated", me, id).await;
+        let row = steps.leaves(send(&ada, Method::POST, &format!("{path}/rotate"), &json!({})), 201, "key.rotated", me, id).await;
+        assert!(!row.to_string().contains("sk_"), "{row}");
+        let promo = hub.post("/api/promo-codes").bearer(&admin.access_token).json(&json!({ "code": "ROWS", "credits": 1 }));
+        promo.send().await.expect(201);
+        steps.leaves(send(&ada, Method::POST, "/api/credits/redeem", &json!({ "code": "ROWS" })), 200, "promo.redeemed", me, id).await;
+        let reset = send(&admin, Method::POST, &format!("{user}/reset-password"), &json!({}));
+        steps.leaves(reset, 202, "auth.password_reset_requested", boss, id).await;
+        let moved = send(&admin, Method::POST, &format!("{user}/change-email"), &json!({ "newEmail": "moved@example.com" }));
+        steps.leaves(moved, 200, "auth.email_changed", boss, id).await;
+        steps.leaves(send(&admin, Method::PATCH, &user, &json!({ "name": "Ada" })), 200, "user.updated", boss, id).await;
+        steps.leaves(send(&admin, Method::PATCH, &user, &json!({ "status": "disabled" })), 200, "user.disabled", boss, id).await;
+        steps.leaves(send(&admin, Method::DELETE, &user, &json!({})), 204, "user.deleted", boss, id).await;
+        hub.finish().await;
+    }
+
+    async fn aud_01_mfa_on_and_off_leaves_exactly_one_row_each(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let (ada, admin) = (hub.user("ada").await, hub.admin().await);
+        let (_, codes) = crate::factors::set_up(&hub, &ada).await;
+        let steps = Steps { hub: &hub, admin: admin.clone(), count: Cell::new(0) };
+        let on = entries(&hub, &admin.access_token, &format!("/api/admin/audit?action=auth.totp&user={}", ada.id)).await;
+        assert_eq!((actions(&on), &on[0]["actorId"]), (vec!["auth.totp_enabled"], &json!(ada.id)));
+        let off = json!({ "password": ada.password, "code": codes[0] });
+        let off = steps.request(Method::DELETE, "/api/auth/totp").bearer(&ada.access_token).json(&off);
+        let row = steps.leaves(off, 204, "auth.totp_disabled", Some(ada.id), ada.id).await;
+        assert!(!row.to_string().contains(&codes[0]));
+        hub.finish().await;
+    }
+
     async fn aud_01_a_used_up_refresh_token_leaves_a_row(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let (ada, admin) = (hub.user("ada").await, hub.admin().await);

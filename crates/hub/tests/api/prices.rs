@@ -71,7 +71,7 @@ on_both_pairs! {
         dry["dryRun"] = json!(true);
         let told = hub.post("/api/admin/prices").bearer(&admin.access_token).json(&dry).send().await.expect(200).json();
         assert_eq!((&told["written"], &told["changes"][0]["kind"]), (&json!(0), &json!("changed")));
-        let page = hub.get("/api/admin/prices?service=sandbox&state=all").bearer(&admin.access_token).send().await.expect(200).json();
+        let page = hub.get("/api/admin/prices?service=sandbox&model=sandbox&state=all").bearer(&admin.access_token).send().await.expect(200).json();
         assert_eq!(page["total"], 1);
         hub.finish().await;
     }

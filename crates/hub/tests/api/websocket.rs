@@ -77,6 +77,26 @@ on_both_pairs! {
         hub.finish().await;
     }
 
+    async fn completions_and_embeddings_are_answered_on_the_socket_too(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let ada = hub.user("ada").await;
+        let mut socket = hub.socket().await.websocket("/api/ws", Some(&ada.api_key)).await.unwrap();
+        let ask = |kind: &str, model: &str| json!({ "id": kind, "type": kind, "provider": "auto", "model": model, "prompt": "hello", "stream": false });
+        send(&mut socket, &ask("completion", "sandbox")).await;
+        let answer = next(&mut socket).await.unwrap();
+        assert!(answer["data"].as_str().unwrap().starts_with("[sandbox] You said: hello"), "{answer}");
+        send(&mut socket, &ask("embedding", "sandbox-embedding")).await;
+        let answer = next(&mut socket).await.unwrap();
+        let vector: Vec<f64> = serde_json::from_str(answer["data"].as_str().unwrap()).unwrap();
+        assert_eq!((vector.len(), &answer["usage"]["promptTokens"]), (64, &json!(1)));
+        let mut elsewhere = ask("completion", "sandbox");
+        elsewhere["provider"] = json!("openai");
+        send(&mut socket, &elsewhere).await;
+        assert_eq!(next(&mut socket).await.unwrap()["error"]["code"], "MODEL_NOT_FOUND");
+        drop(socket);
+        hub.finish().await;
+    }
+
     async fn a_cancelled_request_stops_and_pays_for_what_it_got(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;

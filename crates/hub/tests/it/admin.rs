@@ -57,7 +57,7 @@ fn the_ledger_is_exported_in_order_for_one_account_and_a_span_of_time() {
     let export = |arguments: &[&str]| {
         let output = hub(&data, &[&["ledger", "export"], arguments].concat());
         assert!(output.status.success(), "{}", text(&output.stderr));
-        text(&output.stdout).to_owned()
+        text(&output.stdout)
     };
     let rows: Vec<Value> =
         export(&["--format", "ndjson"]).lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -57,7 +57,10 @@ fn one_impossible_price_stops_the_whole_import() {
     let good = json!({ "service": "own", "model": "good", "input": 1, "output": 2 });
     for (bad, reason) in [
         (json!({ "service": "own", "model": "bad", "input": -1, "output": 2 }), "below zero"),
-        (json!({ "service": "own", "model": "bad", "input": 1, "output": 2, "maxOutputTokens": 0 }), "token limits"),
+        (
+            json!({ "service": "own", "model": "bad", "input": 1, "output": 2, "maxOutputTokens": -1 }),
+            "maxOutputTokens",
+        ),
         (json!({ "service": "own", "model": "good", "input": 3, "output": 2 }), "twice"),
         (json!({ "service": "", "model": "bad", "input": 3, "output": 2 }), "printable"),
         (

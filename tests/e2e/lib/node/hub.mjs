@@ -46,7 +46,8 @@ export class Hub {
     this.#environment = { PATH, HOME, ...environment };
   }
 
-  get #data() {
+  /** Its data directory; mails of the embedded pair are in its `outbox`. */
+  get data() {
     return path.join(this.#folder, "hub");
   }
 
@@ -57,7 +58,7 @@ export class Hub {
   /** Starts the process and waits until it says where it listens. */
   async start() {
     const log = await open(this.#log, "a");
-    const serve = ["serve", "--data-dir", this.#data, "--listen", "127.0.0.1:0"];
+    const serve = ["serve", "--data-dir", this.data, "--listen", "127.0.0.1:0"];
     this.#process = spawn(process.env.HUB_BIN, serve, { env: this.#environment, stdio: ["ignore", "ignore", log.fd] });
     running.add(this.#process);
     await log.close();
@@ -86,7 +87,7 @@ export class Hub {
   /** `hub … --json`: the value it prints. */
   async run(...command) {
     const options = { env: this.#environment, timeout: COMMAND_WITHIN };
-    const { stdout } = await promisify(execFile)(process.env.HUB_BIN, [...command, "--json", "--data-dir", this.#data], options);
+    const { stdout } = await promisify(execFile)(process.env.HUB_BIN, [...command, "--json", "--data-dir", this.data], options);
     return JSON.parse(stdout);
   }
 

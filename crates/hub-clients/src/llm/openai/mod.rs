@@ -140,7 +140,9 @@ impl LlmProvider for OpenAiProvider {
         if let Some(embeddings) = call.embeddings() {
             return Ok(TokenBound { input: count::embeddings_bound(embeddings), output: 0 });
         }
-        let chat = call.as_chat()?.request;
+        let chat = call.as_chat()?;
+        http::check_dropped(chat.dropped, self.config.refuse_dropped)?;
+        let chat = chat.request;
         Ok(TokenBound {
             input: count::input_bound(chat.size(), self.config.image_tokens),
             output: chat.max_output().unwrap_or(max_output_default).saturating_mul(chat.choices()),

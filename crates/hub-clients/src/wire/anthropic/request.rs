@@ -259,7 +259,7 @@ fn measure_content(content: &RawValue, size: &mut PromptSize) -> Result<(), ()> 
         match block.kind.as_str() {
             "image" => size.images += 1,
             "document" if source.is_some_and(|source| source.kind.as_str() == "text") => {
-                size.other_bytes += raw.get().len()
+                size.other_bytes += raw.get().len();
             }
             "document" | "container_upload" => size.unsizable += 1,
             "tool_result" => {

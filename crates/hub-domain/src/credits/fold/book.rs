@@ -106,18 +106,18 @@ impl<'a> Book<'a> {
         let Some(hold) = self.holds.get_mut(&charge.hold).filter(|hold| hold.status == "held") else {
             return Ok(Done::NotOpen);
         };
-        let (account, change) =
+        let (account, total) =
             self.accounts.get_mut(&hold.user).ok_or(StoreError::Corrupt("a hold without an account"))?;
         let now = self.clock.now();
         let owed = if end == End::Voided { Owed::NOTHING } else { Owed::of(charge, hold) };
-        let change = change_of(change, account, now);
-        change.released = plus(change.released, hold.amount);
+        let total = change_of(total, account, now);
+        total.released = plus(total.released, hold.amount);
         account.held = plus(account.held, -hold.amount);
         let mut settled = Settled { receipt: hold.id, amount: owed.amount, balance: None };
         let mut transaction = None;
         if owed.amount.is_positive() {
             let posting = settle::posting(self.clock, hold, "settle", owed.amount, now);
-            let (numbered, row) = enter(account, change, &posting);
+            let (numbered, row) = enter(account, total, &posting);
             self.written.rows.push(numbered);
             settled.balance = Some(row.balance_after);
             transaction = Some(row.id);

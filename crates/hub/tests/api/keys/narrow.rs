@@ -74,6 +74,56 @@ on_both_pairs! {
         hub.finish().await;
     }
 
+    async fn key_02_power_over_people_is_held_only_by_a_key_that_names_it(pair) {
+        let hub = TestHub::start(pair).await;
+        let (admin, ada) = (hub.admin().await, hub.user("ada").await);
+        let ask = async |key: &str, method: &str, path: &str, body: serde_json::Value| {
+            let request = hub.request(method.parse().unwrap(), path).bearer(key);
+            let request = if body.is_null() { request } else { request.json(&body) };
+            request.send().await.status.as_u16()
+        };
+        let one = format!("/api/users/{}", ada.id);
+        let roles = format!("{one}/roles");
+        // What an administrator's key without scopes would do if found in a log.
+        for (method, path, body) in [
+            ("GET", "/api/users", json!(null)),
+            ("GET", "/api/users/invitations", json!(null)),
+            ("POST", "/api/users", json!({ "email": "eve@example.com", "role": "admin" })),
+            ("PATCH", &one, json!({ "status": "disabled" })),
+            ("DELETE", &one, json!(null)),
+            ("POST", &roles, json!({ "role": "admin" })),
+            ("GET", "/api/roles", json!(null)),
+            ("POST", "/api/roles", json!({ "name": "x", "rank": 1 })),
+            ("GET", "/api/permissions", json!(null)),
+            ("POST", "/api/permissions", json!({ "name": "x:y" })),
+            ("GET", "/api/promo-codes", json!(null)),
+            ("POST", "/api/promo-codes", json!({ "credits": 1000 })),
+        ] {
+            assert_eq!(ask(&admin.api_key, method, path, body).await, 403, "{method} {path}");
+        }
+        let me = hub.get("/api/auth/me").bearer(&admin.api_key).send().await.expect(200).json();
+        for permission in me["permissions"].as_array().unwrap() {
+            let name = permission.as_str().unwrap();
+            let barred = ["users:", "roles:", "promo:", "keys:", "providers:"].iter().any(|beginning| name.starts_with(beginning));
+            assert!(!barred, "{name}");
+        }
+        // Named, it holds; and only what is named.
+        let people = key(&hub, &admin, &json!({ "scopes": ["users:read", "users:update", "roles:read", "promo:manage"] })).await;
+        for path in ["/api/users", "/api/users/invitations", "/api/roles", "/api/permissions", "/api/promo-codes"] {
+            assert_eq!(ask(&people, "GET", path, json!(null)).await, 200, "{path}");
+        }
+        assert_eq!(ask(&people, "PATCH", &one, json!({ "name": "Ada" })).await, 200);
+        assert_eq!(ask(&people, "POST", &roles, json!({ "role": "admin" })).await, 403);
+        assert_eq!(ask(&people, "DELETE", &one, json!(null)).await, 403);
+        // A key that gives roles still gives none that permits what the key does not hold.
+        let giver = key(&hub, &admin, &json!({ "scopes": ["roles:update"] })).await;
+        assert_eq!(ask(&giver, "POST", &roles, json!({ "role": "admin" })).await, 403);
+        for never in ["keys:create", "keys:read", "users:impersonate", "providers:update"] {
+            create(&hub, &admin, &json!({ "name": "x", "scopes": [never] })).await.expect(400);
+        }
+        hub.finish().await;
+    }
+
     async fn a_key_with_a_list_of_models_knows_no_others(pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;

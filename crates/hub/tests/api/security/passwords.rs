@@ -8,6 +8,46 @@ use crate::auth::{GOOD, code_in, last_mail_to, login, mails_to, member, post, re
 use crate::oauth::kit::{Browser, person, start};
 
 on_both_pairs! {
+    async fn reg_03_common_passwords_and_ones_own_names_are_refused_for_that_reason_alone(pair: Pair) {
+        let hub = hub_testkit::TestHub::start(pair).await;
+        let email = "ada@example.com";
+        for (password, reason) in [
+            ("Password1!", "tried first"),
+            ("Summer2026!", "tried first"),
+            ("ada@example.comA1!", "e-mail address"),
+            ("SmartAIHub1!A", "name of this service"),
+        ] {
+            let refused = register(&hub, email, password).await.expect(400).json();
+            let details = refused["error"]["details"].as_array().unwrap().clone();
+            // All of them satisfy the rule of classes, so that must not be what is said.
+            let [only] = &details[..] else { panic!("{password}: {details:?}") };
+            assert_eq!(only["field"], "password");
+            assert!(only["message"].as_str().unwrap().contains(reason), "{password}: {only}");
+        }
+        assert!(hub.mails().await.is_empty());
+        hub.finish().await;
+    }
+
+    async fn jwt_05_a_token_is_refused_five_seconds_after_its_end_at_the_latest_on_every_door(pair: Pair) {
+        let hub = hub_testkit::TestHub::start(pair).await;
+        let twin = hub.sibling().await;
+        let ada = hub.user("ada").await;
+        hub.advance(Duration::seconds(900 + 5));
+        for second in 0..3 {
+            for place in [&hub, &twin] {
+                for path in ["/api/auth/me", "/api/credits/balance", "/api/keys", "/v1/models"] {
+                    place.get(path).bearer(&ada.access_token).send().await.expect(401);
+                }
+                place.post("/api/auth/ws-ticket").bearer(&ada.access_token).send().await.expect(401);
+                let socket = place.socket().await;
+                assert!(socket.websocket("/api/ws", Some(&ada.access_token)).await.is_err(), "{second} s later");
+            }
+            hub.advance(Duration::seconds(1));
+        }
+        twin.finish().await;
+        hub.finish().await;
+    }
+
     async fn reg_08_wrong_tries_do_not_prolong_a_code(pair: Pair) {
         let hub = hub_testkit::TestHub::start(pair).await;
         register(&hub, "ada@example.com", GOOD).await.expect(202);

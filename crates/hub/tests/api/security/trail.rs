@@ -63,8 +63,8 @@ on_both_pairs! {
         let new = NewKey { name: "narrow".to_owned(), scopes: vec!["models:read".to_owned()], ..NewKey::default() };
         let narrow = keys::create_for(&hub.hub, &hub::first_start::operator().unwrap(), ada.id, new).await.unwrap().key;
         let mut socket = hub.socket().await.websocket("/api/ws", Some(&narrow)).await.unwrap();
-        let request = json!({ "id": "r", "type": "completion", "model": "sandbox", "prompt": "hello" });
-        for _ in 0..3 {
+        for id in ["a", "b", "c"] {
+            let request = json!({ "id": id, "type": "completion", "model": "sandbox", "prompt": "hello" });
             socket.send(Message::text(request.to_string())).await.unwrap();
             let Message::Text(text) = socket.next().await.unwrap().unwrap() else { panic!("no text") };
             let frame: Value = serde_json::from_str(&text).unwrap();
@@ -102,9 +102,9 @@ async fn one_line(pair: Pair, captured: &std::sync::Mutex<Vec<u8>>) {
     let id = answer.header("x-request-id");
     let of_request = |line: &&str| line.contains(id) && line.contains("status=400");
     let answered: Vec<&str> = logged.lines().filter(of_request).collect();
-    let [line] = answered[..] else { panic!("not one line of the request: {answered:#?} of {logged}") };
+    let [entry] = answered[..] else { panic!("not one line of the request: {answered:#?} of {logged}") };
     for part in ["POST", "/api/auth/reset-password", "INFO"] {
-        assert!(line.contains(part), "{part} is not in {line}");
+        assert!(entry.contains(part), "{part} is not in {entry}");
     }
     let secrets = [&ada.access_token, &ada.refresh_token, &ada.api_key, &ada.password, &link];
     for secret in

@@ -181,11 +181,11 @@ pub(super) async fn agree(hub: &TestHub, token: &str, query: &str) -> BTreeMap<S
 
 /// What the ledger took from an account for calls.
 pub(super) async fn ledger(hub: &TestHub, token: &str) -> i64 {
-    let (mut taken, mut cursor) = (0, String::new());
+    let (mut sum, mut cursor) = (0, String::new());
     loop {
         let page = get(hub, token, &format!("/api/credits/transactions?kind=usage&limit=100{cursor}")).await;
-        taken -= page["transactions"].as_array().unwrap().iter().map(|row| micro(&row["amount"])).sum::<i64>();
-        let Some(next) = page["nextCursor"].as_str() else { return taken };
+        sum -= page["transactions"].as_array().unwrap().iter().map(|row| micro(&row["amount"])).sum::<i64>();
+        let Some(next) = page["nextCursor"].as_str() else { return sum };
         cursor = format!("&cursor={next}");
     }
 }

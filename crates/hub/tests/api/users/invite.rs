@@ -36,7 +36,8 @@ on_both_pairs! {
         let admin = hub.admin().await;
         let body = json!({ "email": NEW, "name": "New", "role": "manager" });
         let invited = invite(&hub, &admin, &body).await.expect(202).json();
-        assert_eq!(invited, json!({ "email": NEW, "role": "manager", "expiresAt": "2026-11-30T10:00:00Z" }));
+        let id = &invited["id"];
+        assert_eq!(invited, json!({ "id": id, "email": NEW, "role": "manager", "expiresAt": "2026-11-30T10:00:00Z" }));
         login(&hub, NEW, GOOD).await.expect(401);
         let token = link(&hub, NEW).await;
         let weak = json!({ "token": token, "password": "Password1!" });

@@ -49,6 +49,7 @@ on_both_pairs! {
         assert_eq!(me(&twin, &ada.api_key).await, 200);
         let forgot = json!({ "email": ada.email });
         hub.post("/api/auth/forgot-password").json(&forgot).send().await.expect(202);
+        hub.run_jobs().await;
         delete(&hub, &admin, &ada).await.expect(204);
         delete(&hub, &admin, &ada).await.expect(404);
         patch(&hub, &admin, &ada, &json!({ "name": "x" })).await.expect(404);

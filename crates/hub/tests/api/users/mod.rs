@@ -1,7 +1,9 @@
 //! Accounts in the hands of those who look after them: seen, made, invited, switched off, deleted, given roles.
 
+mod credentials;
 mod hostile;
 mod impersonate;
+mod invitations;
 mod invite;
 mod life;
 mod list;

@@ -85,6 +85,20 @@ on_both_pairs! {
         hub.finish().await;
     }
 
+    async fn models_have_anthropics_form_for_those_who_name_its_version(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let ada = hub.user("ada").await;
+        let get = async |path: &str| {
+            let request = hub.get(path).header("x-api-key", &ada.api_key).header("anthropic-version", "2026-10-21");
+            request.send().await.expect(200).json()
+        };
+        let list = get("/v1/models").await;
+        assert_eq!((&list["data"][0]["type"], &list["data"][0]["id"], &list["has_more"]), (&json!("model"), &json!("sandbox"), &json!(false)));
+        assert!(list["data"][0]["created_at"].as_str().unwrap().ends_with('Z'));
+        assert_eq!(get("/v1/models/sandbox").await, list["data"][0]);
+        hub.finish().await;
+    }
+
     async fn errors_of_messages_have_anthropics_shape(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;

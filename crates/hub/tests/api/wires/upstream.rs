@@ -1,14 +1,16 @@
 //! An Anthropic provider made of rules: as strict as the real one about versions and required fields (providers.md §3), it answers by the
 //! last text of the user and remembers what it heard.
 
+use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 
+use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use axum::{Json, Router};
+use hub_web::Json;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -48,6 +50,24 @@ fn error(status: u16, kind: &str, message: &str) -> Response {
     (StatusCode::from_u16(status).unwrap(), Json(body)).into_response()
 }
 
+/// Fields the stub takes.
+const KNOWN: [&str; 14] = [
+    "model",
+    "max_tokens",
+    "messages",
+    "system",
+    "tools",
+    "tool_choice",
+    "thinking",
+    "output_config",
+    "stop_sequences",
+    "stream",
+    "metadata",
+    "service_tier",
+    "temperature",
+    "top_p",
+];
+
 fn checked(headers: &HeaderMap, body: &Bytes) -> Result<Value, Box<Response>> {
     let refuse = |message: &str| Box::new(error(400, "invalid_request_error", message));
     let version = headers.get("anthropic-version").and_then(|value| value.to_str().ok());
@@ -60,22 +80,6 @@ fn checked(headers: &HeaderMap, body: &Bytes) -> Result<Value, Box<Response>> {
             return Err(refuse(&format!("{name}: Extra inputs are not permitted")));
         }
     }
-    const KNOWN: [&str; 14] = [
-        "model",
-        "max_tokens",
-        "messages",
-        "system",
-        "tools",
-        "tool_choice",
-        "thinking",
-        "output_config",
-        "stop_sequences",
-        "stream",
-        "metadata",
-        "service_tier",
-        "temperature",
-        "top_p",
-    ];
     for name in body.as_object().into_iter().flat_map(|body| body.keys()) {
         if !KNOWN.contains(&name.as_str()) {
             return Err(refuse(&format!("{name}: Extra inputs are not permitted")));
@@ -157,7 +161,7 @@ fn usage(output: i64) -> Value {
 fn streamed(body: &Value, blocks: &Value, stop: &str, breaks: bool) -> Response {
     let mut text = String::new();
     let mut event = |data: Value| {
-        text += &format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap());
+        write!(text, "event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap()).unwrap();
     };
     event(json!({"type": "message_start", "message": {"id": "msg_up", "type": "message", "role": "assistant",
         "model": body["model"], "content": [], "stop_reason": null, "stop_sequence": null, "usage": usage(1)}}));

@@ -90,6 +90,15 @@ class Hub:
             self._process.wait(STOP_WITHIN)
             self._ended()
 
+    def memory(self, peak=False, reset=False):
+        """Bytes of memory the process occupies, or the most it ever did since `reset` (Linux)."""
+        process = pathlib.Path("/proc") / str(self._process.pid)
+        if reset:
+            (process / "clear_refs").write_text("5")
+        field = "VmHWM:" if peak else "VmRSS:"
+        line = next(line for line in (process / "status").read_text().splitlines() if line.startswith(field))
+        return int(line.split()[1]) * 1024
+
     def signal(self, number):
         """Sends a signal to the process."""
         self._process.send_signal(number)

@@ -10,7 +10,7 @@ use crate::wire::openai::ChatRequest;
 use crate::wire::translate::Translated;
 
 /// Fields that both wires know by the same name and meaning.
-const SAME: [&str; 10] = [
+const SAME: [&str; 9] = [
     "model",
     "stream",
     "temperature",
@@ -20,10 +20,9 @@ const SAME: [&str; 10] = [
     "safety_identifier",
     "prompt_cache_key",
     "user",
-    "top_logprobs",
 ];
 /// Fields that are carried under another name, or need no place because nothing is kept and nothing is hidden.
-const CARRIED: [&str; 13] = [
+const CARRIED: [&str; 11] = [
     "input",
     "instructions",
     "max_output_tokens",
@@ -33,11 +32,11 @@ const CARRIED: [&str; 13] = [
     "text",
     "store",
     "stream_options",
-    "include",
     "metadata",
-    "truncation",
     "background",
 ];
+/// Values that ask for nothing.
+const NOTHING: [&str; 5] = ["null", "false", "[]", "{}", "\"disabled\""];
 /// Fields that name something kept at the provider.
 const KEPT: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
 
@@ -99,7 +98,7 @@ pub(crate) fn request(body: &Bytes) -> Result<(Translated<ChatRequest>, Echo), B
         }
     }
     let known = |name: &str| SAME.contains(&name) || CARRIED.contains(&name) || KEPT.contains(&name);
-    let unknown = top.0.iter().filter(|(name, raw)| !known(name) && raw.get() != "null");
+    let unknown = top.0.iter().filter(|(name, raw)| !known(name) && !NOTHING.contains(&raw.get()));
     let dropped = unknown.map(|(name, _)| name.to_string()).collect();
     let request = ChatRequest::parse(Value::Object(chat).to_string().into())?;
     let echo = Echo {
