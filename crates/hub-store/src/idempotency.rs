@@ -106,7 +106,16 @@ struct Row {
 /// Takes the key for this act. `false`: it is taken, and [`get`] says by what.
 pub async fn claim(tx: &mut Tx, new: &NewClaim<'_>) -> Result<bool> {
     let taken = run!(
-        tx, execute, CLAIM, new.user.0, new.key, new.route, new.body_hash, new.owner, new.lease_until, new.at,
+        tx,
+        execute,
+        CLAIM,
+        new.user.0,
+        new.key,
+        new.route,
+        new.body_hash,
+        new.owner,
+        new.lease_until,
+        new.at,
         new.expires_at
     )?;
     Ok(taken == 1)
@@ -134,8 +143,8 @@ pub async fn renew(tx: &mut Tx, held: Held<'_>, lease_until: Timestamp) -> Resul
 }
 
 /// Notes the stream that repetitions may read along.
-pub async fn note_stream(tx: &mut Tx, held: Held<'_>, hold: HoldId) -> Result<bool> {
-    Ok(run!(tx, execute, STREAM, held.user.0, held.key, held.owner, hold.0)? == 1)
+pub async fn note_stream(tx: &mut Tx, held: Held<'_>, stream: HoldId) -> Result<bool> {
+    Ok(run!(tx, execute, STREAM, held.user.0, held.key, held.owner, stream.0)? == 1)
 }
 
 /// Stores the answer; `false` when somebody else has taken the act over.

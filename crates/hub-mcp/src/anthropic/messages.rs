@@ -10,8 +10,8 @@ use hub_domain::inference::{ChatInput, Choice, MessagesRequest};
 use hub_web::{ApiError, Authenticated, ErrorShape, JsonBytes, RequestId};
 
 use crate::asked::{Ask, Asked};
-use crate::wire::Wire;
 use crate::reply;
+use crate::wire::Wire;
 
 const ROUTE: &str = "/v1/messages";
 

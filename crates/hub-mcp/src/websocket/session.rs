@@ -213,7 +213,9 @@ async fn receive(
         return Ok(());
     }
     let wanted = if about.kind.as_deref() == Some("resume") {
-        let Json(Control::Resume { id, after }) = Json::from_bytes(text.as_bytes()).map_err(fail)? else { return Ok(()) };
+        let Json(Control::Resume { id, after }) = Json::from_bytes(text.as_bytes()).map_err(fail)? else {
+            return Ok(());
+        };
         let after = after.parse().map_err(|_| fail(ApiError::validation("after", "must be the id of an event")))?;
         Wanted::Rest { id, after }
     } else {
@@ -225,9 +227,9 @@ async fn receive(
         let error = ApiError::new(ErrorCode::RateLimitExceeded).details(counted.details());
         return Err(fail(error.retry_after(counted.window.reset)));
     }
-    let stop = running.enter(wanted.id()).map_err(fail)?;
+    let place = running.enter(wanted.id()).map_err(fail)?;
     let from = (caller, Arc::clone(origin));
-    hub.tasks.spawn(calls::run(Arc::clone(hub), out.clone(), from, wanted, stop, running.clone()));
+    hub.tasks.spawn(calls::run(Arc::clone(hub), out.clone(), from, wanted, place));
     Ok(())
 }
 

@@ -18,7 +18,8 @@ async fn balance(hub: &TestHub, user: &TestUser) -> Value {
 
 /// The charges of an account.
 async fn charges(hub: &TestHub, user: &TestUser) -> usize {
-    let list = hub.get("/api/credits/transactions?limit=100").bearer(&user.access_token).send().await.expect(200).json();
+    let list =
+        hub.get("/api/credits/transactions?limit=100").bearer(&user.access_token).send().await.expect(200).json();
     list["transactions"].as_array().unwrap().iter().filter(|row| row["amount"].as_f64().unwrap() < 0.0).count()
 }
 
