@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
+use futures::{FutureExt as _, StreamExt as _};
 use hub_cache::CacheError;
 use hub_types::{Caller, Permission};
 use tokio::time::{Instant, sleep};
@@ -119,6 +119,7 @@ impl Reader {
             if self.is_revoked().await {
                 return None;
             }
+            self.forget_words();
             // The entry before is read, too: it tells a place at the end from one beyond it.
             match self.hub.cache.read_log(&self.key, self.at - 1, BATCH + 1).await {
                 Ok(None) => return None,
@@ -139,6 +140,13 @@ impl Reader {
             if self.ready.is_empty() && !self.wait().await {
                 return None;
             }
+        }
+    }
+
+    /// What was told up to now is seen by the next look.
+    fn forget_words(&mut self) {
+        if let Some(growth) = &mut self.growth {
+            while let Some(Some(_)) = growth.next().now_or_never() {}
         }
     }
 
