@@ -18,6 +18,7 @@ pub mod payments;
 pub mod pricing;
 pub mod promo;
 pub mod rbac;
+pub mod reconcile;
 pub mod sealing;
 pub mod sessions;
 pub mod usage;

@@ -6,7 +6,8 @@ use http::HeaderName;
 use http::request::Parts;
 use hub_domain::inference::idempotent::Act;
 use hub_domain::inference::replay::EventId;
-use hub_web::{ApiError, IdempotencyKey};
+use hub_types::Credits;
+use hub_web::{ApiError, IdempotencyKey, MaxCredits};
 
 use crate::wire::Wire;
 
@@ -23,6 +24,8 @@ pub(crate) struct Asked {
     pub(crate) resume: bool,
     /// The answer is to go on after this event; no call is made.
     pub(crate) after: Option<EventId>,
+    /// The most the call may cost.
+    pub(crate) cap: Option<Credits>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Asked {
@@ -41,7 +44,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
                 ApiError::validation("Last-Event-ID", "must be the id of an event of a stream of this hub")
             })?),
         };
-        Ok(Self { key, resume, after })
+        let MaxCredits(cap) = MaxCredits::from_request_parts(parts, state).await?;
+        Ok(Self { key, resume, after, cap })
     }
 }
 

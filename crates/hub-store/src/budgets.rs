@@ -22,6 +22,9 @@ statements! {
            lite: "SELECT id FROM budget_windows WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id";
     STANDING = postgres: "SELECT id, spent, held FROM budget_windows WHERE id IN (SELECT jsonb_array_elements_text($1))",
                lite: "SELECT id, spent, held FROM budget_windows WHERE id IN (SELECT value FROM json_each($1))";
+    // Totals never end.
+    PRUNE = "DELETE FROM budget_windows WHERE id IN
+               (SELECT id FROM budget_windows WHERE period_start < $1 AND held = 0 AND id NOT LIKE '%:total' ORDER BY id LIMIT $2)";
     // What a window holds and has spent is the sum over the holds that took from it.
     WRONG = postgres: "SELECT w.id, w.spent, w.held, CAST(COALESCE(h.spent, 0) AS BIGINT), CAST(COALESCE(h.held, 0) AS BIGINT) FROM budget_windows w
                 LEFT JOIN (SELECT b.value ->> 'window' AS id,
@@ -157,4 +160,9 @@ pub async fn wrong(tx: &mut Tx) -> Result<Vec<WindowFault>> {
 
 fn pair(spent: i64, held: i64) -> Standing {
     Standing { spent: Credits::from_micro(spent), held: Credits::from_micro(held) }
+}
+
+/// Deletes up to `limit` windows of days and months that began before `before` and of which nothing is held; returns how many.
+pub async fn prune(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64> {
+    Ok(run!(tx, execute, PRUNE, before, limit)?)
 }

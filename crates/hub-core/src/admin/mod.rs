@@ -4,6 +4,7 @@ mod denials;
 mod jobs;
 mod ledger;
 mod prices;
+mod reconciliation;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use utoipa_axum::routes;
 pub(crate) fn router() -> OpenApiRouter<Arc<Hub>> {
     OpenApiRouter::new()
         .routes(routes!(ledger::verify))
+        .routes(routes!(reconciliation::reconcile))
         .routes(routes!(jobs::list))
         .routes(routes!(denials::get))
         .merge(prices::router())

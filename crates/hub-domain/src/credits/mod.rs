@@ -57,6 +57,7 @@ pub use history::{History, HistoryPage, HistoryQuery, export_history, history};
 pub use hold::{Checkpoint, HoldError, Shortfall, checkpoint, hold};
 pub use measure::measure;
 pub use receipt::receipt;
+pub(crate) use recompute::receipts_between;
 pub use recompute::{Period, Recomputed, recompute};
 pub use refund::{Refund, refund};
 pub use settle::{Charge, Outcome, Settled, settle, void};

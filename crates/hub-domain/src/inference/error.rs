@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hub_clients::llm::{BadRequest, LlmError, ProviderFault};
 use hub_store::StoreError;
+use hub_types::Credits;
 use serde::Serialize;
 
 use super::Limited;
@@ -28,6 +29,14 @@ pub enum InferenceError {
     /// The worst case of the call cannot be computed or is absurd.
     #[error("the call is too large to be priced")]
     TooLarge,
+    /// The call may cost more than the caller wants to pay for it.
+    #[error("the call may cost {needed} credits, the caller's cap is {cap}")]
+    Capped {
+        /// What it may cost at most.
+        needed: Credits,
+        /// What the caller wants to pay at most.
+        cap: Credits,
+    },
     /// Nothing could be set aside.
     #[error("no credits could be set aside")]
     Hold(#[from] HoldError),

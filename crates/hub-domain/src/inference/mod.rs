@@ -5,6 +5,7 @@
 
 mod admit;
 mod call;
+mod ceiling;
 mod chat;
 mod count;
 mod error;
@@ -13,6 +14,7 @@ mod measure;
 mod meter;
 mod models;
 mod quota;
+mod quote;
 mod registry;
 mod relay;
 pub mod replay;
@@ -32,6 +34,7 @@ pub use count::count_tokens;
 pub use error::{Attempt, InferenceError};
 pub use models::{Model, models};
 pub use quota::Limited;
+pub use quote::{Asked, Gate, Quote, QuoteInput, quote};
 pub use registry::Registry;
 pub use reply::{Bill, ChatReply, Frame, Head, Whole};
 

@@ -33,6 +33,7 @@ pub(crate) async fn responses(
         route: ROUTE,
         kind: "chat",
         request_id: request_id.as_str().to_owned(),
+        cap: ask.asked.cap,
     };
     reply::answer(hub, &caller, request_id, ask, input).await
 }

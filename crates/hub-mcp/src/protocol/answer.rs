@@ -28,6 +28,6 @@ pub(super) async fn answer(
     }
     asked.resume |= request.resume;
     let wire = Wire::Protocol { id: request.id.clone(), kind: request.kind };
-    let input = request.into_input(route, request_id.as_str().to_owned())?;
+    let input = request.capped(asked.cap).into_input(route, request_id.as_str().to_owned())?;
     reply::answer(hub, caller, request_id, Ask::new(asked, wire, body), input).await
 }

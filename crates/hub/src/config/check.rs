@@ -77,6 +77,9 @@ impl Check<'_> {
         self.range("sessions.grace_seconds", sessions.grace_seconds, 0..=60);
         self.range("sessions.per_user", sessions.per_user, 1..=1000);
         self.range("sessions.impersonation_minutes", sessions.impersonation_minutes, 1..=60);
+        for (role, percent) in &settings.pricing.margins {
+            self.range(&format!("pricing.margins.{role}"), *percent, 0..=1000);
+        }
         self.range("credits.lease_seconds", credits.lease_seconds, 10..=600);
         self.unless(credits.welcome.micro() >= 0, "credits.welcome", "must not be below zero");
         self.roles(&settings.limits.roles);
