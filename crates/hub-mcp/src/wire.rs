@@ -47,8 +47,8 @@ impl Wire {
         }
     }
 
-    /// The same, each event with its id, from `next` on. Comments are left out: an SDK that has seen an id takes every empty line for the
-    /// end of an event.
+    /// The same, each event with its id, from `next` on. Comments are left out: OpenAI's SDK for Python, once it has seen an id, takes
+    /// every empty line for the end of an event and fails on its missing data.
     pub(crate) fn numbered(&self, hub: &Hub, request_id: &RequestId, next: EventId, frame: Frame) -> Vec<Bytes> {
         let bytes = self.events(hub, request_id, frame);
         let events = fields_of_events(&bytes).into_iter().zip(0..);

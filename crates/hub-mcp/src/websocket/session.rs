@@ -228,9 +228,9 @@ async fn receive(
         let error = ApiError::new(ErrorCode::RateLimitExceeded).details(counted.details());
         return Err(fail(error.retry_after(counted.window.reset)));
     }
-    let stop = running.enter(wanted.id()).map_err(fail)?;
+    let place = running.enter(wanted.id()).map_err(fail)?;
     let from = (caller, Arc::clone(origin));
-    hub.tasks.spawn(calls::run(Arc::clone(hub), out.clone(), from, wanted, stop, running.clone()));
+    hub.tasks.spawn(calls::run(Arc::clone(hub), out.clone(), from, wanted, place));
     Ok(())
 }
 
