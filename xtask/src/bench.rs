@@ -2,6 +2,9 @@
 
 mod ledger;
 mod load;
+mod psql;
+mod receipts;
+mod streams;
 mod usage;
 
 use std::io::{Read, Write};
@@ -32,8 +35,12 @@ pub(crate) enum Bench {
     Start,
     /// Cost of a call beside a plain nginx in the same run: processor time, added latency, streams; on both engine pairs.
     Load(load::Options),
+    /// Memory of one hub with thousands of idle sockets and slow streams open at once.
+    Streams(streams::Options),
     /// Charges per second on PostgreSQL and SQLite with every commit on the disk, beside the spec's transaction, TPC-B and a commit each.
     Ledger,
+    /// Time to compute a million receipts of a month again, written by PostgreSQL's own arithmetic; and that a changed digit is found.
+    Receipts(receipts::Options),
     /// Time to read usage through the front door, with ten million calls in PostgreSQL.
     Usage(usage::Options),
 }
@@ -43,7 +50,9 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     match bench {
         Bench::Start => start(),
         Bench::Load(options) => load::run(options),
+        Bench::Streams(options) => streams::run(options),
         Bench::Ledger => ledger::run(),
+        Bench::Receipts(options) => receipts::run(options),
         Bench::Usage(options) => usage::run(options),
     }
 }

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::stream::BoxStream;
 use hub_types::Clock;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{CacheError, MemoryCache, RedisCache, Share, Window};
+use crate::{CacheError, MemoryCache, RedisCache, Room, Share, Window};
 
 /// The longest key, owner or channel name, in bytes.
 const LONGEST_KEY: usize = 512;
@@ -17,7 +18,7 @@ const LONGEST_VALUE: usize = 1024 * 1024;
 
 /// A cache on one of the two engines. Cloning is cheap: clones share everything.
 ///
-/// Keys of values, windows, shares, leases and channels are apart: the same text may be used in each. Keys are at most
+/// Keys of values, windows, shares, leases, logs and channels are apart: the same text may be used in each. Keys are at most
 /// 512 bytes and values at most 1 MiB; longer ones are [`CacheError::TooLong`]. A life (`ttl`) longer than a year is
 /// cut to a year. On Redis every operation ends within about a second, with an answer or an error.
 #[derive(Clone)]
@@ -235,6 +236,40 @@ impl Cache {
                 Ok(())
             }
             Self::Redis(redis) => redis.release(key, owner).await,
+        }
+    }
+
+    /// Appends to the log at `room.at`, if it has exactly so many items and room for these: of any number of writers at one place one gets
+    /// `true`, and what was thrown away meanwhile is never continued. So an item's number is its place, without a gap. Without items it
+    /// prolongs the life of the log.
+    pub async fn append(&self, key: &str, items: &[Bytes], room: Room) -> Result<bool, CacheError> {
+        check_key(key)?;
+        items.iter().try_for_each(|item| check_value(item))?;
+        match self {
+            Self::Memory(memory) => Ok(memory.append(key, items, room)),
+            Self::Redis(redis) => redis.append(key, items, room).await,
+        }
+    }
+
+    /// At most `most` items of the log, from the one with number `from` (from 0). `None`: there is no such log, or it is gone, which may
+    /// happen before its time.
+    pub async fn read_log(&self, key: &str, from: usize, most: usize) -> Result<Option<Vec<Bytes>>, CacheError> {
+        check_key(key)?;
+        match self {
+            Self::Memory(memory) => Ok(memory.read_log(key, from, most)),
+            Self::Redis(redis) => redis.read_log(key, from, most).await,
+        }
+    }
+
+    /// Throws the log away, if there is one.
+    pub async fn drop_log(&self, key: &str) -> Result<(), CacheError> {
+        check_key(key)?;
+        match self {
+            Self::Memory(memory) => {
+                memory.drop_log(key);
+                Ok(())
+            }
+            Self::Redis(redis) => redis.drop_log(key).await,
         }
     }
 

@@ -1,4 +1,5 @@
-//! Short-lived shared state: values with an expiry, one-time secrets, claims, rate windows, shares of limits, leases and messages.
+//! Short-lived shared state: values with an expiry, one-time secrets, claims, rate windows, shares of limits, leases,
+//! logs and messages.
 //!
 //! One closed set of two engines stands behind [`Cache`]: the process's own memory, for the embedded hub, and
 //! Redis 7+, for every hub of more than one process. Both keep the same promises and pass the same tests.
@@ -11,6 +12,7 @@
 mod cache;
 mod channels;
 mod error;
+mod log;
 mod memory;
 mod redis_cache;
 mod share;
@@ -19,6 +21,7 @@ mod window;
 
 pub use cache::Cache;
 pub use error::CacheError;
+pub use log::Room;
 pub use memory::MemoryCache;
 pub use redis_cache::RedisCache;
 pub use share::Share;

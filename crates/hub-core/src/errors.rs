@@ -1,11 +1,13 @@
 //! What the rules' refusals look like over HTTP. One function per error of `hub-domain`.
 
-use hub_domain::credits::CreditsError;
+use hub_domain::credits::{CreditsError, HoldError};
 use hub_domain::identity::HasherError;
+use hub_domain::inference::{BadRequest, InferenceError};
 use hub_domain::pricing::ImportError;
 use hub_domain::promo::PromoError;
 use hub_domain::providers::ProvidersError;
 use hub_domain::rbac::RightsError;
+use hub_domain::reconcile::ReconcileError;
 use hub_domain::sessions::{FreshError, ImpersonateError};
 use hub_domain::users::{CreateError, CredentialError};
 use hub_types::ErrorCode;
@@ -34,6 +36,35 @@ pub(crate) fn credits(error: CreditsError) -> ApiError {
             ApiError::new(ErrorCode::Unavailable).retry_after(RETRY).source(error)
         }
         CreditsError::Store(error) => ApiError::internal(error),
+    }
+}
+
+/// A body that would be no call.
+pub(crate) fn bad_request(error: BadRequest) -> ApiError {
+    ApiError::validation(error.param.unwrap_or_else(|| "request".to_owned()), error.message)
+}
+
+/// Refusals of a quote. It makes no call, so what only calls can meet is a defect.
+pub(crate) fn quote(error: InferenceError) -> ApiError {
+    match error {
+        InferenceError::Denied(denied) => credits(denied.into()),
+        InferenceError::ModelNotFound { model } => ApiError::new(ErrorCode::ModelNotFound)
+            .message(format!("The model {model:?} does not exist or you may not use it"))
+            .field("model", "is not available"),
+        InferenceError::Unsendable(error) => bad_request(error),
+        InferenceError::TooLarge => ApiError::new(ErrorCode::Validation).message("The call is too large to be priced"),
+        InferenceError::Hold(HoldError::NoAccount) => credits(CreditsError::NotFound),
+        InferenceError::Store(error) => credits(error.into()),
+        error => ApiError::internal(error),
+    }
+}
+
+/// Files that cannot be compared.
+pub(crate) fn reconcile(error: ReconcileError) -> ApiError {
+    match error {
+        ReconcileError::File(error) => ApiError::validation("body", error.to_string()),
+        ReconcileError::NoPeriod => ApiError::validation("from", error.to_string()),
+        ReconcileError::Store(error) => credits(error.into()),
     }
 }
 

@@ -19,6 +19,7 @@ pub mod pricing;
 pub mod promo;
 pub mod providers;
 pub mod rbac;
+pub mod reconcile;
 pub mod sealing;
 pub mod sessions;
 pub mod usage;

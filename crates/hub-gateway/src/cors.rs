@@ -19,7 +19,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "x-request-id, request-id, ratelimit-limit, ratelimit-remaining, ratelimit-reset, retry-after, content-disposition, etag",
+    "x-request-id, request-id, ratelimit-limit, ratelimit-remaining, ratelimit-reset, retry-after, content-disposition, etag, \
+     x-hub-receipt, x-hub-stream, idempotent-replayed",
 );
 
 /// Answers preflights and marks answers for the listed origins.

@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use hub_domain::credits::{BudgetShort, HoldError};
+use hub_domain::inference::replay::ResumeError;
 use hub_domain::inference::{BadRequest, ProviderFault};
 use hub_domain::inference::{Busy, InferenceError, Limited};
-use hub_types::ErrorCode;
+use hub_types::{Credits, ErrorCode};
 use hub_web::ApiError;
 use serde_json::json;
 
 /// When a caller may try again while the database is away.
 const RETRY: Duration = Duration::from_secs(2);
+/// When a repetition of a running call may be tried again.
+const SOON: Duration = Duration::from_secs(1);
 
 /// A request that is not one.
 pub(crate) fn bad_request(error: BadRequest) -> ApiError {
@@ -26,6 +29,7 @@ pub(crate) fn inference(error: InferenceError) -> ApiError {
             .field("model", "is not available"),
         InferenceError::Unsendable(error) => bad_request(error),
         InferenceError::TooLarge => ApiError::new(ErrorCode::Validation).message("The call is too large to be priced"),
+        InferenceError::Capped { needed, cap } => capped(needed, cap),
         InferenceError::Hold(error) => hold(error),
         InferenceError::Limited(limited) => reached(&limited),
         InferenceError::Busy(busy) => occupied(&busy),
@@ -51,13 +55,45 @@ pub(crate) fn inference(error: InferenceError) -> ApiError {
     }
 }
 
+/// A stream that is not read again.
+pub(crate) fn resume(error: ResumeError) -> ApiError {
+    match error {
+        ResumeError::Denied(denied) => ApiError::new(ErrorCode::Forbidden).source(denied),
+        ResumeError::NotFound => ApiError::not_found("Stream"),
+        ResumeError::Lost => ApiError::new(ErrorCode::Gone).message("The stream is not kept any more"),
+        ResumeError::Cache(_) => ApiError::new(ErrorCode::Unavailable).retry_after(RETRY).source(error),
+    }
+}
+
+/// A repetition of a call that is not answered yet and cannot be read along.
+pub(crate) fn running() -> ApiError {
+    ApiError::new(ErrorCode::Conflict)
+        .message("The call with this Idempotency-Key is running; its answer can be had by trying again")
+        .retry_after(SOON)
+}
+
+/// The caller's own cap is too low for the call.
+fn capped(needed: Credits, cap: Credits) -> ApiError {
+    let missing = needed.checked_sub(cap).unwrap_or_default();
+    ApiError::new(ErrorCode::InsufficientCredits)
+        .message(format!("This call may cost up to {needed} credits, your cap for it is {cap}"))
+        .details(json!({ "gate": "cap", "needed": needed, "available": cap, "missing": missing }))
+}
+
 fn hold(error: HoldError) -> ApiError {
     match error {
-        HoldError::Insufficient(short) => ApiError::new(ErrorCode::InsufficientCredits)
-            .message(format!("This call may cost up to {} credits, {} are available", short.needed, short.spendable))
-            .details(json!({
-                "gate": "balance", "needed": short.needed, "available": short.spendable, "held": short.held,
-            })),
+        HoldError::Insufficient(short) => {
+            let answer = ApiError::new(ErrorCode::InsufficientCredits)
+                .message(format!(
+                    "This call may cost up to {} credits, {} are available",
+                    short.needed, short.spendable
+                ))
+                .details(json!({
+                    "gate": "balance", "needed": short.needed, "available": short.spendable, "held": short.held,
+                    "missing": short.missing(),
+                }));
+            later(answer, short.retry_after)
+        }
         HoldError::Budget(short) => budget(&short),
         HoldError::Frozen => ErrorCode::AccountFrozen.into(),
         HoldError::NoAccount => ApiError::not_found("Credit account"),
@@ -107,10 +143,19 @@ fn budget(short: &BudgetShort) -> ApiError {
             format!("This call may cost up to {needed} credits, {left} are left of the {period}'s budget of {whose}")
         }
     };
-    ApiError::new(ErrorCode::BudgetExceeded).message(message).details(json!({
+    let answer = ApiError::new(ErrorCode::BudgetExceeded).message(message).details(json!({
         "gate": "budget", "scope": short.scope, "period": short.period, "limit": short.limit, "spent": short.spent,
-        "held": short.held, "available": left, "needed": needed, "resetsAt": short.resets_at,
-    }))
+        "held": short.held, "available": left, "needed": needed, "missing": short.missing(), "resetsAt": short.resets_at,
+    }));
+    later(answer, short.retry_after)
+}
+
+/// With the time after which it is worth trying again, where there is one.
+fn later(answer: ApiError, retry_after: Option<Duration>) -> ApiError {
+    match retry_after {
+        Some(wait) => answer.retry_after(wait),
+        None => answer,
+    }
 }
 
 /// The provider's own words reach the caller where the request was at fault.

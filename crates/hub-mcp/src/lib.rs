@@ -4,11 +4,15 @@
 //! translates between a wire and that call.
 
 mod anthropic;
+mod asked;
 mod errors;
+mod head;
 mod openai;
 mod protocol;
 mod reply;
+mod streams;
 mod websocket;
+mod wire;
 
 use std::sync::Arc;
 

@@ -1,81 +1,182 @@
-//! The answer of a call in the caller's wire: headers, bytes, and what a failure in mid-stream looks like.
+//! The way of every billable route: calls, and answers in the caller's wire, plainly, recorded, or under the caller's key.
 
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use futures::{StreamExt, future};
-use http::header::CONTENT_TYPE;
-use http::{HeaderName, HeaderValue};
+use futures::{Stream, StreamExt, future};
+use http::StatusCode;
 use hub_domain::Hub;
-use hub_domain::inference::{ChatReply, Frame, Head};
-use hub_web::sse::{Event, sse_response};
-use hub_web::{ErrorShape, RequestId};
+use hub_domain::inference::idempotent::{self, Begun, Claim, Kept};
+use hub_domain::inference::replay::{EventId, Form, Patience, Plan, Preface, Recorder};
+use hub_domain::inference::{self, ChatInput, ChatReply, Frame, Head};
+use hub_types::{Caller, ErrorCode};
+use hub_web::sse::sse_response;
+use hub_web::{ApiError, RequestId};
+use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
-use crate::errors;
+use crate::asked::Ask;
+use crate::head::Headers;
+use crate::wire::Wire;
+use crate::{errors, head, streams};
 
-/// The receipt of the call, readable at `/api/credits/receipts/{id}` once the answer is complete.
-const RECEIPT: HeaderName = HeaderName::from_static("x-hub-receipt");
-/// The provider that answered.
-const PROVIDER: HeaderName = HeaderName::from_static("x-hub-provider");
-/// The limit of completion tokens the balance forced.
-const CLAMPED: HeaderName = HeaderName::from_static("x-hub-max-tokens");
-/// Fields of the request that had no place at the provider and were left out.
-const DROPPED: HeaderName = HeaderName::from_static("x-hub-dropped");
-/// What a whole answer cost, in credits.
-const CREDITS: HeaderName = HeaderName::from_static("x-hub-credits");
+/// Makes the call and answers. A repetition under the same key makes none: it gets the answer of the first, or its stream.
+pub(crate) async fn answer(
+    hub: Arc<Hub>,
+    caller: &Caller,
+    request_id: RequestId,
+    ask: Ask,
+    input: ChatInput,
+) -> Result<Response, ApiError> {
+    if let Some(after) = ask.asked.after {
+        return streams::follow(&hub, caller, after).await;
+    }
+    let Some(act) = ask.act(input.route) else {
+        let reply = inference::chat(&hub, caller, input).await.map_err(errors::inference)?;
+        return Ok(respond(hub, caller, request_id, ask, reply).await);
+    };
+    match idempotent::begin(&hub, caller, &act).await.map_err(errors::inference)? {
+        Begun::Ours(claim) => {
+            let (tell, told) = oneshot::channel();
+            let call = Claimed { hub: Arc::clone(&hub), caller: caller.clone(), request_id, wire: ask.wire };
+            // A caller who hangs up comes back for the answer: the call and its keeping belong to a task.
+            hub.tasks.spawn(call.run(claim, input, tell).in_current_span());
+            told.await.unwrap_or_else(|lost| Err(ApiError::internal(lost)))
+        }
+        Begun::Answered(kept) => again(kept),
+        Begun::Streaming(stream) => {
+            let followed = streams::follow(&hub, caller, EventId { stream, number: 0 }).await;
+            let mut response = followed.map_err(|_| errors::running())?;
+            head::put(&mut response, &[head::replayed()]);
+            Ok(response)
+        }
+        Begun::Running => Err(errors::running()),
+        Begun::Conflict => Err(ErrorCode::IdempotencyConflict.into()),
+    }
+}
 
-/// Answers with what the call brought; `shape` is the wire of errors in a stream.
-pub(crate) fn respond(hub: Arc<Hub>, request_id: RequestId, shape: ErrorShape, reply: ChatReply) -> Response {
+async fn respond(hub: Arc<Hub>, caller: &Caller, request_id: RequestId, ask: Ask, reply: ChatReply) -> Response {
+    let Ask { asked, wire, .. } = ask;
     match reply {
         ChatReply::Whole(whole) => {
-            let mut response = Response::new(Body::from(whole.body));
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            insert(&mut response, CREDITS, &whole.bill.credits.to_string());
-            with_head(response, &whole.head)
+            let headers = head::of_whole(&whole);
+            given(StatusCode::OK, &headers, wire.whole(*whole))
         }
-        ChatReply::Stream(head, frames) => {
-            let events = ReceiverStream::new(frames).map(move |frame| to_bytes(&hub, &request_id, shape, frame));
-            let events = events.filter(|bytes| future::ready(!bytes.is_empty()));
-            with_head(sse_response(events), &head)
+        ChatReply::Stream(about, frames) => {
+            let settings = &hub.settings.inference;
+            if settings.resume_seconds == 0 || !(asked.resume || settings.resume_always) {
+                let events = ReceiverStream::new(frames).map(move |frame| wire.events(&hub, &request_id, frame));
+                let events = events.filter(|bytes| future::ready(!bytes.is_empty()));
+                return streamed(&head::of(&about), events);
+            }
+            let grace = if asked.resume { settings.resume_grace() } else { std::time::Duration::ZERO };
+            let (headers, recorder, events) =
+                record(&hub, caller, &about, (Patience::Grace(grace), None), frames).await;
+            let tasks = hub.tasks.clone();
+            let write = move |next, frame| wire.numbered(&hub, &request_id, next, frame);
+            tasks.spawn(recorder.run(write).in_current_span());
+            streamed(&headers, ReceiverStream::new(events))
         }
     }
 }
 
-fn with_head(mut response: Response, head: &Head) -> Response {
-    insert(&mut response, RECEIPT, &head.receipt.to_string());
-    insert(&mut response, PROVIDER, &head.provider);
-    if let Some(limit) = head.clamped_to {
-        insert(&mut response, CLAMPED, &limit.to_string());
+/// A call under the caller's key.
+struct Claimed {
+    hub: Arc<Hub>,
+    caller: Caller,
+    request_id: RequestId,
+    wire: Wire,
+}
+
+impl Claimed {
+    /// Runs the call to its end and keeps its answer. Whether anybody still listens does not matter.
+    async fn run(self, claim: Claim, input: ChatInput, tell: oneshot::Sender<Result<Response, ApiError>>) {
+        match claim.keep(inference::chat(&self.hub, &self.caller, input)).await {
+            Err(error) => {
+                // Nothing was charged, so a repetition is a new call.
+                claim.release().await;
+                drop(tell.send(Err(errors::inference(error))));
+            }
+            Ok(ChatReply::Whole(whole)) => {
+                let (headers, receipt) = (head::of_whole(&whole), whole.head.receipt);
+                let body = self.wire.whole(*whole);
+                claim.finish(Kept { status: 200, headers: headers.clone(), receipt, body: Some(body.clone()) }).await;
+                drop(tell.send(Ok(given(StatusCode::OK, &headers, body))));
+            }
+            Ok(ChatReply::Stream(about, frames)) => self.stream(claim, about, frames, tell).await,
+        }
     }
-    if !head.dropped.is_empty() {
-        insert(&mut response, DROPPED, &head.dropped.join(", "));
+
+    async fn stream(
+        self,
+        claim: Claim,
+        about: Head,
+        frames: mpsc::Receiver<Frame>,
+        tell: oneshot::Sender<Result<Response, ApiError>>,
+    ) {
+        let most = Some(self.hub.settings.inference.idempotency_max_bytes);
+        let (headers, recorder, events) =
+            record(&self.hub, &self.caller, &about, (Patience::ToTheEnd, most), frames).await;
+        if recorder.kept() {
+            claim.stream(about.receipt).await;
+        }
+        drop(tell.send(Ok(streamed(&headers, ReceiverStream::new(events)))));
+        let (hub, wire, request_id) = (self.hub, self.wire, self.request_id);
+        let write = move |next, frame| wire.numbered(&hub, &request_id, next, frame);
+        let ending = claim.keep(recorder.run(write)).await;
+        if ending.answered {
+            let mut headers = headers;
+            headers.push(("content-type".to_owned(), "text/event-stream".to_owned()));
+            claim.finish(Kept { status: 200, headers, receipt: about.receipt, body: ending.bytes }).await;
+        } else {
+            claim.release().await;
+        }
     }
+}
+
+/// Begins the recording of a stream.
+async fn record(
+    hub: &Arc<Hub>,
+    caller: &Caller,
+    about: &Head,
+    (patience, collect): (Patience, Option<usize>),
+    frames: mpsc::Receiver<Frame>,
+) -> (Headers, Recorder, mpsc::Receiver<Bytes>) {
+    let mut headers = head::of(about);
+    headers.push(head::stream(about.receipt));
+    let preface = Preface { user: caller.user, form: Form::Sse, headers: headers.clone(), name: None };
+    let plan = Plan { stream: about.receipt, preface, patience, stop: CancellationToken::new(), collect };
+    let (recorder, events) = Recorder::begin(hub, plan, frames).await;
+    if !recorder.kept() {
+        headers.pop();
+    }
+    (headers, recorder, events)
+}
+
+/// The answer of the first call.
+fn again(kept: Kept) -> Result<Response, ApiError> {
+    let Kept { status, mut headers, receipt, body } = kept;
+    let Some(body) = body else {
+        let message = format!("The answer was too large to be kept; the receipt of the call is {receipt}");
+        return Err(ApiError::new(ErrorCode::Gone).message(message));
+    };
+    headers.push(head::replayed());
+    Ok(given(StatusCode::from_u16(status).unwrap_or(StatusCode::OK), &headers, body))
+}
+
+fn given(status: StatusCode, headers: &[(String, String)], body: Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    head::put(&mut response, headers);
     response
 }
 
-fn insert(response: &mut Response, name: HeaderName, value: &str) {
-    // A provider's name or a caller's field may hold what a header cannot; the answer does not depend on it.
-    if let Ok(value) = HeaderValue::from_str(value) {
-        response.headers_mut().insert(name, value);
-    }
-}
-
-fn to_bytes(hub: &Hub, request_id: &RequestId, shape: ErrorShape, frame: Frame) -> Bytes {
-    match frame {
-        Frame::Event { raw, .. } | Frame::Done { raw, .. } => raw,
-        Frame::Failed { error, .. } => {
-            let error = errors::inference(error);
-            tracing::warn!(requestId = %request_id, %error, "a stream broke off");
-            let body = shape.render(&error, request_id.as_str(), hub.clock.now()).to_string();
-            match shape {
-                // Anthropic's clients know an error by the name of its event (providers.md §3.4).
-                ErrorShape::Anthropic => Event::named("error", body).to_bytes(),
-                // OpenAI's clients raise on any data object with `error` (providers.md §1.3).
-                ErrorShape::OpenAi | ErrorShape::Hub => Event::data(body).to_bytes(),
-            }
-        }
-    }
+fn streamed(headers: &[(String, String)], events: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+    let mut response = sse_response(events);
+    head::put(&mut response, headers);
+    response
 }

@@ -52,6 +52,11 @@ impl Account {
         let micro = self.balance.micro() + self.overdraft_limit.micro() - self.held.micro();
         Credits::from_micro(micro.max(0))
     }
+
+    /// What could be spent if every running call gave back all it holds.
+    pub fn spendable_without_holds(&self) -> Credits {
+        Self { held: Credits::ZERO, ..self.clone() }.spendable()
+    }
 }
 
 #[derive(FromRow)]

@@ -18,10 +18,14 @@ statements! {
     SETTLE = "UPDATE budget_windows SET held = held - $2, spent = spent + $3, updated_at = $4 WHERE id = $1";
     // A late charge was given back once; it must fit into what is left now.
     SPEND = "UPDATE budget_windows SET spent = spent + $2, updated_at = $4 WHERE id = $1 AND spent + held + $2 <= $3";
+    GROW = "UPDATE budget_windows SET held = held + $2, updated_at = $4 WHERE id = $1 AND spent + held + $2 <= $3";
     LOCK = postgres: "SELECT id FROM budget_windows WHERE id IN (SELECT jsonb_array_elements_text($1)) ORDER BY id FOR UPDATE",
            lite: "SELECT id FROM budget_windows WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id";
     STANDING = postgres: "SELECT id, spent, held FROM budget_windows WHERE id IN (SELECT jsonb_array_elements_text($1))",
                lite: "SELECT id, spent, held FROM budget_windows WHERE id IN (SELECT value FROM json_each($1))";
+    // Totals never end.
+    PRUNE = "DELETE FROM budget_windows WHERE id IN
+               (SELECT id FROM budget_windows WHERE period_start < $1 AND held = 0 AND id NOT LIKE '%:total' ORDER BY id LIMIT $2)";
     // What a window holds and has spent is the sum over the holds that took from it.
     WRONG = postgres: "SELECT w.id, w.spent, w.held, CAST(COALESCE(h.spent, 0) AS BIGINT), CAST(COALESCE(h.held, 0) AS BIGINT) FROM budget_windows w
                 LEFT JOIN (SELECT b.value ->> 'window' AS id,
@@ -119,6 +123,16 @@ pub(crate) async fn spend(tx: &mut Tx, charged: &[Charged], amount: Credits, now
     Ok(true)
 }
 
+/// Takes more for a hold from the windows it took from. `false` when one has no room for it; the caller rolls back then.
+pub(crate) async fn grow(tx: &mut Tx, charged: &[Charged], amount: Credits, now: Timestamp) -> Result<bool> {
+    for charge in sorted(charged) {
+        if run!(tx, execute, GROW, &charge.window, amount.micro(), charge.limit, now)? != 1 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 fn sorted(charged: &[Charged]) -> Vec<&Charged> {
     let mut sorted: Vec<&Charged> = charged.iter().collect();
     sorted.sort_by(|one, other| one.window.cmp(&other.window));
@@ -157,4 +171,9 @@ pub async fn wrong(tx: &mut Tx) -> Result<Vec<WindowFault>> {
 
 fn pair(spent: i64, held: i64) -> Standing {
     Standing { spent: Credits::from_micro(spent), held: Credits::from_micro(held) }
+}
+
+/// Deletes up to `limit` windows of days and months that began before `before` and of which nothing is held; returns how many.
+pub async fn prune(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64> {
+    Ok(run!(tx, execute, PRUNE, before, limit)?)
 }

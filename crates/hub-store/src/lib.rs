@@ -18,6 +18,7 @@ pub mod fold_holds;
 pub mod grants;
 pub mod history;
 pub mod holds;
+pub mod idempotency;
 pub mod identities;
 pub mod invites;
 pub mod jobs;
@@ -68,6 +69,7 @@ pub fn statements() -> Vec<&'static Statement> {
         grants::STATEMENTS,
         history::STATEMENTS,
         holds::STATEMENTS,
+        idempotency::STATEMENTS,
         identities::STATEMENTS,
         invites::STATEMENTS,
         jobs::STATEMENTS,

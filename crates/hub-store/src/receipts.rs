@@ -12,45 +12,59 @@ use crate::{Result, Tx};
 statements! {
     PUT = "INSERT INTO receipts (id, user_id, transaction_id, api_key_id, request_id, route, service, provider, model, upstream_model,
                 upstream_id, price_id, unit_prices, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
-                usage_source, exact_pico, amount, uncollected, held, outcome, attempts, created_at)
-              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)
+                usage_source, exact_pico, amount, uncollected, held, outcome, attempts, created_at, cache_write_long_tokens,
+                input_audio_tokens, input_image_tokens, output_audio_tokens, output_image_tokens)
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26,
+                $27, $28, $29, $30, $31)
               ON CONFLICT (id) DO UPDATE SET transaction_id = excluded.transaction_id, upstream_id = excluded.upstream_id,
                 input_tokens = excluded.input_tokens, cache_read_tokens = excluded.cache_read_tokens,
                 cache_write_tokens = excluded.cache_write_tokens, output_tokens = excluded.output_tokens,
                 reasoning_tokens = excluded.reasoning_tokens, usage_source = excluded.usage_source, exact_pico = excluded.exact_pico,
-                amount = excluded.amount, uncollected = excluded.uncollected, outcome = excluded.outcome, attempts = excluded.attempts";
+                amount = excluded.amount, uncollected = excluded.uncollected, outcome = excluded.outcome, attempts = excluded.attempts,
+                cache_write_long_tokens = excluded.cache_write_long_tokens, input_audio_tokens = excluded.input_audio_tokens,
+                input_image_tokens = excluded.input_image_tokens, output_audio_tokens = excluded.output_audio_tokens,
+                output_image_tokens = excluded.output_image_tokens";
     PUT_ALL = postgres: "INSERT INTO receipts (id, user_id, transaction_id, api_key_id, request_id, route, service, provider, model,
                         upstream_model, upstream_id, price_id, unit_prices, input_tokens, cache_read_tokens,
                         cache_write_tokens, output_tokens, reasoning_tokens, usage_source, exact_pico, amount, uncollected,
-                        held, outcome, attempts, created_at)
+                        held, outcome, attempts, created_at, cache_write_long_tokens, input_audio_tokens,
+                        input_image_tokens, output_audio_tokens, output_image_tokens)
                       SELECT id, user_id, transaction_id, api_key_id, request_id, route, service, provider, model,
                         upstream_model, upstream_id, price_id, unit_prices, input_tokens, cache_read_tokens,
                         cache_write_tokens, output_tokens, reasoning_tokens, usage_source, exact_pico, amount, uncollected,
-                        held, outcome, attempts, created_at
+                        held, outcome, attempts, created_at, cache_write_long_tokens, input_audio_tokens,
+                        input_image_tokens, output_audio_tokens, output_image_tokens
                       FROM jsonb_to_recordset($1) AS r(id uuid, user_id uuid, transaction_id uuid, api_key_id uuid, request_id text, route text,
                         service text, provider text, model text, upstream_model text, upstream_id text, price_id uuid,
                         unit_prices jsonb, input_tokens bigint, cache_read_tokens bigint, cache_write_tokens bigint,
                         output_tokens bigint, reasoning_tokens bigint, usage_source text, exact_pico bigint, amount bigint,
-                        uncollected bigint, held bigint, outcome text, attempts jsonb, created_at timestamptz)",
+                        uncollected bigint, held bigint, outcome text, attempts jsonb, created_at timestamptz,
+                        cache_write_long_tokens bigint, input_audio_tokens bigint, input_image_tokens bigint,
+                        output_audio_tokens bigint, output_image_tokens bigint)",
               lite: "INSERT INTO receipts (id, user_id, transaction_id, api_key_id, request_id, route, service, provider, model,
                         upstream_model, upstream_id, price_id, unit_prices, input_tokens, cache_read_tokens,
                         cache_write_tokens, output_tokens, reasoning_tokens, usage_source, exact_pico, amount, uncollected,
-                        held, outcome, attempts, created_at)
+                        held, outcome, attempts, created_at, cache_write_long_tokens, input_audio_tokens,
+                        input_image_tokens, output_audio_tokens, output_image_tokens)
                      SELECT unhex(value->>'id', '-'), unhex(value->>'user_id', '-'), unhex(value->>'transaction_id', '-'),
                         unhex(value->>'api_key_id', '-'), value->>'request_id', value->>'route', value->>'service',
                         value->>'provider', value->>'model', value->>'upstream_model', value->>'upstream_id',
                         unhex(value->>'price_id', '-'), value->'unit_prices', value->>'input_tokens',
                         value->>'cache_read_tokens', value->>'cache_write_tokens', value->>'output_tokens',
                         value->>'reasoning_tokens', value->>'usage_source', value->>'exact_pico', value->>'amount',
-                        value->>'uncollected', value->>'held', value->>'outcome', value->'attempts', value->>'created_at'
+                        value->>'uncollected', value->>'held', value->>'outcome', value->'attempts', value->>'created_at',
+                        value->>'cache_write_long_tokens', value->>'input_audio_tokens', value->>'input_image_tokens',
+                        value->>'output_audio_tokens', value->>'output_image_tokens'
                      FROM json_each($1)";
     GET = "SELECT id, user_id, transaction_id, api_key_id, request_id, route, service, provider, model, upstream_model, upstream_id, price_id,
              unit_prices, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_source, exact_pico, amount,
-             uncollected, held, outcome, attempts, created_at
+             uncollected, held, outcome, attempts, created_at, cache_write_long_tokens, input_audio_tokens, input_image_tokens,
+             output_audio_tokens, output_image_tokens
            FROM receipts WHERE id = $1";
     AFTER = "SELECT id, user_id, transaction_id, api_key_id, request_id, route, service, provider, model, upstream_model, upstream_id, price_id,
              unit_prices, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_source, exact_pico, amount,
-             uncollected, held, outcome, attempts, created_at
+             uncollected, held, outcome, attempts, created_at, cache_write_long_tokens, input_audio_tokens, input_image_tokens,
+             output_audio_tokens, output_image_tokens
            FROM receipts WHERE id > $1 ORDER BY id LIMIT $2";
 }
 
@@ -131,6 +145,11 @@ struct Row {
     outcome: String,
     attempts: Json<Value>,
     created_at: Timestamp,
+    cache_write_long_tokens: i64,
+    input_audio_tokens: i64,
+    input_image_tokens: i64,
+    output_audio_tokens: i64,
+    output_image_tokens: i64,
 }
 
 impl From<Row> for Receipt {
@@ -155,6 +174,11 @@ impl From<Row> for Receipt {
                 cache_write: row.cache_write_tokens,
                 output: row.output_tokens,
                 reasoning: row.reasoning_tokens,
+                cache_write_long: row.cache_write_long_tokens,
+                input_audio: row.input_audio_tokens,
+                input_image: row.input_image_tokens,
+                output_audio: row.output_audio_tokens,
+                output_image: row.output_image_tokens,
             },
             usage_source: row.usage_source,
             exact_pico: row.exact_pico,
@@ -200,6 +224,11 @@ pub async fn put(tx: &mut Tx, receipt: &Receipt) -> Result<()> {
         &receipt.outcome,
         Json(&receipt.attempts),
         receipt.created_at,
+        receipt.usage.cache_write_long,
+        receipt.usage.input_audio,
+        receipt.usage.input_image,
+        receipt.usage.output_audio,
+        receipt.usage.output_image,
     )?;
     Ok(())
 }
@@ -222,6 +251,9 @@ fn as_json(receipt: &Receipt) -> Value {
         "usage_source": receipt.usage_source, "exact_pico": receipt.exact_pico, "amount": receipt.amount.micro(),
         "uncollected": receipt.uncollected.micro(), "held": receipt.held.micro(), "outcome": receipt.outcome,
         "attempts": receipt.attempts, "created_at": time(receipt.created_at),
+        "cache_write_long_tokens": receipt.usage.cache_write_long, "input_audio_tokens": receipt.usage.input_audio,
+        "input_image_tokens": receipt.usage.input_image, "output_audio_tokens": receipt.usage.output_audio,
+        "output_image_tokens": receipt.usage.output_image,
     })
 }
 

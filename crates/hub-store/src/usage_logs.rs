@@ -13,6 +13,7 @@ use crate::{Result, Tx};
 const HEAD: &str = "SELECT u.id, u.created_at, u.user_id, a.email, a.name AS user_name, a.deleted_at AS user_deleted_at, u.api_key_id,
       k.name AS key_name, k.revoked_at AS key_revoked_at, u.request_id, u.kind, u.route, u.service, u.provider, u.model, u.input_tokens,
       u.cache_read_tokens, u.cache_write_tokens, u.output_tokens, u.reasoning_tokens, u.usage_source, u.credits, u.status, u.attempts,
+      u.cache_write_long_tokens, u.input_audio_tokens, u.input_image_tokens, u.output_audio_tokens, u.output_image_tokens,
       u.latency_ms, u.first_token_ms
     FROM (SELECT * FROM usage_logs WHERE created_at <= ";
 const TAIL: &str = ") u LEFT JOIN users a ON a.id = u.user_id LEFT JOIN api_keys k ON k.id = u.api_key_id
@@ -106,6 +107,11 @@ struct Row {
     cache_write_tokens: i64,
     output_tokens: i64,
     reasoning_tokens: i64,
+    cache_write_long_tokens: i64,
+    input_audio_tokens: i64,
+    input_image_tokens: i64,
+    output_audio_tokens: i64,
+    output_image_tokens: i64,
     usage_source: String,
     credits: i64,
     status: String,
@@ -133,11 +139,17 @@ impl From<Row> for Call {
             provider: row.provider,
             model: row.model,
             tokens: TokenUsage {
-                input: row.input_tokens,
+                // The columns of the basic classes hold the others too.
+                input: row.input_tokens - row.input_audio_tokens - row.input_image_tokens,
                 cache_read: row.cache_read_tokens,
-                cache_write: row.cache_write_tokens,
-                output: row.output_tokens,
+                cache_write: row.cache_write_tokens - row.cache_write_long_tokens,
+                output: row.output_tokens - row.output_audio_tokens - row.output_image_tokens,
                 reasoning: row.reasoning_tokens,
+                cache_write_long: row.cache_write_long_tokens,
+                input_audio: row.input_audio_tokens,
+                input_image: row.input_image_tokens,
+                output_audio: row.output_audio_tokens,
+                output_image: row.output_image_tokens,
             },
             usage_source: row.usage_source,
             credits: Credits::from_micro(row.credits),

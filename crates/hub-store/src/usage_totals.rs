@@ -212,6 +212,7 @@ impl From<Row> for Part {
             cache_write: row.cache_write_tokens,
             output: row.output_tokens,
             reasoning: row.reasoning_tokens,
+            ..TokenUsage::default()
         };
         Self {
             period: row.period,

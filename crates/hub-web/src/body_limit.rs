@@ -28,7 +28,8 @@ pub struct BodyLimits {
     /// Where no prefix matches. Default 1 MiB.
     pub default: u64,
     /// `(prefix, bytes)`; the longest matching prefix wins. Default: `/api/auth` 64 KiB, `/v1`, `/api/mcp` and `/mcp`
-    /// 32 MiB (the size Anthropic takes on messages; images travel inside the JSON).
+    /// 32 MiB (the size Anthropic takes on messages; images travel inside the JSON), as much for quotes of such bodies and for
+    /// the files of a reconciliation.
     pub by_prefix: Vec<(&'static str, u64)>,
 }
 
@@ -36,7 +37,14 @@ impl Default for BodyLimits {
     fn default() -> Self {
         Self {
             default: MIB,
-            by_prefix: vec![("/api/auth", 64 * KIB), ("/v1", 32 * MIB), ("/api/mcp", 32 * MIB), ("/mcp", 32 * MIB)],
+            by_prefix: vec![
+                ("/api/auth", 64 * KIB),
+                ("/v1", 32 * MIB),
+                ("/api/mcp", 32 * MIB),
+                ("/mcp", 32 * MIB),
+                ("/api/credits/quote", 32 * MIB),
+                ("/api/admin/reconciliation", 32 * MIB),
+            ],
         }
     }
 }

@@ -45,7 +45,9 @@ pub use csv::{CSV_TYPE, write_csv};
 pub use envelope::{error_body, with_envelope};
 pub use error::ApiError;
 pub use error_shape::ErrorShape;
-pub use extract::{Authenticated, IdempotencyKey, Json, JsonBytes, MaybeCaller, Path, Query, RequestOrigin};
+pub use extract::{
+    Authenticated, IdempotencyKey, Json, JsonBytes, MaxCredits, MaybeCaller, Path, Query, RequestOrigin,
+};
 pub use gatekeeper::{Admission, CallerId, Gatekeeper, Knock, OpenRoutes, Refusal, RouteKind, TurnedAway, guarded};
 pub use handler_timeout::with_handler_timeout;
 pub use hygiene::with_hygiene;

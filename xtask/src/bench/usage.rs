@@ -20,8 +20,8 @@ use self::client::Client;
 use self::fill::Database;
 use crate::interrupt::Interrupt;
 use crate::process::{self, Running};
+use crate::repo;
 use crate::servers::{self, Servers};
-use crate::{repo, tools};
 
 /// Requests per endpoint, after two that are not counted.
 const REQUESTS: usize = 40;
@@ -265,9 +265,4 @@ impl Program<'_> {
         command.args(["serve", "--listen", &address.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
         Running::start(&mut command, "TERM")
     }
-}
-
-/// The program that runs SQL; PostgreSQL's own.
-fn psql() -> Result<PathBuf> {
-    tools::find("psql", &[PathBuf::from("/usr/bin")]).context("psql is missing: install PostgreSQL's client programs")
 }

@@ -4,6 +4,7 @@
 //! and leases are refused with [`CacheError::Full`] rather than forgotten while they still count.
 
 mod leases;
+mod logs;
 mod shares;
 mod values;
 mod windows;
@@ -17,7 +18,7 @@ use hub_types::Clock;
 
 use crate::channels::Channels;
 use crate::stamp::{micros, now_micros};
-use crate::{CacheError, Share, Window};
+use crate::{CacheError, Room, Share, Window};
 
 /// The in-process engine. A clone is another handle on the same state. Use it through [`crate::Cache`].
 #[derive(Clone)]
@@ -28,6 +29,7 @@ struct Parts {
     values: values::Values,
     windows: windows::Windows,
     leases: leases::Leases,
+    logs: logs::Logs,
     shares: shares::Shares,
     channels: Channels,
 }
@@ -39,6 +41,7 @@ impl MemoryCache {
             values: values::Values::new(),
             windows: windows::Windows::new(),
             leases: leases::Leases::default(),
+            logs: logs::Logs::new(),
             shares: shares::Shares::default(),
             channels: Channels::default(),
         }))
@@ -100,6 +103,18 @@ impl MemoryCache {
 
     pub(crate) fn release(&self, key: &str, owner: &str) {
         self.0.leases.release(key, owner);
+    }
+
+    pub(crate) fn append(&self, key: &str, items: &[Bytes], room: Room) -> bool {
+        self.0.logs.append(key, items, room, self.now())
+    }
+
+    pub(crate) fn read_log(&self, key: &str, from: usize, most: usize) -> Option<Vec<Bytes>> {
+        self.0.logs.read(key, from, most, self.now())
+    }
+
+    pub(crate) fn drop_log(&self, key: &str) {
+        self.0.logs.drop(key);
     }
 
     pub(crate) fn publish(&self, channel: &str, message: &[u8]) {

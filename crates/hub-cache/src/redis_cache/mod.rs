@@ -12,13 +12,14 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::stream::BoxStream;
 use hub_types::Clock;
 use redis::aio::ConnectionManager;
 use redis::{Cmd, FromRedisValue, Script, ScriptInvocation};
 
 use crate::stamp::{GARBAGE_SLACK, decode, encode, expiry, garbage_after, micros, now_micros};
-use crate::{CacheError, Share, Window};
+use crate::{CacheError, Room, Share, Window};
 
 /// The longest any one operation may take, connecting again included.
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -33,6 +34,7 @@ struct Parts {
     prefix: String,
     clock: Clock,
     admit: Script,
+    append: Script,
     claim: Script,
     lease: Script,
     share: Script,
@@ -48,6 +50,7 @@ impl RedisCache {
             prefix: prefix.to_owned(),
             clock,
             admit: Script::new(include_str!("admit.lua")),
+            append: Script::new(include_str!("append.lua")),
             claim: Script::new(include_str!("claim.lua")),
             lease: Script::new(include_str!("lease.lua")),
             share: Script::new(include_str!("share.lua")),
@@ -146,6 +149,34 @@ impl RedisCache {
         self.lease_action("release", key, owner, GARBAGE_SLACK).await.map(drop)
     }
 
+    pub(crate) async fn append(&self, key: &str, items: &[Bytes], room: Room) -> Result<bool, CacheError> {
+        let now = self.now();
+        let mut script = self.0.append.key(self.key("a", key));
+        script.arg(now).arg(expiry(now, room.ttl)).arg(millis(garbage_after(room.ttl)));
+        script.arg(room.at).arg(room.most_bytes);
+        for item in items {
+            script.arg(item.as_ref());
+        }
+        self.run(&script).await
+    }
+
+    pub(crate) async fn read_log(&self, key: &str, from: usize, most: usize) -> Result<Option<Vec<Bytes>>, CacheError> {
+        let log = self.key("a", key);
+        let mut both = redis::pipe();
+        // The stamp is item 0 of the list.
+        both.atomic().lindex(&log, 0).lrange(&log, index(from.saturating_add(1)), index(from.saturating_add(most)));
+        let mut connection = self.0.connection.clone();
+        let (stamp, items): (Option<String>, Vec<Vec<u8>>) =
+            within_deadline(async { Ok(both.query_async(&mut connection).await?) }).await?;
+        let until = stamp.and_then(|stamp| stamp.split_once(' ')?.0.parse::<i64>().ok());
+        let live = until.is_some_and(|until| until > self.now());
+        Ok(live.then(|| items.into_iter().take(most).map(Bytes::from).collect()))
+    }
+
+    pub(crate) async fn drop_log(&self, key: &str) -> Result<(), CacheError> {
+        self.ask(redis::cmd("DEL").arg(self.key("a", key))).await
+    }
+
     pub(crate) async fn publish(&self, channel: &str, message: &[u8]) -> Result<(), CacheError> {
         self.ask(redis::cmd("PUBLISH").arg(self.key("c", channel)).arg(message)).await
     }
@@ -192,7 +223,7 @@ impl RedisCache {
         self.key("v", key)
     }
 
-    /// Values, windows, shares, leases and channels live apart, under the hub's prefix.
+    /// Values, windows, shares, leases, logs and channels live apart, under the hub's prefix.
     fn key(&self, kind: &str, key: &str) -> String {
         format!("{}{kind}:{key}", self.0.prefix)
     }
@@ -204,6 +235,10 @@ impl RedisCache {
 
 async fn within_deadline<T>(work: impl Future<Output = Result<T, CacheError>>) -> Result<T, CacheError> {
     tokio::time::timeout(DEADLINE, work).await.unwrap_or(Err(CacheError::Timeout))
+}
+
+fn index(position: usize) -> isize {
+    isize::try_from(position).unwrap_or(isize::MAX)
 }
 
 fn millis(span: Duration) -> u64 {

@@ -5,6 +5,7 @@
 
 mod engines;
 mod leases;
+mod logs;
 mod messages;
 mod once;
 mod shares;

@@ -5,6 +5,7 @@ mod jobs;
 mod ledger;
 mod prices;
 mod providers;
+mod reconciliation;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use utoipa_axum::routes;
 pub(crate) fn router() -> OpenApiRouter<Arc<Hub>> {
     OpenApiRouter::new()
         .routes(routes!(ledger::verify))
+        .routes(routes!(reconciliation::reconcile))
         .routes(routes!(jobs::list))
         .routes(routes!(denials::get))
         .merge(prices::router())

@@ -8,6 +8,7 @@ mod deduct;
 mod export;
 mod grant;
 mod grants;
+mod quote;
 mod receipt;
 mod redeem;
 mod refund;
@@ -26,6 +27,7 @@ pub(crate) fn router() -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(deduct::deduct))
         .routes(routes!(transactions::transactions))
         .routes(routes!(export::export))
+        .routes(routes!(quote::quote))
         .routes(routes!(redeem::redeem))
         .routes(routes!(grant::grant))
         .routes(routes!(grants::grants))

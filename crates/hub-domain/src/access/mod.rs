@@ -9,6 +9,7 @@ mod ticket;
 
 use std::net::IpAddr;
 
+use futures::stream::BoxStream;
 pub use hub_store::StoreError;
 use hub_types::{Caller, Credential, Email, Permission, RateTier, UserId};
 
@@ -62,12 +63,25 @@ pub async fn authenticate(hub: &Hub, proof: Proof<'_>, address: Option<IpAddr>) 
 
 /// Asks again whether a caller still counts, with the rights as they are now: for connections that outlive a request.
 pub async fn recheck(hub: &Hub, caller: &Caller) -> Result<Caller, AccessError> {
-    let door = match caller.credential {
-        Credential::Session(id) | Credential::Impersonation(id) => Door::Session(id),
-        Credential::ApiKey(id) => Door::Key(id),
-        Credential::Operator => return Ok(caller.clone()),
-    };
-    admit(hub, principal::find(hub, &door).await?, caller.address)
+    match door_of(caller) {
+        Some(door) => admit(hub, principal::find(hub, &door).await?, caller.address),
+        None => Ok(caller.clone()),
+    }
+}
+
+/// What a caller came in by; the command line came in by nothing.
+const fn door_of(caller: &Caller) -> Option<Door> {
+    match caller.credential {
+        Credential::Session(id) | Credential::Impersonation(id) => Some(Door::Session(id)),
+        Credential::ApiKey(id) => Some(Door::Key(id)),
+        Credential::Operator => None,
+    }
+}
+
+/// A word for each change that may touch this caller's rights, from now on, whatever process makes it: [`recheck`] then. `None` without a
+/// cache. Words can be lost, so a connection also asks by itself now and then.
+pub async fn changes(hub: &Hub, caller: &Caller) -> Option<BoxStream<'static, Vec<u8>>> {
+    hub.cache.subscribe(&door_of(caller)?.cache_key()).await.ok()
 }
 
 /// True when the text is an access token of this hub that has not run out. No I/O: for the front door, which only turns away

@@ -36,7 +36,8 @@ pub(crate) enum Door {
 }
 
 impl Door {
-    fn cache_key(&self) -> String {
+    /// Under which its picture is kept, and the channel on which a change is told.
+    pub(super) fn cache_key(&self) -> String {
         match self {
             Self::Session(id) => format!("principal:session:{id}"),
             Self::KeyHash(hash) => format!("principal:key:{}", hex::encode(hash)),
@@ -151,13 +152,15 @@ pub(crate) async fn doors_of_role(hub: &Hub, tx: &mut Tx, role: RoleId) -> Resul
     Ok(live.into_iter().map(Door::Session).chain(keys).collect())
 }
 
-/// Throws pictures away, after the change was committed. What fails here runs out by itself.
+/// Throws pictures away and tells whoever holds a connection open, after the change was committed. What fails here runs out by itself.
 pub(crate) async fn forget(hub: &Hub, doors: Vec<Door>) {
     for door in doors {
         if let Err(error) = hub.cache.delete(&door.cache_key()).await {
             tracing::warn!(%error, "a cached credential could not be thrown away; it runs out by itself");
             return;
         }
+        // Who misses the message asks again by itself, a little later.
+        let _ = hub.cache.publish(&door.cache_key(), b"").await;
     }
 }
 

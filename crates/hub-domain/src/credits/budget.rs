@@ -3,6 +3,8 @@
 //! Three kinds apply together: that of the key's line, and per period that of the user, which an administrator sets in place of what
 //! the role may spend. A window counts the calls made while its budget was set; direct deductions by an administrator do not count.
 
+use std::time::Duration;
+
 use chrono::{Datelike as _, Days, Months, NaiveDate};
 use hub_store::budgets::{self, Charge, Standing};
 use hub_store::{StoreError, Tx, accounts, roles, user_budgets, users};
@@ -15,6 +17,9 @@ use crate::access::{doors_of, forget};
 use crate::audit::{self, Event};
 use crate::limits::RoleLimits;
 use crate::{Hub, Origin, rbac};
+
+/// When it is worth trying again while other calls hold what is missing: most end within seconds.
+pub(super) const CALLS_END: Duration = Duration::from_secs(5);
 
 /// The numbers of a budget that has too little left for a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +38,8 @@ pub struct BudgetShort {
     pub needed: Credits,
     /// When the next period begins; a total has none.
     pub resets_at: Option<Timestamp>,
+    /// When it may be worth trying again: soon where running calls hold what is missing, else when the next period begins.
+    pub retry_after: Option<Duration>,
 }
 
 impl BudgetShort {
@@ -41,10 +48,23 @@ impl BudgetShort {
         left(self.limit, Standing { spent: self.spent, held: self.held })
     }
 
-    pub(super) fn of(charge: &Charge, standing: Standing, needed: Credits) -> Self {
+    /// What is missing.
+    pub fn missing(&self) -> Credits {
+        self.needed.checked_sub(self.available()).unwrap_or_default()
+    }
+
+    pub(super) fn of(charge: &Charge, standing: Standing, needed: Credits, now: Timestamp) -> Self {
         let mut words = charge.window.split(':');
         let scope = if words.next() == Some("key") { "key" } else { "user" };
         let period = words.nth(1).and_then(BudgetPeriod::from_name).unwrap_or(BudgetPeriod::Total);
+        let resets_at = Span::of(period, charge.period_start).end;
+        let unspent = left(charge.limit, Standing { held: Credits::ZERO, ..standing });
+        let retry_after = if needed <= unspent {
+            Some(CALLS_END)
+        } else {
+            // A budget that is smaller than the call will be so in the next period as well.
+            resets_at.filter(|_| needed <= charge.limit).and_then(|at| (at - now).to_std().ok())
+        };
         Self {
             scope,
             period: period.as_str(),
@@ -52,7 +72,8 @@ impl BudgetShort {
             spent: standing.spent,
             held: standing.held,
             needed,
-            resets_at: Span::of(period, charge.period_start).end,
+            resets_at,
+            retry_after,
         }
     }
 }
@@ -72,6 +93,13 @@ pub struct BudgetState {
     pub available: Credits,
     /// When the next period begins; a total has none.
     pub resets_at: Option<Timestamp>,
+}
+
+/// What is left of the tightest budget of this caller; `None` without budgets.
+pub(crate) async fn available(hub: &Hub, tx: &mut Tx, caller: &Caller) -> Result<Option<Credits>, StoreError> {
+    let charges = charges(hub, caller);
+    let standings = standings(tx, &charges).await?;
+    Ok(charges.iter().zip(standings).map(|(charge, standing)| left(charge.limit, standing)).min())
 }
 
 /// The windows a call of this caller takes from.
@@ -266,7 +294,15 @@ mod tests {
         let budget = Budget { amount: Credits::whole(3), period: BudgetPeriod::Month };
         let charge = of_user(UserId(uuid::Uuid::nil()), budget, at("2026-11-23T10:00:00Z"));
         let standing = Standing { spent: Credits::whole(2), held: Credits::whole(4) };
-        let short = BudgetShort::of(&charge, standing, Credits::whole(1));
+        let now = at("2026-11-30T23:59:00Z");
+        let short = BudgetShort::of(&charge, standing, Credits::whole(1), now);
+        assert_eq!((short.missing(), short.retry_after), (Credits::whole(1), Some(CALLS_END)));
+        let retry = |spent, needed| {
+            let standing = Standing { spent: Credits::whole(spent), held: Credits::ZERO };
+            BudgetShort::of(&charge, standing, Credits::whole(needed), now).retry_after
+        };
+        assert_eq!(retry(2, 2), Some(Duration::from_mins(1)), "the next month begins");
+        assert_eq!(retry(0, 4), None, "no month is large enough");
         assert_eq!((short.scope, short.period, short.available()), ("user", "month", Credits::ZERO));
         assert_eq!(short.resets_at, Some(at("2026-12-01T00:00:00Z")));
     }

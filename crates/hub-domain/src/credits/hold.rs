@@ -1,5 +1,7 @@
 //! Setting credits aside before a call, and renewing the lease while it runs.
 
+use std::time::Duration;
+
 use hub_store::holds::{self, NewHold, Opened};
 use hub_store::{StoreError, accounts};
 use hub_types::{Credits, HoldId, TokenUsage};
@@ -54,6 +56,15 @@ pub struct Shortfall {
     pub spendable: Credits,
     /// Promised to other running calls; they give back what they do not use.
     pub held: Credits,
+    /// When it may be worth trying again: where running calls hold what is missing.
+    pub retry_after: Option<Duration>,
+}
+
+impl Shortfall {
+    /// What is missing.
+    pub fn missing(&self) -> Credits {
+        self.needed.checked_sub(self.spendable).unwrap_or_default()
+    }
 }
 
 /// Sets the amount aside. The guard is in the statement: two calls can never promise the same credit.
@@ -70,7 +81,7 @@ pub async fn hold(hub: &Hub, hold: &NewHold) -> Result<(), HoldError> {
         && let Some(charge) = hold.budgets.get(number)
     {
         let standing = budget::standings(&mut tx, std::slice::from_ref(charge)).await?.pop().unwrap_or_default();
-        return Err(HoldError::Budget(Box::new(BudgetShort::of(charge, standing, hold.amount))));
+        return Err(HoldError::Budget(Box::new(BudgetShort::of(charge, standing, hold.amount, hold.at))));
     }
     let account = accounts::get(&mut tx, hold.user).await?;
     match account {
@@ -80,6 +91,8 @@ pub async fn hold(hub: &Hub, hold: &NewHold) -> Result<(), HoldError> {
             needed: hold.amount,
             spendable: account.spendable(),
             held: account.held,
+            retry_after: (account.held.is_positive() && hold.amount <= account.spendable_without_holds())
+                .then_some(budget::CALLS_END),
         })),
     }
 }

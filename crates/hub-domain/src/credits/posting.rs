@@ -9,6 +9,10 @@ use super::CreditsError;
 use super::fold::Refusal;
 use crate::Hub;
 
+/// No balance may be larger than `Credits::MAX`.
+const FULL: CreditsError =
+    CreditsError::Invalid { field: "amount", message: "would raise the balance above 1000000000 credits" };
+
 /// The welcome grant, inside the transaction that opens the account.
 pub(super) async fn welcome(hub: &Hub, tx: &mut Tx, user: UserId, amount: Credits) -> Result<(), StoreError> {
     let posting = Posting {
@@ -34,6 +38,7 @@ pub(super) async fn post_once(hub: &Hub, posting: Posting) -> Result<Transaction
         Refusal::NoAccount => CreditsError::NotFound,
         Refusal::Frozen => CreditsError::Frozen,
         Refusal::Insufficient { needed, spendable } => CreditsError::Insufficient { needed, spendable },
+        Refusal::Full => FULL,
         Refusal::KeyReused => CreditsError::KeyReused,
     })
 }
@@ -53,9 +58,7 @@ pub(super) async fn refusal(hub: &Hub, posting: &Posting) -> Result<CreditsError
     Ok(match accounts::get(&mut tx, posting.user).await? {
         None => CreditsError::NotFound,
         Some(account) if account.status != "active" => CreditsError::Frozen,
-        Some(_) if posting.amount.is_positive() => {
-            CreditsError::Invalid { field: "amount", message: "would raise the balance above 1000000000 credits" }
-        }
+        Some(_) if posting.amount.is_positive() => FULL,
         Some(account) => CreditsError::Insufficient { needed: -posting.amount, spendable: account.spendable() },
     })
 }

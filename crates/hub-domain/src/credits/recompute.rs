@@ -64,6 +64,16 @@ pub async fn recompute(store: &Store, book: &PriceBook, period: Period) -> Resul
     Ok(found)
 }
 
+/// Shows every receipt of calls that began at or after `from` and before `to`, in that order.
+pub(crate) async fn receipts_between(
+    tx: &mut Tx,
+    from: Timestamp,
+    to: Timestamp,
+    show: impl FnMut(&Receipt),
+) -> Result<(), StoreError> {
+    walk(tx, first_id_at(from), Some(first_id_at(to)), show).await
+}
+
 /// Computes every receipt there is again: how many, and what is wrong with them, in words.
 pub(super) async fn recompute_all(tx: &mut Tx, book: &PriceBook) -> Result<(i64, Vec<String>), StoreError> {
     let (mut count, mut faults) = (0, Vec::new());
@@ -121,7 +131,9 @@ fn check(receipt: &Receipt, book: &PriceBook) -> Checked {
     };
     match book.by_id(receipt.price) {
         None => return wrong(format!("price version {} is not in the book", receipt.price)),
-        Some(price) if price.units != stored => return wrong(format!("prices differ from version {}", receipt.price)),
+        Some(price) if price.units != stored.without_margin() => {
+            return wrong(format!("prices differ from version {}", receipt.price));
+        }
         Some(_) => {}
     }
     // A voided call keeps the prices but owes nothing, whatever a call itself would cost.

@@ -1,27 +1,25 @@
 //! Admission: the worst case of a call is priced and held before any provider hears of it.
 
-use hub_clients::llm::CallRequest;
 use hub_store::budgets::Charge;
 use hub_store::holds::NewHold;
 use hub_types::{Caller, Credits, HoldId, TokenUsage};
 
+use super::ceiling::Ceiling;
 use super::quota::Quota;
 use super::registry::Candidate;
 use super::{ChatInput, InferenceError};
 use crate::Hub;
 use crate::credits::{self, Checkpoint, HoldError, WhenShort, budget};
 
-/// An answer shortened below this many tokens is of no use to anybody; 402 then.
-const SHORTEST: i64 = 16;
-/// Tokens, budgets and balance may each force a shorter answer, and other calls change what is left between reading and holding.
-const TRIES: usize = 4;
+/// The cap, tokens, budgets and balance may each force a shorter answer, and other calls change what is left between reading and holding.
+const TRIES: usize = 5;
 
 /// An admitted call.
 pub(super) struct Admitted {
     pub(super) hold: HoldId,
     /// Limit of completion tokens to write into the provider's request.
     pub(super) max_output: Option<i64>,
-    /// Set when the balance, a budget or a limit of tokens forced it.
+    /// Set when the cap, the balance, a budget or a limit of tokens forced it.
     pub(super) clamped_to: Option<i64>,
     pub(super) checkpoint: Checkpoint,
     /// What it has of the limits of tokens and calls.
@@ -58,36 +56,31 @@ async fn set_aside(
     id: HoldId,
     quota: &mut Quota,
 ) -> Result<(Option<i64>, Option<i64>, Checkpoint), InferenceError> {
-    let (request, price) = (&input.request, &candidate.price);
-    let bound = candidate.provider.bound(request, price.max_output_tokens).map_err(InferenceError::Unsendable)?;
-    let input_tokens = price.context_tokens.map_or(bound.input, |window| bound.input.min(window));
-    let unlimited = request.generates() && request.max_output().is_none();
-    let mut max_output = unlimited.then_some(price.max_output_tokens);
-    let mut clamped_to = None;
-    let mut output_tokens = bound.output;
+    let price = &candidate.price;
+    let mut ceiling = Ceiling::of(&input.request, candidate)?;
     let budgets = budget::charges(hub, caller);
     let mut last = InferenceError::TooLarge;
     for _ in 0..TRIES {
-        let worst = price.units.worst_case(input_tokens, output_tokens).map_err(|_| InferenceError::TooLarge)?;
-        if worst.amount > Credits::MAX {
-            return Err(InferenceError::TooLarge);
-        }
+        let worst = ceiling.worst()?;
         let checkpoint = Checkpoint {
             route: input.route.to_owned(),
             upstream_model: price.model.clone(),
-            unit_prices: price.units.clone(),
+            unit_prices: ceiling.units.clone(),
             usage: TokenUsage::default(),
             attempts: 0,
         };
         // Tokens of all choices that there is room for.
-        let room = if let Err(limited) = quota.reserve(hub, input_tokens.saturating_add(output_tokens)).await {
-            let room = limited.remaining() - input_tokens;
+        let room = if let Some(cap) = input.cap.filter(|cap| worst > *cap) {
+            last = InferenceError::Capped { needed: worst, cap };
+            ceiling.affordable(cap)
+        } else if let Err(limited) = quota.reserve(hub, ceiling.input.saturating_add(ceiling.output)).await {
+            let room = limited.remaining() - ceiling.input;
             last = limited.into();
             room
         } else {
-            let hold = new_hold(hub, caller, input, candidate, (id, worst.amount), budgets.clone(), &checkpoint)?;
+            let hold = new_hold(hub, caller, input, candidate, (id, worst), budgets.clone(), &checkpoint)?;
             let Err(error) = credits::hold(hub, &hold).await else {
-                return Ok((max_output, clamped_to, checkpoint));
+                return Ok((ceiling.limit(), ceiling.clamped_to(), checkpoint));
             };
             let spendable = match &error {
                 HoldError::Insufficient(short) => short.spendable,
@@ -95,23 +88,13 @@ async fn set_aside(
                 _ => return Err(error.into()),
             };
             last = error.into();
-            price.units.affordable_output(spendable, input_tokens)
+            ceiling.affordable(spendable)
         };
-        if !unlimited || hub.settings.credits.when_short == WhenShort::Refuse {
+        if hub.settings.credits.when_short == WhenShort::Refuse || !ceiling.shorten(room) {
             break;
         }
-        let Some(shorter) = useful(request, room, output_tokens) else { break };
-        output_tokens = shorter * request.choices();
-        max_output = Some(shorter);
-        clamped_to = Some(shorter);
     }
     Err(last)
-}
-
-/// Tokens per choice that there is room for, when that is a useful answer and shorter than the one that was refused.
-fn useful(request: &CallRequest, room: i64, refused: i64) -> Option<i64> {
-    let per_choice = room / request.choices().max(1);
-    (per_choice >= SHORTEST && per_choice * request.choices() < refused).then_some(per_choice)
 }
 
 fn new_hold(
@@ -130,12 +113,11 @@ fn new_hold(
         api_key: caller.api_key(),
         request_id: input.request_id.clone(),
         kind: input.kind,
-        // A model may be free by its price, but a hold is never empty: it is also the lease of the call.
-        amount: amount.max(Credits::from_micro(1)),
+        amount,
         price: candidate.price.id,
         service: candidate.provider.service().to_owned(),
         provider: candidate.provider.name().to_owned(),
-        model: candidate.price.model.clone(),
+        model: input.request.model().to_owned(),
         owner: hub.instance.clone(),
         checkpoint: serde_json::to_value(checkpoint).map_err(|_| InferenceError::Lost)?,
         lease_until: now + hub.settings.credits.lease(),

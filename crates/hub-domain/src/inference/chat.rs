@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use hub_clients::llm::CallRequest;
-use hub_types::{Caller, Permission};
+use hub_types::{Caller, Credits, Permission};
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
 use super::call::Call;
+use super::registry::Candidate;
+use super::route::plan;
 use super::{ChatReply, InferenceError, Progress, measure, standing};
 use crate::{Hub, rbac};
 
@@ -33,6 +35,8 @@ pub struct ChatInput {
     pub kind: &'static str,
     /// The request's id.
     pub request_id: String,
+    /// The most the caller wants to pay for it. A longer answer is shortened to that, or the call is refused.
+    pub cap: Option<Credits>,
 }
 
 /// Makes a call and pays for it: the one way to a provider.
@@ -57,16 +61,30 @@ async fn run(
     progress: Option<Progress>,
 ) -> Result<ChatReply, InferenceError> {
     rbac::require(caller, Permission::InferenceCreate)?;
-    let model = input.request.model();
-    let allowed = standing::allows(caller, model);
-    let candidates = hub.providers.candidates(&hub.prices, model, &input.choice, hub.clock.now());
-    if !allowed || candidates.is_empty() {
-        return Err(InferenceError::ModelNotFound { model: model.to_owned() });
-    }
+    let candidates = candidates(hub, caller, input.request.model(), &input.choice)?;
     let span = measure::span(&input);
     let (head, answer) = oneshot::channel();
     let call = Call::new(Arc::clone(hub), caller, input, candidates, progress);
     // The task owns the hold: should this future be dropped because the caller hung up, the call is still metered and settled.
     hub.tasks.spawn(call.run(head).instrument(span));
     answer.await.unwrap_or(Err(InferenceError::Lost))
+}
+
+/// Who can serve this model to this caller, best first, at the prices the caller pays.
+pub(super) fn candidates(
+    hub: &Hub,
+    caller: &Caller,
+    model: &str,
+    choice: &Choice,
+) -> Result<Vec<Candidate>, InferenceError> {
+    let allowed = standing::allows(caller, model);
+    let candidates = plan(hub, model, choice);
+    if !allowed || candidates.is_empty() {
+        return Err(InferenceError::ModelNotFound { model: model.to_owned() });
+    }
+    let priced = |candidate: Candidate| Candidate {
+        price: hub.settings.pricing.for_caller(candidate.price, caller),
+        ..candidate
+    };
+    Ok(candidates.into_iter().map(priced).collect())
 }

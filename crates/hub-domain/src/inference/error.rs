@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use hub_clients::llm::{BadRequest, LlmError, ProviderFault};
 use hub_store::StoreError;
-use serde::Serialize;
+use hub_types::Credits;
 
-use super::{Busy, Limited};
+use super::{Attempt, Busy, Limited};
 use crate::credits::HoldError;
 use crate::rbac::Denied;
 
@@ -28,6 +28,14 @@ pub enum InferenceError {
     /// The worst case of the call cannot be computed or is absurd.
     #[error("the call is too large to be priced")]
     TooLarge,
+    /// The call may cost more than the caller wants to pay for it.
+    #[error("the call may cost {needed} credits, the caller's cap is {cap}")]
+    Capped {
+        /// What it may cost at most.
+        needed: Credits,
+        /// What the caller wants to pay at most.
+        cap: Credits,
+    },
     /// Nothing could be set aside.
     #[error("no credits could be set aside")]
     Hold(#[from] HoldError),
@@ -45,16 +53,16 @@ pub enum InferenceError {
         /// The provider's words.
         fault: ProviderFault,
     },
-    /// Every candidate failed before the first byte.
+    /// Every candidate failed before the first byte, or may not be asked now.
     #[error("all providers failed")]
     AllFailed {
         /// What was tried, in order.
         attempts: Vec<Attempt>,
         /// When it may be worth trying again.
         retry_after: Option<Duration>,
-        /// The last failure.
+        /// The last failure; `None` when nobody was asked.
         #[source]
-        last: LlmError,
+        last: Option<LlmError>,
     },
     /// The provider failed in the middle of a stream.
     #[error("the provider failed in mid-stream")]
@@ -77,19 +85,4 @@ impl From<Limited> for InferenceError {
     fn from(limited: Limited) -> Self {
         Self::Limited(Box::new(limited))
     }
-}
-
-/// One attempt, as receipts and errors show it.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Attempt {
-    /// The provider's name.
-    pub provider: String,
-    /// The name of the credential it was called under, where it has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub credential: Option<String>,
-    /// `ok`, or a word for the failure.
-    pub outcome: &'static str,
-    /// How long it took, in milliseconds.
-    pub milliseconds: i64,
 }

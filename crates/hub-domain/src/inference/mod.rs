@@ -4,20 +4,30 @@
 //! transaction is open while a provider is awaited. Every billable route passes [`chat`]; there is no other way to a provider.
 
 mod admit;
+mod attempt;
+mod breaker;
 mod call;
+mod ceiling;
 mod chat;
 mod count;
 mod error;
+pub mod idempotent;
 mod measure;
 mod meter;
 mod models;
 mod provider;
+mod providers;
 mod queue;
 mod quota;
+mod quote;
 mod registry;
 mod relay;
+pub mod replay;
 mod reply;
+mod retry;
+mod route;
 mod standing;
+mod tries;
 
 use std::time::Duration;
 
@@ -27,15 +37,20 @@ pub use hub_clients::llm::{
     ApiVersion, BadRequest, CallRequest, ChatRequest, EmbeddingsRequest, MessagesRequest, ProviderFault,
 };
 
+pub use attempt::Attempt;
+pub use breaker::{BreakerState, Settings as BreakerSettings};
 pub use chat::{ChatInput, Choice, chat, chat_with_progress};
 pub use count::count_tokens;
-pub use error::{Attempt, InferenceError};
+pub use error::InferenceError;
 pub use models::{Model, models};
 pub use provider::{Ceilings, Configured, Make, Member, Pool, ProviderKind, USUAL_PRIORITY, hint};
+pub use providers::{ProviderState, providers};
 pub use queue::{Busy, Progress};
 pub use quota::Limited;
+pub use quote::{Asked, Gate, Quote, QuoteInput, quote};
 pub use registry::Registry;
 pub use reply::{Bill, ChatReply, Frame, Head, Whole};
+pub use route::{Alias, ModelFlags, Routing, Settings as RoutingSettings, Target};
 
 /// `[inference]` in `hub.toml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -53,6 +68,18 @@ pub struct Settings {
     pub queue_per_user: usize,
     /// Whether administrators may name providers at private addresses and without TLS. Those of the settings may be anywhere.
     pub providers_at_private_addresses: bool,
+    /// Seconds for which a recorded stream can be read again after its end; 0 to 3600. 0 records nothing.
+    pub resume_seconds: u64,
+    /// Seconds a recorded call goes on for a caller who is gone and whom nobody replaces; 0 to 600.
+    pub resume_grace_seconds: u64,
+    /// Most bytes kept of one stream; beyond it the stream cannot be read again. 1024 to 16 MiB.
+    pub resume_max_bytes: usize,
+    /// Records every stream over HTTP, not only those whose caller asked for it.
+    pub resume_always: bool,
+    /// Hours for which the answer to an Idempotency-Key is kept; 1 to 168.
+    pub idempotency_hours: u64,
+    /// Most bytes of one such answer; a larger one is not kept. 0 to 16 MiB.
+    pub idempotency_max_bytes: usize,
 }
 
 impl Default for Settings {
@@ -64,12 +91,33 @@ impl Default for Settings {
             queue_length: 200,
             queue_per_user: 50,
             providers_at_private_addresses: false,
+            resume_seconds: 300,
+            resume_grace_seconds: 30,
+            resume_max_bytes: 1024 * 1024,
+            resume_always: false,
+            idempotency_hours: 24,
+            idempotency_max_bytes: 1024 * 1024,
         }
     }
 }
 
 impl Settings {
-    const fn slow_reader(&self) -> Duration {
+    /// How long a caller may leave a stream unread.
+    pub const fn slow_reader(&self) -> Duration {
         Duration::from_secs(self.slow_reader_seconds)
+    }
+
+    /// For how long a recorded stream can be read again after its end.
+    const fn resume(&self) -> Duration {
+        Duration::from_secs(self.resume_seconds)
+    }
+
+    /// For how long a recorded call goes on for a caller who is gone.
+    pub const fn resume_grace(&self) -> Duration {
+        Duration::from_secs(self.resume_grace_seconds)
+    }
+
+    const fn idempotency(&self) -> Duration {
+        Duration::from_hours(self.idempotency_hours)
     }
 }

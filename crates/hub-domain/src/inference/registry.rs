@@ -40,6 +40,21 @@ pub(super) struct Candidate {
     pub(super) pool: Arc<Pool>,
 }
 
+impl Candidate {
+    /// Under which name its breaker and its pauses are kept.
+    pub(super) fn key(&self) -> String {
+        health_key(self.provider.name(), self.credential.as_deref())
+    }
+}
+
+/// Provider and, where it has several, credential.
+pub(super) fn health_key(provider: &str, credential: Option<&str>) -> String {
+    match credential {
+        Some(credential) => format!("{provider}/{credential}"),
+        None => provider.to_owned(),
+    }
+}
+
 impl Registry {
     /// A registry of the providers in the settings. Of equal priority the first is the best.
     pub fn new(configured: Vec<Configured>) -> Self {

@@ -9,7 +9,7 @@ use hub_clients::mail::{Mail, MailError};
 use hub_store::StoreError;
 pub use hub_store::jobs::Listed;
 use hub_store::jobs::{self, Job};
-use hub_store::{sessions, verifications};
+use hub_store::{budgets, idempotency, sessions, verifications};
 use hub_types::{Caller, Email, JobId, Permission};
 use serde::Deserialize;
 
@@ -34,6 +34,8 @@ const KEEP_FAILED: Duration = Duration::from_hours(30 * 24);
 
 /// How long ended sessions and spent secrets are kept, to tell a late reuse from nonsense.
 const KEEP_ENDED: Duration = Duration::from_hours(30 * 24);
+/// Budget windows are kept this long after they began; none lasts longer than a month.
+const KEEP_WINDOWS: Duration = Duration::from_hours(93 * 24);
 /// Rows deleted at a time, so that the deletion never holds others up.
 const PRUNED: i64 = 1000;
 
@@ -163,8 +165,8 @@ pub async fn list(
     Ok(jobs::list(&mut tx, status.word(), before, limit).await?)
 }
 
-/// Hourly housekeeping: partitions made ahead of time; finished jobs, ended sessions, spent one-time secrets, old audit rows
-/// and old calls deleted.
+/// Hourly housekeeping: partitions made ahead of time; finished jobs, ended sessions, spent one-time secrets, budget windows of past
+/// periods, old audit rows and old calls deleted.
 pub async fn upkeep(hub: &Hub) -> Result<(), StoreError> {
     let now = hub.clock.now();
     hub.store.maintain(now).await?;
@@ -172,6 +174,8 @@ pub async fn upkeep(hub: &Hub) -> Result<(), StoreError> {
     jobs::prune(&mut tx, now - KEEP_DONE, now - KEEP_FAILED).await?;
     sessions::prune(&mut tx, now - KEEP_ENDED, PRUNED).await?;
     verifications::prune(&mut tx, now - KEEP_ENDED, PRUNED).await?;
+    idempotency::prune(&mut tx, now).await?;
+    budgets::prune(&mut tx, now - KEEP_WINDOWS, PRUNED).await?;
     tx.commit().await?;
     payments::forget_old(hub).await?;
     audit::delete_old(hub).await?;

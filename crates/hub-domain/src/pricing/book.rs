@@ -5,18 +5,21 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use hub_store::prices::{self, PriceRow};
 use hub_store::{Store, StoreError};
-use hub_types::{Clock, PriceId, Timestamp};
+use hub_types::{Clock, Credits, PriceId, Timestamp};
 use serde::Deserialize;
 
-use super::cost::UnitPrices;
 use super::seed::table;
+use super::units::UnitPrices;
 
-/// Prices an operator writes into the settings, for models the seed does not know. `[[pricing.models]]` in `hub.toml`.
+/// `[pricing]` in `hub.toml`: prices of models the seed does not know, and what is added to prices.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// One entry per model.
+    /// One entry per model: `[[pricing.models]]`.
     pub models: Vec<ModelPrice>,
+    /// Percent added to the prices of who has a role, 0 to 1000: `[pricing.margins]`. The lowest of the caller's roles counts; roles that
+    /// do not stand here do not count.
+    pub margins: BTreeMap<String, u16>,
 }
 
 /// The price of one model as an operator writes it.
@@ -28,16 +31,29 @@ pub struct ModelPrice {
     /// Model id.
     pub model: String,
     /// Credits per million prompt tokens.
-    pub input: hub_types::Credits,
+    pub input: Credits,
     /// Credits per million completion tokens.
-    pub output: hub_types::Credits,
+    pub output: Credits,
     /// Credits per call, whatever its length.
     #[serde(default)]
-    pub request: hub_types::Credits,
+    pub request: Credits,
     /// Credits per million prompt tokens read from a cache; the input price when not given.
-    pub cache_read: Option<hub_types::Credits>,
+    pub cache_read: Option<Credits>,
     /// Credits per million prompt tokens written to a cache; the input price when not given.
-    pub cache_write: Option<hub_types::Credits>,
+    pub cache_write: Option<Credits>,
+    /// Credits per million prompt tokens written to a cache for long; the price of other writes when not given.
+    pub cache_write_long: Option<Credits>,
+    /// Credits per million prompt tokens of sound; the input price when not given.
+    pub input_audio: Option<Credits>,
+    /// Credits per million prompt tokens of pictures; the input price when not given.
+    pub input_image: Option<Credits>,
+    /// Credits per million completion tokens of sound; the output price when not given.
+    pub output_audio: Option<Credits>,
+    /// Credits per million completion tokens of pictures; the output price when not given.
+    pub output_image: Option<Credits>,
+    /// Credits per second of video by resolution, such as `720p`; `*` stands for every other one.
+    #[serde(default)]
+    pub video_second: BTreeMap<String, Credits>,
     /// Largest answer in tokens.
     #[serde(default = "default_max_output")]
     pub max_output_tokens: i64,
@@ -201,7 +217,13 @@ fn from_settings(model: &ModelPrice) -> UnitPrices {
         output: model.output.micro(),
         reasoning: model.output.micro(),
         request: model.request.micro(),
-        long_context: None,
+        cache_write_long: model.cache_write_long.map(Credits::micro),
+        input_audio: model.input_audio.map(Credits::micro),
+        input_image: model.input_image.map(Credits::micro),
+        output_audio: model.output_audio.map(Credits::micro),
+        output_image: model.output_image.map(Credits::micro),
+        video_second: model.video_second.iter().map(|(name, price)| (name.clone(), price.micro())).collect(),
+        ..UnitPrices::default()
     }
 }
 

@@ -7,8 +7,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::book::{Price, PriceBook};
-use super::cost::UnitPrices;
 use super::entry::PriceEntry;
+use super::units::UnitPrices;
 
 /// Credits per million tokens above which a price is taken for a slip of the pen: 1 000 dollars.
 const DEAR: i64 = 1_000 * super::CREDITS_PER_USD * 1_000_000;
@@ -90,8 +90,13 @@ fn compare(entry: &PriceEntry, in_force: Option<&Price>) -> Change {
     let mut fields: Vec<FieldChange> = Vec::new();
     let mut unusual = Vec::new();
     let old = in_force.map(|price| named(&price.units));
-    for (index, (field, to)) in named(&units).into_iter().enumerate() {
-        let from = old.as_ref().and_then(|old| old.get(index)).map(|(_, from)| *from);
+    for (index, (field, to, said)) in named(&units).into_iter().enumerate() {
+        let old = old.as_ref().and_then(|old| old.get(index));
+        let from = old.map(|(_, from, _)| *from);
+        // A class that nobody names only follows another one.
+        if !said && !old.is_some_and(|(_, _, said)| *said) {
+            continue;
+        }
         if from != Some(to) {
             fields.push(FieldChange { field, from, to });
         }
@@ -106,27 +111,36 @@ fn compare(entry: &PriceEntry, in_force: Option<&Price>) -> Change {
         from,
         to,
     }));
-    let tiers_differ = in_force.is_some_and(|price| price.units.long_context != units.long_context);
+    let tiers_differ = in_force.is_some_and(|price| {
+        price.units.long_context != units.long_context || price.units.video_second != units.video_second
+    });
     let kind = match in_force {
         None => ChangeKind::New,
         Some(_) if fields.is_empty() && !tiers_differ => ChangeKind::Same,
         Some(_) => ChangeKind::Changed,
     };
-    if units.input == 0 && units.output == 0 && units.request == 0 {
+    if units.input == 0 && units.output == 0 && units.request == 0 && units.video_second.is_empty() {
         unusual.push("calls would be free".to_owned());
     }
     let faults = faults(entry, &units);
     Change { service: entry.service.clone(), model: entry.model.clone(), kind, fields, faults, unusual }
 }
 
-fn named(units: &UnitPrices) -> [(&'static str, i64); 6] {
+/// Every number with its name, and whether it was named at all or follows another one.
+fn named(units: &UnitPrices) -> [(&'static str, i64, bool); 11] {
+    let finer = |name, own: Option<i64>, base| (name, own.unwrap_or(base), own.is_some());
     [
-        ("input", units.input),
-        ("cacheRead", units.cache_read),
-        ("cacheWrite", units.cache_write),
-        ("output", units.output),
-        ("reasoning", units.reasoning),
-        ("request", units.request),
+        ("input", units.input, true),
+        ("cacheRead", units.cache_read, true),
+        ("cacheWrite", units.cache_write, true),
+        ("output", units.output, true),
+        ("reasoning", units.reasoning, true),
+        ("request", units.request, true),
+        finer("cacheWriteLong", units.cache_write_long, units.cache_write),
+        finer("inputAudio", units.input_audio, units.input),
+        finer("inputImage", units.input_image, units.input),
+        finer("outputAudio", units.output_audio, units.output),
+        finer("outputImage", units.output_image, units.output),
     ]
 }
 
@@ -145,10 +159,16 @@ fn oddity(field: &str, from: Option<i64>, to: i64) -> Option<String> {
 /// What can never be written.
 fn faults(entry: &PriceEntry, units: &UnitPrices) -> Vec<String> {
     let mut faults = Vec::new();
-    for (field, value) in named(units) {
-        if value < 0 {
+    for (field, value, said) in named(units) {
+        if said && value < 0 {
             faults.push(format!("{field} is below zero"));
         }
+    }
+    let resolutions = &units.video_second;
+    if resolutions.len() > 20
+        || resolutions.iter().any(|(name, price)| *price < 0 || name.is_empty() || name.len() > 20)
+    {
+        faults.push("videoSecond has at most 20 resolutions of 1 to 20 characters, and no price below zero".to_owned());
     }
     let word = |text: &str| !text.is_empty() && text.chars().count() <= LONGEST && !text.chars().any(char::is_control);
     if !word(&entry.service) || !word(&entry.model) {
@@ -182,16 +202,9 @@ mod tests {
             service: "openai".to_owned(),
             model: "m".to_owned(),
             input: Credits::whole(input),
-            cache_read: None,
-            cache_write: None,
             output: Credits::whole(output),
-            reasoning: None,
-            request: Credits::ZERO,
-            long_context: None,
-            context_tokens: None,
             max_output_tokens: 4096,
-            valid_from: None,
-            source: String::new(),
+            ..PriceEntry::default()
         }
     }
 

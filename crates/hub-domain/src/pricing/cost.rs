@@ -1,43 +1,11 @@
 //! The cost of a call: integers all the way, rounded up once.
 
 use hub_types::{Credits, TokenUsage};
-use serde::{Deserialize, Serialize};
+
+use super::units::UnitPrices;
 
 /// Tokens the prices are for.
 const PER: i128 = 1_000_000;
-
-/// Micro-credits per million tokens of each class, and per call. All zero or above.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct UnitPrices {
-    /// Fresh prompt tokens.
-    pub input: i64,
-    /// Prompt tokens read from the provider's cache.
-    pub cache_read: i64,
-    /// Prompt tokens written to the provider's cache.
-    pub cache_write: i64,
-    /// Visible completion tokens.
-    pub output: i64,
-    /// Hidden reasoning tokens.
-    pub reasoning: i64,
-    /// Micro-credits per call, whatever its length.
-    pub request: i64,
-    /// Other prices for the whole call when its prompt is long (providers.md §8).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub long_context: Option<LongContext>,
-}
-
-/// Prices in thousandths of the normal ones for calls whose prompt is longer than `above` tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct LongContext {
-    /// Prompt tokens up to here cost the normal prices.
-    pub above: i64,
-    /// Multiplier of all prompt classes, in thousandths.
-    pub input_permille: i64,
-    /// Multiplier of all completion classes, in thousandths.
-    pub output_permille: i64,
-}
 
 /// What a call costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,19 +25,28 @@ pub enum CostError {
     /// The cost is beyond what the hub can book (about nine million credits for one call).
     #[error("the cost of the call is out of range")]
     OutOfRange,
+    /// There is no price for what was asked.
+    #[error("there is no price for this")]
+    Unpriced,
 }
 
 impl UnitPrices {
-    /// The cost of this usage: `Σ tokens × price`, rounded up once.
+    /// The cost of this usage: `Σ tokens × price`, with the margin, rounded up once.
     pub fn cost(&self, usage: &TokenUsage) -> Result<Cost, CostError> {
         let long = self.long_context.filter(|long| usage.prompt() > long.above);
         let (prompt, completion) = long.map_or((1000, 1000), |long| (long.input_permille, long.output_permille));
+        let or = |own: Option<i64>, base| own.unwrap_or(base);
         let classes = [
             (usage.input, self.input, prompt),
             (usage.cache_read, self.cache_read, prompt),
             (usage.cache_write, self.cache_write, prompt),
+            (usage.cache_write_long, or(self.cache_write_long, self.cache_write), prompt),
+            (usage.input_audio, or(self.input_audio, self.input), prompt),
+            (usage.input_image, or(self.input_image, self.input), prompt),
             (usage.output, self.output, completion),
             (usage.reasoning, self.reasoning, completion),
+            (usage.output_audio, or(self.output_audio, self.output), completion),
+            (usage.output_image, or(self.output_image, self.output), completion),
         ];
         if self.request < 0
             || classes.iter().any(|(tokens, price, permille)| *tokens < 0 || *price < 0 || *permille < 0)
@@ -81,19 +58,37 @@ impl UnitPrices {
             let part = (i128::from(tokens) * i128::from(price)).checked_mul(i128::from(permille));
             thousandths = part.and_then(|part| thousandths.checked_add(part)).ok_or(CostError::OutOfRange)?;
         }
-        let pico = thousandths.div_ceil_1000();
-        let exact_pico = i64::try_from(pico).map_err(|_| CostError::OutOfRange)?;
+        self.round(thousandths)
+    }
+
+    /// The cost of so many seconds of video at this resolution, with the price per call and the margin.
+    pub fn video_cost(&self, resolution: &str, seconds: i64) -> Result<Cost, CostError> {
+        let second = self.video_second(resolution).ok_or(CostError::Unpriced)?;
+        if second < 0 || seconds < 0 || self.request < 0 {
+            return Err(CostError::Negative);
+        }
+        let micro = i128::from(second) * i128::from(seconds) + i128::from(self.request);
+        self.round(micro.checked_mul(PER * 1000).ok_or(CostError::OutOfRange)?)
+    }
+
+    /// Adds the margin to a cost in thousandths of a pico-credit and rounds.
+    fn round(&self, thousandths: i128) -> Result<Cost, CostError> {
+        if self.margin_permille < 0 {
+            return Err(CostError::Negative);
+        }
+        let with = thousandths.checked_mul(1000 + i128::from(self.margin_permille)).ok_or(CostError::OutOfRange)?;
+        let exact_pico = i64::try_from(div_ceil(with, 1_000_000)).map_err(|_| CostError::OutOfRange)?;
         let micro = exact_pico / 1_000_000 + i64::from(exact_pico % 1_000_000 != 0);
         Ok(Cost { exact_pico, amount: Credits::from_micro(micro) })
     }
 
     /// The most this many tokens can cost, whatever classes the provider sorts them into.
     pub fn worst_case(&self, input: i64, output: i64) -> Result<Cost, CostError> {
-        let dearest = Self {
-            input: self.input.max(self.cache_write).max(self.cache_read),
-            output: self.output.max(self.reasoning),
-            ..self.clone()
-        };
+        let dearest = |classes: &[Option<i64>]| classes.iter().flatten().copied().max().unwrap_or(0);
+        let base = [Some(self.input), Some(self.cache_read), Some(self.cache_write)];
+        let more = [self.cache_write_long, self.input_audio, self.input_image];
+        let made = [Some(self.output), Some(self.reasoning), self.output_audio, self.output_image];
+        let dearest = Self { input: dearest(&base).max(dearest(&more)), output: dearest(&made), ..self.clone() };
         let plain = dearest.cost(&TokenUsage { input, output, ..TokenUsage::default() })?;
         // A discount for long prompts would make the shorter price the dearer one.
         let short =
@@ -121,22 +116,18 @@ impl UnitPrices {
     }
 }
 
-trait DivCeil {
-    fn div_ceil_1000(self) -> Self;
-}
-
-impl DivCeil for i128 {
-    /// Prices are whole numbers and multipliers thousandths: what is left over is less than a millionth of a
-    /// micro-credit, and goes up so that the stored figure never hides a fraction.
-    fn div_ceil_1000(self) -> Self {
-        self / 1000 + i128::from(self % 1000 != 0)
-    }
+/// Prices are whole numbers and multipliers thousandths: what is left over is less than a millionth of a micro-credit, and goes up
+/// so that the stored figure never hides a fraction.
+const fn div_ceil(number: i128, by: i128) -> i128 {
+    number / by + (number % by != 0) as i128
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::super::LongContext;
+    use super::*;
 
     fn prices() -> UnitPrices {
         UnitPrices {
@@ -182,18 +173,80 @@ mod tests {
         assert_eq!(prices().cost(&TokenUsage { output: -1, ..TokenUsage::default() }), Err(CostError::Negative));
     }
 
+    #[test]
+    fn a_margin_is_added_before_the_one_rounding() {
+        let with = UnitPrices { margin_permille: 250, ..prices() };
+        let usage = TokenUsage { input: 20, output: 12, ..TokenUsage::default() };
+        assert_eq!(with.cost(&usage).map(|c| c.amount.to_string()), Ok("0.02".to_owned()));
+        let cheap = UnitPrices { input: 3, margin_permille: 1, ..UnitPrices::default() };
+        let one = TokenUsage { input: 1, ..TokenUsage::default() };
+        assert_eq!(cheap.cost(&one).map(|c| c.exact_pico), Ok(4), "3.003 goes up");
+    }
+
+    #[test]
+    fn a_second_of_video_costs_what_its_resolution_costs() {
+        let units = UnitPrices {
+            video_second: [("720p".to_owned(), 10_000_000), ("1080p".to_owned(), 25_000_000)].into(),
+            request: 1,
+            ..UnitPrices::default()
+        };
+        assert_eq!(units.video_cost("1080p", 8).map(|c| c.amount.micro()), Ok(200_000_001));
+        assert_eq!(units.video_cost("4k", 8), Err(CostError::Unpriced));
+        let any = UnitPrices { video_second: [("*".to_owned(), 1)].into(), ..UnitPrices::default() };
+        assert_eq!(any.video_cost("4k", 8).map(|c| c.amount.micro()), Ok(8));
+    }
+
+    fn some_price() -> impl Strategy<Value = Option<i64>> {
+        prop::option::of(0_i64..5_000_000_000)
+    }
+
     proptest! {
         #[test]
         fn no_split_into_classes_costs_more_than_the_worst_case(
-            input in 0_i64..400_000, read in 0_i64..400_000, write in 0_i64..400_000, output in 0_i64..100_000, hidden in 0_i64..100_000,
+            counts in prop::array::uniform10(0_i64..200_000),
+            base in prop::array::uniform5(0_i64..2_000_000_000),
+            own in (some_price(), some_price(), some_price(), some_price(), some_price()),
+            margin in 0_i64..10_000,
+            long in prop::option::of((1_i64..400_000, 1_i64..5_000, 1_i64..5_000)),
         ) {
-            let usage = TokenUsage { input, cache_read: read, cache_write: write, output, reasoning: hidden };
-            let long = UnitPrices { long_context: Some(LongContext { above: 272_000, input_permille: 2000, output_permille: 1500 }), ..prices() };
-            for prices in [prices(), long] {
-                let cost = prices.cost(&usage).map_err(|e| TestCaseError::fail(e.to_string()))?;
-                let worst = prices.worst_case(usage.prompt(), usage.completion()).map_err(|e| TestCaseError::fail(e.to_string()))?;
-                prop_assert!(cost.exact_pico <= worst.exact_pico);
+            let [input, cache_read, cache_write, cache_write_long, input_audio, input_image, output, reasoning, output_audio, output_image] = counts;
+            let usage = TokenUsage {
+                input, cache_read, cache_write, cache_write_long, input_audio, input_image, output, reasoning, output_audio, output_image,
+            };
+            let prices = UnitPrices {
+                input: base[0], cache_read: base[1], cache_write: base[2], output: base[3], reasoning: base[4],
+                cache_write_long: own.0, input_audio: own.1, input_image: own.2, output_audio: own.3, output_image: own.4,
+                margin_permille: margin,
+                long_context: long.map(|(above, input_permille, output_permille)| LongContext { above, input_permille, output_permille }),
+                ..UnitPrices::default()
+            };
+            let worst = prices.worst_case(usage.prompt(), usage.completion());
+            let cost = prices.cost(&usage);
+            match (cost, worst) {
+                (Ok(cost), Ok(worst)) => prop_assert!(cost.exact_pico <= worst.exact_pico),
+                (_, worst) => prop_assert_eq!(worst, Err(CostError::OutOfRange)),
             }
+        }
+
+        #[test]
+        fn prices_stored_before_the_finer_classes_compute_as_they_did(
+            counts in prop::array::uniform5(0_i64..1_000_000), base in prop::array::uniform5(0_i64..2_000_000_000), request in 0_i64..1_000_000,
+        ) {
+            let stored = serde_json::json!({
+                "input": base[0], "cacheRead": base[1], "cacheWrite": base[2], "output": base[3], "reasoning": base[4], "request": request,
+            });
+            let units: UnitPrices = serde_json::from_value(stored.clone()).map_err(|e| TestCaseError::fail(e.to_string()))?;
+            prop_assert_eq!(serde_json::to_value(&units).ok(), Some(stored));
+            let [input, cache_read, cache_write, output, reasoning] = counts;
+            let usage = TokenUsage { input, cache_read, cache_write, output, reasoning, ..TokenUsage::default() };
+            let sum: i128 = counts.iter().zip(base).map(|(tokens, price)| i128::from(*tokens) * i128::from(price)).sum();
+            let before = sum + i128::from(request) * PER;
+            prop_assert_eq!(units.cost(&usage).map(|cost| i128::from(cost.exact_pico)), Ok(before));
+            // The same tokens in finer classes cost the same where these have no price of their own.
+            let finer = TokenUsage {
+                input: 0, input_audio: input, cache_write: 0, cache_write_long: cache_write, output: 0, output_image: output, ..usage
+            };
+            prop_assert_eq!(units.cost(&finer), units.cost(&usage));
         }
 
         #[test]

@@ -1,14 +1,16 @@
 //! A price as people write it: credits per million tokens, in files and in the API. The book itself holds micro-credits.
 
+use std::collections::BTreeMap;
+
 use hub_types::{Credits, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::book::Price;
-use super::cost::{LongContext, UnitPrices};
+use super::units::{LongContext, UnitPrices};
 
 /// One model's price. The same shape is imported, exported, compared and sent to the API.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PriceEntry {
     /// Service word of the provider that serves it: `openai`, `claude`, `sandbox`, or the name of an own server.
@@ -23,11 +25,29 @@ pub struct PriceEntry {
     /// Credits per million prompt tokens written to a cache; the input price when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_write: Option<Credits>,
+    /// Credits per million prompt tokens written to a cache for long (an hour at Anthropic); the price of other writes when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write_long: Option<Credits>,
+    /// Credits per million prompt tokens of sound; the input price when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_audio: Option<Credits>,
+    /// Credits per million prompt tokens of pictures; the input price when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_image: Option<Credits>,
     /// Credits per million completion tokens.
     pub output: Credits,
     /// Credits per million hidden reasoning tokens; the output price when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<Credits>,
+    /// Credits per million completion tokens of sound; the output price when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_audio: Option<Credits>,
+    /// Credits per million completion tokens of pictures; the output price when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_image: Option<Credits>,
+    /// Credits per second of video by resolution, such as `720p`; `*` stands for every other one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub video_second: BTreeMap<String, Credits>,
     /// Credits per call, whatever its length.
     #[serde(default)]
     pub request: Credits,
@@ -61,6 +81,13 @@ impl PriceEntry {
             reasoning: self.reasoning.unwrap_or(self.output).micro(),
             request: self.request.micro(),
             long_context: self.long_context,
+            cache_write_long: self.cache_write_long.map(Credits::micro),
+            input_audio: self.input_audio.map(Credits::micro),
+            input_image: self.input_image.map(Credits::micro),
+            output_audio: self.output_audio.map(Credits::micro),
+            output_image: self.output_image.map(Credits::micro),
+            video_second: self.video_second.iter().map(|(name, price)| (name.clone(), price.micro())).collect(),
+            margin_permille: 0,
         }
     }
 }
@@ -78,6 +105,16 @@ impl From<&Price> for PriceEntry {
             reasoning: Some(Credits::from_micro(units.reasoning)),
             request: Credits::from_micro(units.request),
             long_context: units.long_context,
+            cache_write_long: units.cache_write_long.map(Credits::from_micro),
+            input_audio: units.input_audio.map(Credits::from_micro),
+            input_image: units.input_image.map(Credits::from_micro),
+            output_audio: units.output_audio.map(Credits::from_micro),
+            output_image: units.output_image.map(Credits::from_micro),
+            video_second: units
+                .video_second
+                .iter()
+                .map(|(name, price)| (name.clone(), Credits::from_micro(*price)))
+                .collect(),
             context_tokens: price.context_tokens,
             max_output_tokens: price.max_output_tokens,
             valid_from: Some(price.valid_from),

@@ -4,7 +4,7 @@
 use hub_types::Credits;
 
 use super::CREDITS_PER_USD;
-use super::cost::{LongContext, UnitPrices};
+use super::units::{LongContext, UnitPrices};
 
 /// One seeded model.
 pub(super) struct Seed {
@@ -39,8 +39,9 @@ pub(super) fn table() -> Vec<Seed> {
     let plain = |model, limits, input, read, output| {
         seed("openai", model, limits, &Usd { input, read, write: input, output }, None, LITELLM)
     };
-    let claude = |model, limits, input, read, write, output| {
-        seed("claude", model, limits, &Usd { input, read, write, output }, None, OCT)
+    // `long` is what Anthropic asks for an hour in the cache; `write` is for five minutes.
+    let claude = |model, limits, input, read, (write, long), output| {
+        kept_longer(seed("claude", model, limits, &Usd { input, read, write, output }, None, OCT), long)
     };
     let vectors = |provider, model, context, input, source| {
         seed(provider, model, (context, 0), &Usd { input, read: input, write: input, output: 0.0 }, None, source)
@@ -60,19 +61,22 @@ pub(super) fn table() -> Vec<Seed> {
         openai("gpt-5.4", 2.50, 0.25, 2.50, 15.00, LITELLM),
         plain("gpt-5.4-mini", (272_000, 128_000), 0.75, 0.075, 4.50),
         plain("gpt-4o-mini", (128_000, 16_384), 0.15, 0.075, 0.60),
-        claude("claude-fable-5-2", (1_000_000, 128_000), 8.00, 0.20, 16.00, 40.00),
-        claude("claude-opus-5-5", (1_000_000, 128_000), 4.00, 0.20, 8.00, 20.00),
-        claude("claude-sonnet-5-5", (1_000_000, 128_000), 2.00, 0.10, 4.00, 10.00),
-        seed(
-            "claude",
-            "claude-haiku-5-5",
-            (1_000_000, 128_000),
-            &Usd { input: 0.10, read: 0.01, write: 0.20, output: 0.50 },
-            haiku_long,
-            OCT,
+        claude("claude-fable-5-2", (1_000_000, 128_000), 8.00, 0.20, (10.00, 16.00), 40.00),
+        claude("claude-opus-5-5", (1_000_000, 128_000), 4.00, 0.20, (5.00, 8.00), 20.00),
+        claude("claude-sonnet-5-5", (1_000_000, 128_000), 2.00, 0.10, (2.50, 4.00), 10.00),
+        kept_longer(
+            seed(
+                "claude",
+                "claude-haiku-5-5",
+                (1_000_000, 128_000),
+                &Usd { input: 0.10, read: 0.01, write: 0.125, output: 0.50 },
+                haiku_long,
+                OCT,
+            ),
+            0.20,
         ),
-        claude("claude-haiku-4-5", (200_000, 64_000), 1.00, 0.10, 2.00, 5.00),
-        claude("claude-sonnet-4-6", (1_000_000, 128_000), 3.00, 0.30, 6.00, 15.00),
+        claude("claude-haiku-4-5", (200_000, 64_000), 1.00, 0.10, (1.25, 2.00), 5.00),
+        claude("claude-sonnet-4-6", (1_000_000, 128_000), 3.00, 0.30, (3.75, 6.00), 15.00),
         seed(
             "sandbox",
             "sandbox",
@@ -107,11 +111,17 @@ fn seed(
             cache_write: micro(usd.write),
             output: micro(usd.output),
             reasoning: micro(usd.output),
-            request: 0,
             long_context,
+            ..UnitPrices::default()
         },
         source,
     }
+}
+
+/// The same with another price, in dollars per million tokens, for what is kept in the cache for long.
+fn kept_longer(mut seed: Seed, long: f64) -> Seed {
+    seed.prices.cache_write_long = Some(micro(long));
+    seed
 }
 
 /// Dollars to micro-credits. The table's numbers have at most three digits after the point, so this is exact.

@@ -6,10 +6,12 @@ use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
 use hub_domain::Hub;
-use hub_domain::inference::{self, ChatInput, Choice, MessagesRequest};
+use hub_domain::inference::{ChatInput, Choice, MessagesRequest};
 use hub_web::{ApiError, Authenticated, ErrorShape, JsonBytes, RequestId};
 
-use crate::{errors, reply};
+use crate::asked::{Ask, Asked};
+use crate::reply;
+use crate::wire::Wire;
 
 const ROUTE: &str = "/v1/messages";
 
@@ -21,9 +23,11 @@ pub(crate) async fn messages(
     State(hub): State<Arc<Hub>>,
     Authenticated(caller): Authenticated,
     request_id: RequestId,
+    asked: Asked,
     headers: HeaderMap,
     JsonBytes(body): JsonBytes,
 ) -> Result<Response, ApiError> {
+    let ask = Ask::new(asked, Wire::Compatible(ErrorShape::Anthropic), body.clone());
     let request = super::read(&headers, body, MessagesRequest::parse)?.into();
     let input = ChatInput {
         request,
@@ -31,7 +35,7 @@ pub(crate) async fn messages(
         route: ROUTE,
         kind: "chat",
         request_id: request_id.as_str().to_owned(),
+        cap: ask.asked.cap,
     };
-    let answer = inference::chat(&hub, &caller, input).await.map_err(errors::inference)?;
-    Ok(reply::respond(hub, request_id, ErrorShape::Anthropic, answer))
+    reply::answer(hub, &caller, request_id, ask, input).await
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use hub_domain::Hub;
-use hub_domain::inference::{self, ChatInput, Choice, EmbeddingsRequest};
+use hub_domain::inference::{ChatInput, Choice, EmbeddingsRequest};
 use hub_web::{ApiError, Authenticated, ErrorShape, JsonBytes, RequestId};
 
+use crate::asked::{Ask, Asked};
+use crate::wire::Wire;
 use crate::{errors, reply};
 
 const ROUTE: &str = "/v1/embeddings";
@@ -18,12 +20,19 @@ pub(crate) async fn embeddings(
     State(hub): State<Arc<Hub>>,
     Authenticated(caller): Authenticated,
     request_id: RequestId,
+    asked: Asked,
     JsonBytes(body): JsonBytes,
 ) -> Result<Response, ApiError> {
+    let ask = Ask::new(asked, Wire::Compatible(ErrorShape::OpenAi), body.clone());
     let request = EmbeddingsRequest::parse(body).map_err(errors::bad_request)?.into();
     let kind = "embedding";
-    let input =
-        ChatInput { request, choice: Choice::Auto, route: ROUTE, kind, request_id: request_id.as_str().to_owned() };
-    let answer = inference::chat(&hub, &caller, input).await.map_err(errors::inference)?;
-    Ok(reply::respond(hub, request_id, ErrorShape::OpenAi, answer))
+    let input = ChatInput {
+        request,
+        choice: Choice::Auto,
+        route: ROUTE,
+        kind,
+        request_id: request_id.as_str().to_owned(),
+        cap: ask.asked.cap,
+    };
+    reply::answer(hub, &caller, request_id, ask, input).await
 }

@@ -5,6 +5,7 @@ mod completions;
 mod embeddings;
 mod models;
 mod responses;
+mod streams;
 
 use std::sync::Arc;
 
@@ -20,4 +21,5 @@ pub(crate) fn router() -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(responses::responses))
         .routes(routes!(models::list))
         .routes(routes!(models::one))
+        .routes(routes!(streams::resume))
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use hub_domain::Hub;
-use hub_domain::inference::{self, CallRequest, ChatInput, Choice};
+use hub_domain::inference::{CallRequest, ChatInput, Choice};
 use hub_web::{ApiError, Authenticated, ErrorShape, JsonBytes, RequestId};
 
+use crate::asked::{Ask, Asked};
+use crate::wire::Wire;
 use crate::{errors, reply};
 
 const ROUTE: &str = "/v1/responses";
@@ -20,8 +22,10 @@ pub(crate) async fn responses(
     State(hub): State<Arc<Hub>>,
     Authenticated(caller): Authenticated,
     request_id: RequestId,
+    asked: Asked,
     JsonBytes(body): JsonBytes,
 ) -> Result<Response, ApiError> {
+    let ask = Ask::new(asked, Wire::Compatible(ErrorShape::OpenAi), body.clone());
     let request = CallRequest::responses(&body).map_err(errors::bad_request)?;
     let input = ChatInput {
         request,
@@ -29,7 +33,7 @@ pub(crate) async fn responses(
         route: ROUTE,
         kind: "chat",
         request_id: request_id.as_str().to_owned(),
+        cap: ask.asked.cap,
     };
-    let answer = inference::chat(&hub, &caller, input).await.map_err(errors::inference)?;
-    Ok(reply::respond(hub, request_id, ErrorShape::OpenAi, answer))
+    reply::answer(hub, &caller, request_id, ask, input).await
 }

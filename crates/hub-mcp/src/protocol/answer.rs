@@ -2,46 +2,32 @@
 
 use std::sync::Arc;
 
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
-use futures::StreamExt;
 use hub_domain::Hub;
-use hub_domain::inference::{self, ChatReply};
 use hub_types::Caller;
-use hub_web::sse::{Event, sse_response};
 use hub_web::{ApiError, Json, RequestId};
-use tokio_stream::wrappers::ReceiverStream;
 
-use super::{Kind, McpCompletion, McpFrame, McpRequest, frames};
-use crate::errors;
+use super::{Kind, McpRequest};
+use crate::asked::{Ask, Asked};
+use crate::reply;
+use crate::wire::Wire;
 
 /// Makes the call of a request whose type is one of `kinds`.
 pub(super) async fn answer(
     hub: Arc<Hub>,
     caller: &Caller,
     request_id: RequestId,
-    body: McpRequest,
+    (mut asked, body): (Asked, Bytes),
     route: &'static str,
     kinds: &[Kind],
 ) -> Result<Response, ApiError> {
-    let (id, kind) = (body.id.clone(), body.kind);
-    if !kinds.contains(&kind) {
+    let Json(request) = Json::<McpRequest>::from_bytes(&body)?;
+    if !kinds.contains(&request.kind) {
         return Err(ApiError::validation("type", "has a route of its own under /api/mcp"));
     }
-    let input = body.into_input(route, request_id.as_str().to_owned())?;
-    match inference::chat(&hub, caller, input).await.map_err(errors::inference)? {
-        ChatReply::Whole(whole) => Ok(Json(McpCompletion::new(id, kind, *whole)).into_response()),
-        ChatReply::Stream(_, received) => {
-            let events = ReceiverStream::new(received).filter_map(move |frame| {
-                let frame = frames::translate(&hub, &id, &request_id, frame);
-                futures::future::ready(frame.map(|frame| to_bytes(&frame)))
-            });
-            Ok(sse_response(events))
-        }
-    }
-}
-
-fn to_bytes(frame: &McpFrame) -> Bytes {
-    // A frame is made of strings and numbers: it always has a JSON form.
-    Event::data(serde_json::to_string(frame).unwrap_or_default()).to_bytes()
+    asked.resume |= request.resume;
+    let wire = Wire::Protocol { id: request.id.clone(), kind: request.kind };
+    let input = request.capped(asked.cap).into_input(route, request_id.as_str().to_owned())?;
+    reply::answer(hub, caller, request_id, Ask::new(asked, wire, body), input).await
 }

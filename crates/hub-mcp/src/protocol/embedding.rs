@@ -5,9 +5,10 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use hub_domain::Hub;
-use hub_web::{ApiError, Authenticated, Json, RequestId};
+use hub_web::{ApiError, Authenticated, JsonBytes, RequestId};
 
 use super::{Kind, McpCompletion, McpRequest, answer};
+use crate::asked::Asked;
 
 /// Turns a prompt into a vector: `data` is the JSON text of an array of numbers.
 #[utoipa::path(post, path = "/api/mcp/embedding", tag = "mcp", operation_id = "mcp_embedding",
@@ -16,7 +17,8 @@ pub(crate) async fn embedding(
     State(hub): State<Arc<Hub>>,
     Authenticated(caller): Authenticated,
     request_id: RequestId,
-    Json(body): Json<McpRequest>,
+    asked: Asked,
+    JsonBytes(body): JsonBytes,
 ) -> Result<Response, ApiError> {
-    answer::answer(hub, &caller, request_id, body, "/api/mcp/embedding", &[Kind::Embedding]).await
+    answer::answer(hub, &caller, request_id, (asked, body), "/api/mcp/embedding", &[Kind::Embedding]).await
 }

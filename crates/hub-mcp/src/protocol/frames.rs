@@ -12,18 +12,18 @@ use crate::errors;
 pub(crate) fn translate(hub: &Hub, id: &str, request_id: &RequestId, frame: Frame) -> Option<McpFrame> {
     match frame {
         Frame::Event { text, .. } if text.is_empty() => None,
-        Frame::Event { text, .. } => Some(McpFrame::Chunk { id: id.to_owned(), data: text }),
-        Frame::Done { bill, .. } => Some(McpFrame::done(id.to_owned(), bill)),
+        Frame::Event { text, .. } => Some(McpFrame::Chunk { id: id.to_owned(), data: text, event: None }),
+        Frame::Done { bill, .. } => Some(McpFrame::done(id.to_owned(), *bill)),
         Frame::Failed { error, bill } => {
-            let usage = bill.as_ref().map(McpUsage::from);
-            Some(McpFrame::Error { id: Some(id.to_owned()), error: inner(hub, request_id, error), usage })
+            let usage = bill.as_deref().map(McpUsage::from);
+            Some(McpFrame::Error { id: Some(id.to_owned()), error: inner(hub, request_id, *error), usage, event: None })
         }
     }
 }
 
 /// An error frame for a request that was refused before a call began.
 pub(crate) fn refusal(hub: &Hub, id: Option<String>, request_id: &RequestId, error: &ApiError) -> McpFrame {
-    McpFrame::Error { id, error: error_body(error, request_id.as_str(), hub.clock.now()), usage: None }
+    McpFrame::Error { id, error: error_body(error, request_id.as_str(), hub.clock.now()), usage: None, event: None }
 }
 
 fn inner(hub: &Hub, request_id: &RequestId, error: InferenceError) -> serde_json::Value {

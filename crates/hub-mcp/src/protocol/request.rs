@@ -1,6 +1,7 @@
 //! What a client asks in the spec's protocol.
 
 use hub_domain::inference::{CallRequest, ChatInput, ChatRequest, Choice, EmbeddingsRequest};
+use hub_types::Credits;
 use hub_web::ApiError;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -31,8 +32,13 @@ pub(crate) struct McpRequest {
     /// Whether the answer comes in pieces.
     #[serde(default)]
     pub(crate) stream: bool,
+    /// Whether the stream is recorded, so that it can be read again after a lost connection; as the header `x-hub-resume: 1`.
+    #[serde(default)]
+    pub(crate) resume: bool,
     /// Longest answer in tokens.
     max_tokens: Option<i64>,
+    /// The most you want to pay for it, in credits above zero.
+    max_credits: Option<Credits>,
 }
 
 /// What is asked.
@@ -89,12 +95,22 @@ impl Role {
 }
 
 impl McpRequest {
+    /// The same request with the cap of its header too: the lower one counts.
+    pub(crate) fn capped(mut self, cap: Option<Credits>) -> Self {
+        self.max_credits = [self.max_credits, cap].into_iter().flatten().min();
+        self
+    }
+
     /// The call this request asks for.
     pub(crate) fn into_input(self, route: &'static str, request_id: String) -> Result<ChatInput, ApiError> {
         if self.id.is_empty() || self.id.len() > MAX_ID {
             return Err(ApiError::validation("id", format!("must have 1 to {MAX_ID} bytes")));
         }
+        if self.max_credits.is_some_and(|cap| !cap.is_positive()) {
+            return Err(ApiError::validation("maxCredits", "must be a number of credits above zero"));
+        }
         let request = self.request()?;
+        let cap = self.max_credits;
         let choice = match self.provider {
             Provider::Auto => Choice::Auto,
             Provider::Openai => Choice::Service("openai".to_owned()),
@@ -105,7 +121,7 @@ impl McpRequest {
             Kind::Completion => "completion",
             Kind::Embedding => "embedding",
         };
-        Ok(ChatInput { request, choice, route, kind, request_id })
+        Ok(ChatInput { request, choice, route, kind, request_id, cap })
     }
 
     fn request(&self) -> Result<CallRequest, ApiError> {

@@ -1,5 +1,6 @@
 //! What the hub answers in the spec's protocol.
 
+use hub_domain::inference::replay::EventId;
 use hub_domain::inference::{Bill, Whole};
 use hub_types::{Credits, HoldId};
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,9 @@ pub(crate) enum McpFrame {
         id: String,
         /// The text.
         data: String,
+        /// The event's id in a recorded stream, for `resume`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        event: Option<String>,
     },
     /// The answer is complete and paid for.
     Done {
@@ -44,6 +48,9 @@ pub(crate) enum McpFrame {
         usage: McpUsage,
         /// Who answered.
         metadata: McpMetadata,
+        /// The event's id in a recorded stream, for `resume`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        event: Option<String>,
     },
     /// The answer failed or broke off.
     Error {
@@ -55,6 +62,9 @@ pub(crate) enum McpFrame {
         /// What had been produced is paid for all the same.
         #[serde(skip_serializing_if = "Option::is_none")]
         usage: Option<McpUsage>,
+        /// The event's id in a recorded stream, for `resume`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        event: Option<String>,
     },
 }
 
@@ -112,7 +122,22 @@ fn vector(body: &[u8]) -> String {
 
 impl McpFrame {
     pub(crate) fn done(id: String, bill: Bill) -> Self {
-        Self::Done { id, usage: McpUsage::from(&bill), metadata: McpMetadata::from(bill) }
+        Self::Done { id, usage: McpUsage::from(&bill), metadata: McpMetadata::from(bill), event: None }
+    }
+
+    /// The same frame as an event of a recorded stream.
+    pub(crate) fn numbered(mut self, id: EventId) -> Self {
+        match &mut self {
+            Self::Chunk { event, .. } | Self::Done { event, .. } | Self::Error { event, .. } => {
+                *event = Some(id.to_string());
+            }
+        }
+        self
+    }
+
+    /// As text. Strings and numbers always have a JSON form.
+    pub(crate) fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
     }
 }
 

@@ -17,6 +17,9 @@ use super::session;
 
 /// Largest message a client may send, in bytes.
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
+/// What is read at once, in bytes. Every open socket has it from its first to its last moment, idle or not (tungstenite's own default is
+/// 128 KiB); a longer message grows the buffer for as long as it is being read.
+const READ_BUFFER: usize = 4 * 1024;
 
 /// Opens the socket. A program shows its credential in the header; a browser, which cannot, opens first and sends
 /// `{"type":"auth","ticket":"…"}` (from `POST /api/auth/ws-ticket`) as its first frame.
@@ -37,6 +40,6 @@ pub(crate) async fn connect(
     if !comes_from_here(&headers, &hub.settings.identity.public_url) {
         return Err(ApiError::new(ErrorCode::Forbidden).message("The socket may not be opened from this origin"));
     }
-    let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
+    let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE).read_buffer_size(READ_BUFFER);
     Ok(upgrade.on_upgrade(move |socket| session::run(hub, socket, open, caller, address, origin)))
 }

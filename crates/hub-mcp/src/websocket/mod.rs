@@ -1,7 +1,9 @@
 //! `GET /api/ws`: the spec's protocol over one socket, many requests at once.
 
+mod calls;
 mod connect;
 mod open;
+mod out;
 mod running;
 mod session;
 

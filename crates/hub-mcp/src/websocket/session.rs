@@ -8,39 +8,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
-use futures::stream::{SplitSink, SplitStream};
-use futures::{SinkExt as _, StreamExt as _};
+use futures::StreamExt as _;
+use futures::stream::{BoxStream, SplitStream};
 use hub_domain::access::{self, AccessError};
-use hub_domain::audit::{self, DeniedCall};
-use hub_domain::inference::{self, ChatInput, ChatReply};
-use hub_domain::rbac::Denied;
 use hub_domain::{Hub, Origin, limits};
 use hub_types::{Caller, ErrorCode};
 use hub_web::{ApiError, Json, RequestId};
 use serde::Deserialize;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite;
-use tokio_util::sync::CancellationToken;
 
+use super::calls::{self, Wanted};
 use super::open::Open;
+use super::out::{self, Out};
 use super::running::Running;
-
-use crate::errors;
-use crate::protocol::{McpCompletion, McpFrame, McpRequest, frames};
+use crate::protocol::{McpRequest, frames};
 
 /// Frames waiting to be written; a reader that is slower is felt by the calls behind them.
 const WAITING: usize = 64;
 /// How long a socket without a credential may take to show its ticket.
 const AUTH: Duration = Duration::from_secs(10);
-/// Pause between pings.
-const PING: Duration = Duration::from_secs(20);
 /// Without any frame from the other side for so long, the socket is dead.
 const SILENCE: Duration = Duration::from_mins(1);
-/// How long one write may take.
-const WRITE: Duration = Duration::from_secs(30);
-/// While calls run, the credential is asked about this often, so that a revoked one ends them.
+/// While calls run, or changes are not told, the credential is asked about this often, so that a revoked one ends the socket.
 const RECHECK: Duration = Duration::from_millis(1500);
+/// An idle socket is told of changes; so often it asks all the same.
+const IDLE_RECHECK: Duration = Duration::from_secs(15);
 
 /// What a client may send besides requests.
 #[derive(Debug, Deserialize)]
@@ -50,21 +44,15 @@ enum Control {
     Auth { ticket: String },
     /// Stops a request.
     Cancel { id: String },
+    /// Goes on with a recorded stream of an earlier socket: `id` is the request's, `after` the last event the client has.
+    Resume { id: String, after: String },
 }
 
-/// Where frames go: a channel to the task that writes.
-#[derive(Clone)]
-struct Out(mpsc::Sender<Message>);
-
-impl Out {
-    /// `false`: the socket is gone, or does not take frames in time.
-    async fn frame(&self, frame: &McpFrame) -> bool {
-        self.json(serde_json::to_string(frame).unwrap_or_default()).await
-    }
-
-    async fn json(&self, text: String) -> bool {
-        matches!(timeout(WRITE, self.0.send(Message::Text(text.into()))).await, Ok(Ok(())))
-    }
+/// Why a socket is closed.
+struct Goodbye {
+    frame: CloseFrame,
+    /// The other side is lost rather than gone: it may come back for its recorded streams.
+    lost: bool,
 }
 
 /// Serves one socket until either side closes it or the hub stops.
@@ -79,11 +67,12 @@ pub(super) async fn run(
     let request_id = RequestId::new(origin.request_id.clone());
     let (sink, mut stream) = socket.split();
     let (sender, receiver) = mpsc::channel(WAITING);
-    let out = Out(sender);
-    let writer = hub.tasks.spawn(write(sink, receiver));
+    let patience = hub.settings.inference.slow_reader();
+    let out = Out::new(sender, patience);
+    let writer = hub.tasks.spawn(out::write(sink, receiver, patience));
     let caller = match caller {
         Some(caller) => Some(caller),
-        None => authenticate(&hub, &mut stream, &out, address, &request_id).await,
+        None => Box::pin(authenticate(&hub, &mut stream, &out, address, &request_id)).await,
     };
     let running = Running::default();
     if let Some(caller) = caller {
@@ -93,33 +82,17 @@ pub(super) async fn run(
         } else {
             let error = ApiError::new(ErrorCode::RateLimitExceeded).message("Too many open sockets");
             out.frame(&frames::refusal(&hub, None, &request_id, &error)).await;
-            CloseFrame { code: close_code::POLICY, reason: "too many open sockets".into() }
+            gone(close_code::POLICY, "too many open sockets")
         };
-        drop(timeout(WRITE, out.0.send(Message::Close(Some(goodbye)))).await);
-    }
-    running.cancel_all();
-    drop(out);
-    drop(timeout(WRITE, writer).await);
-}
-
-/// Writes frames and pings until the channel closes.
-async fn write(mut sink: SplitSink<WebSocket, Message>, mut frames: mpsc::Receiver<Message>) {
-    let mut pings = tokio::time::interval_at(Instant::now() + PING, PING);
-    loop {
-        let message = tokio::select! {
-            message = frames.recv() => match message {
-                Some(message) => message,
-                None => break,
-            },
-            _ = pings.tick() => Message::Ping(bytes::Bytes::new()),
-        };
-        let last = matches!(message, Message::Close(_));
-        let written = timeout(WRITE, sink.send(message)).await;
-        if last || !matches!(written, Ok(Ok(()))) {
-            break;
+        if goodbye.lost {
+            running.desert_all();
+        } else {
+            running.cancel_all();
         }
+        out.close(goodbye.frame).await;
     }
-    drop(timeout(WRITE, sink.close()).await);
+    drop(out);
+    drop(timeout(patience, writer).await);
 }
 
 /// Waits for the ticket of a socket that was opened without a credential.
@@ -141,12 +114,21 @@ async fn authenticate(
     if caller.is_none() {
         let refusal = frames::refusal(hub, None, request_id, &ApiError::unauthenticated());
         out.frame(&refusal).await;
-        let goodbye = CloseFrame { code: close_code::POLICY, reason: "authentication failed".into() };
-        drop(out.0.send(Message::Close(Some(goodbye))).await);
+        out.close(gone(close_code::POLICY, "authentication failed").frame).await;
     } else {
         out.json(serde_json::json!({ "type": "ready" }).to_string()).await;
     }
     caller
+}
+
+/// The socket is closed on purpose: its calls end.
+fn gone(code: u16, reason: &'static str) -> Goodbye {
+    Goodbye { frame: CloseFrame { code, reason: reason.into() }, lost: false }
+}
+
+/// The connection is lost: recorded calls go on for a while.
+fn lost(code: u16, reason: &'static str) -> Goodbye {
+    Goodbye { lost: true, ..gone(code, reason) }
 }
 
 async fn serve(
@@ -156,39 +138,63 @@ async fn serve(
     from: &(Arc<Caller>, Arc<Origin>),
     request_id: &RequestId,
     running: &Running,
-) -> CloseFrame {
-    let close = |code, reason: &'static str| CloseFrame { code, reason: reason.into() };
-    let mut recheck = tokio::time::interval_at(Instant::now() + RECHECK, RECHECK);
-    recheck.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut heard = Instant::now();
+) -> Goodbye {
+    // Told from here on; what changed before is seen by the first look.
+    let mut changes = access::changes(hub, &from.0).await;
+    let mut look = tokio::time::interval(RECHECK);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (mut heard, mut looked) = (Instant::now(), None::<Instant>);
     loop {
         let message = tokio::select! {
             biased;
-            () = hub.tasks.stop().cancelled() => return close(close_code::RESTART, "the hub is stopping"),
-            _ = recheck.tick() => {
-                // Idle sockets are not asked about: whoever lost the right to call is told at the next request.
-                if running.is_busy() && matches!(access::recheck(hub, &from.0).await, Err(AccessError::Invalid)) {
-                    return close(close_code::POLICY, "the credential is no longer valid");
+            () = hub.tasks.stop().cancelled() => return gone(close_code::RESTART, "the hub is stopping"),
+            // The writer has given up, or cannot reach the other side.
+            () = out.closed() => return lost(close_code::POLICY, "too slow"),
+            told = next_change(&mut changes) => {
+                if !told {
+                    changes = None;
                 }
-                continue;
+                looked = None;
+                None
             }
-            message = timeout_at(heard + SILENCE, stream.next()) => message,
+            _ = look.tick() => None,
+            message = timeout_at(heard + SILENCE, stream.next()) => Some(message),
+        };
+        let Some(message) = message else {
+            let due = running.is_busy() || changes.is_none();
+            if due || looked.is_none_or(|looked| looked.elapsed() >= IDLE_RECHECK) {
+                looked = Some(Instant::now());
+                if matches!(access::recheck(hub, &from.0).await, Err(AccessError::Invalid)) {
+                    return gone(close_code::POLICY, "the credential is no longer valid");
+                }
+            }
+            continue;
         };
         heard = Instant::now();
         match message {
-            Err(_) => return close(close_code::AWAY, "no sign of life"),
-            Ok(None | Some(Ok(Message::Close(_)))) => return close(close_code::NORMAL, ""),
-            Ok(Some(Err(error))) => return close(unreadable(&error), "not readable"),
+            Err(_) => return lost(close_code::AWAY, "no sign of life"),
+            Ok(None) => return lost(close_code::NORMAL, ""),
+            Ok(Some(Ok(Message::Close(_)))) => return gone(close_code::NORMAL, ""),
+            Ok(Some(Err(error))) => return lost(unreadable(&error), "not readable"),
             Ok(Some(Ok(Message::Text(text)))) => {
-                if let Err((id, error)) = receive(hub, out, from, running, &text).await
+                // Boxed, so that an idle socket has no room for what a request needs.
+                if let Err((id, error)) = Box::pin(receive(hub, out, from, running, &text)).await
                     && !out.frame(&frames::refusal(hub, id, request_id, &error)).await
                 {
-                    return close(close_code::AWAY, "too slow");
+                    return lost(close_code::POLICY, "too slow");
                 }
             }
-            Ok(Some(Ok(Message::Binary(_)))) => return close(close_code::UNSUPPORTED, "text only"),
+            Ok(Some(Ok(Message::Binary(_)))) => return gone(close_code::UNSUPPORTED, "text only"),
             Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => {}
         }
+    }
+}
+
+/// Waits for a word about a change; `false` when none will come any more.
+async fn next_change(changes: &mut Option<BoxStream<'static, Vec<u8>>>) -> bool {
+    match changes {
+        Some(changes) => changes.next().await.is_some(),
+        None => std::future::pending().await,
     }
 }
 
@@ -207,99 +213,25 @@ async fn receive(
         running.cancel(&id);
         return Ok(());
     }
-    let Json(request) = Json::<McpRequest>::from_bytes(text.as_bytes()).map_err(fail)?;
+    let wanted = if about.kind.as_deref() == Some("resume") {
+        let Json(Control::Resume { id, after }) = Json::from_bytes(text.as_bytes()).map_err(fail)? else {
+            return Ok(());
+        };
+        let after = after.parse().map_err(|_| fail(ApiError::validation("after", "must be the id of an event")))?;
+        Wanted::Rest { id, after }
+    } else {
+        let Json(request) = Json::<McpRequest>::from_bytes(text.as_bytes()).map_err(fail)?;
+        Wanted::Call(request)
+    };
     let caller = access::recheck(hub, caller).await.map_err(|error| fail(unverified(error)))?;
     if let Some(counted) = limits::count_caller(hub, &caller).await.filter(|counted| !counted.window.allowed) {
         let error = ApiError::new(ErrorCode::RateLimitExceeded).details(counted.details());
         return Err(fail(error.retry_after(counted.window.reset)));
     }
-    let cancel = running.enter(&request.id).map_err(fail)?;
-    let task = call(Arc::clone(hub), out.clone(), (caller, Arc::clone(origin)), request, cancel, running.clone());
-    hub.tasks.spawn(task);
+    let place = running.enter(wanted.id()).map_err(fail)?;
+    let from = (caller, Arc::clone(origin));
+    hub.tasks.spawn(calls::run(Arc::clone(hub), out.clone(), from, wanted, place));
     Ok(())
-}
-
-async fn call(
-    hub: Arc<Hub>,
-    out: Out,
-    (caller, origin): (Caller, Arc<Origin>),
-    request: McpRequest,
-    cancel: CancellationToken,
-    running: Running,
-) {
-    let id = request.id.clone();
-    let request_id = RequestId::new(hub_types::HoldId::new(&hub.clock).to_string());
-    tokio::select! {
-        () = cancel.cancelled() => {}
-        () = answer(&hub, &out, (&caller, &origin), request, &request_id) => {}
-    }
-    running.leave(&id);
-}
-
-async fn answer(
-    hub: &Arc<Hub>,
-    out: &Out,
-    (caller, origin): (&Caller, &Origin),
-    request: McpRequest,
-    request_id: &RequestId,
-) {
-    let (id, kind) = (request.id.clone(), request.kind);
-    let reply = match request.into_input("/api/ws", request_id.as_str().to_owned()) {
-        Ok(input) => chat(hub, out, caller, &id, input).await,
-        Err(error) => Err(error),
-    };
-    match reply {
-        Err(error) => {
-            if error.code.status() == ErrorCode::Forbidden.status() {
-                record(hub, caller, origin, request_id, &error).await;
-            }
-            out.frame(&frames::refusal(hub, Some(id), request_id, &error)).await;
-        }
-        Ok(ChatReply::Whole(whole)) => {
-            let completion = McpCompletion::new(id, kind, *whole);
-            out.json(serde_json::to_string(&completion).unwrap_or_default()).await;
-        }
-        Ok(ChatReply::Stream(_, mut received)) => {
-            while let Some(frame) = received.recv().await {
-                let Some(frame) = frames::translate(hub, &id, request_id, frame) else { continue };
-                if !out.frame(&frame).await {
-                    return;
-                }
-            }
-        }
-    }
-}
-
-/// Makes the call; while it waits for its turn, the client is told where it stands.
-async fn chat(hub: &Arc<Hub>, out: &Out, caller: &Caller, id: &str, input: ChatInput) -> Result<ChatReply, ApiError> {
-    let (progress, mut position) = watch::channel(None);
-    let mut call = std::pin::pin!(inference::chat_with_progress(hub, caller, input, progress));
-    loop {
-        tokio::select! {
-            reply = &mut call => return reply.map_err(errors::inference),
-            Ok(()) = position.changed() => {
-                let position: Option<usize> = *position.borrow_and_update();
-                if let Some(position) = position {
-                    out.json(serde_json::json!({ "type": "queued", "id": id, "position": position }).to_string()).await;
-                }
-            }
-        }
-    }
-}
-
-/// The audit row that the gatekeeper writes for a refused request: inside a socket there is no answer for it to see.
-async fn record(hub: &Hub, caller: &Caller, origin: &Origin, request_id: &RequestId, error: &ApiError) {
-    let origin = Origin { request_id: request_id.as_str().to_owned(), ..origin.clone() };
-    let permission = Denied::behind(error);
-    let call = DeniedCall {
-        user: caller.user,
-        email: &caller.email,
-        acting: caller.acting.as_ref(),
-        permission,
-        method: "GET",
-        route: "/api/ws",
-    };
-    audit::record_denied(hub, &origin, &call).await;
 }
 
 /// Why a message could not be read, as RFC 6455 numbers it.

@@ -9,6 +9,7 @@ mod ledger;
 mod prices;
 mod print;
 mod receipts;
+mod reconcile;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -88,6 +89,8 @@ enum Command {
     /// What calls have cost
     #[command(subcommand)]
     Receipts(receipts::ReceiptsCommand),
+    /// Compare receipts with a provider's own file of usage
+    Reconcile(reconcile::ReconcileArguments),
     /// Write the OpenAPI document
     Openapi,
 }
@@ -176,6 +179,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Outcome> {
         Command::Ledger(LedgerCommand::Export(arguments)) => export::export(context, &arguments).await,
         Command::Prices(command) => prices::prices(context, command).await,
         Command::Receipts(command) => receipts::receipts(context, command).await,
+        Command::Reconcile(arguments) => reconcile::reconcile(context, arguments).await,
         Command::Openapi => print::openapi().await,
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hub_clients::mail::SmtpConfig;
 use hub_domain::identity::Algorithm;
+use hub_domain::inference::RoutingSettings;
 use hub_domain::limits::Roles;
 use hub_domain::payments;
 use hub_domain::sessions::TokenKeys;
@@ -31,6 +32,7 @@ pub(super) fn values(settings: &Settings, layers: &mut Layers) {
     check.addresses(settings);
     check.mail(&settings.mail);
     check.providers(&settings.providers);
+    check.routing(&settings.routing);
     check.sign_in(&settings.oauth);
     check.stripe(&settings.stripe);
     check.payments(&settings.payments);
@@ -77,6 +79,9 @@ impl Check<'_> {
         self.range("sessions.grace_seconds", sessions.grace_seconds, 0..=60);
         self.range("sessions.per_user", sessions.per_user, 1..=1000);
         self.range("sessions.impersonation_minutes", sessions.impersonation_minutes, 1..=60);
+        for (role, percent) in &settings.pricing.margins {
+            self.range(&format!("pricing.margins.{role}"), *percent, 0..=1000);
+        }
         self.range("credits.lease_seconds", credits.lease_seconds, 10..=600);
         self.unless(credits.welcome.micro() >= 0, "credits.welcome", "must not be below zero");
         self.roles(&settings.limits.roles);
@@ -91,6 +96,11 @@ impl Check<'_> {
             self.range(&setting("tokens_per_minute"), model.tokens_per_minute, 0..=1_000_000_000);
         }
         self.range("inference.stream_buffer", inference.stream_buffer, 1..=4096);
+        self.range("inference.resume_seconds", inference.resume_seconds, 0..=3600);
+        self.range("inference.resume_grace_seconds", inference.resume_grace_seconds, 0..=600);
+        self.range("inference.resume_max_bytes", inference.resume_max_bytes, 1024..=16 * 1024 * 1024);
+        self.range("inference.idempotency_hours", inference.idempotency_hours, 1..=168);
+        self.range("inference.idempotency_max_bytes", inference.idempotency_max_bytes, 0..=16 * 1024 * 1024);
         self.range("audit.keep_days", settings.audit.keep_days, 0..=36_500);
         // No call lives so long, so none comes for a month that is gone.
         let usage = settings.usage.keep_days;
@@ -256,6 +266,41 @@ impl Check<'_> {
             self.unless(labels.insert(&credential.label), &setting("label"), message);
             self.range(&setting("weight"), credential.weight, 1..=1000);
             self.range(&setting("priority"), credential.priority, 0..=1000);
+        }
+    }
+
+    fn routing(&mut self, routing: &RoutingSettings) {
+        self.range("routing.tries", routing.tries, 1..=10);
+        self.range("routing.first_pause_ms", routing.first_pause_ms, 0..=60_000);
+        self.range("routing.longest_pause_ms", routing.longest_pause_ms, 0..=120_000);
+        self.range("routing.deadline_seconds", routing.deadline_seconds, 1..=600);
+        self.range("routing.rate_limit_pause_ms", routing.rate_limit_pause_ms, 0..=120_000);
+        let breaker = &routing.breaker;
+        self.range("routing.breaker.window_seconds", breaker.window_seconds, 1..=600);
+        self.range("routing.breaker.failure_percent", breaker.failure_percent, 1..=100);
+        self.range("routing.breaker.calls", breaker.calls, 1..=10_000);
+        self.range("routing.breaker.open_seconds", breaker.open_seconds, 1..=3600);
+        for (index, flags) in routing.models.iter().enumerate() {
+            let setting = |key: &str| format!("routing.models[{index}].{key}");
+            self.unless(!flags.model.is_empty(), &setting("model"), "must be a model's name, or its beginning and *");
+            let vital = ["model", "messages", "stream", "max_tokens", "max_completion_tokens"];
+            let safe = |names: &[String]| names.iter().all(|name| !vital.contains(&name.as_str()));
+            self.unless(safe(&flags.drop), &setting("drop"), "must not name what every call needs");
+        }
+        let mut names = HashSet::new();
+        for (index, alias) in routing.aliases.iter().enumerate() {
+            let setting = |key: &str| format!("routing.aliases[{index}].{key}");
+            let name = (1..=200).contains(&alias.name.chars().count()) && !alias.name.contains(char::is_control);
+            self.unless(name, &setting("name"), "must have 1 to 200 characters");
+            self.unless(names.insert(&alias.name), &setting("name"), "must be unique");
+            self.unless((1..=20).contains(&alias.targets.len()), &setting("targets"), "must have 1 to 20 entries");
+            for (index, target) in alias.targets.iter().enumerate() {
+                let setting = |key: &str| setting(&format!("targets[{index}].{key}"));
+                self.unless(word(&target.service), &setting("service"), "must be the service word of a provider");
+                self.unless(!target.model.is_empty(), &setting("model"), "must be a model with a price");
+                self.range(&setting("priority"), target.priority, 0..=1000);
+                self.range(&setting("weight"), target.weight, 0..=1000);
+            }
         }
     }
 

@@ -2,24 +2,24 @@
 
 use chrono::Duration;
 use futures::future::join_all;
-use hub_domain::credits::{expire_due, sweep_all};
+use hub_domain::credits::{self, Charge, Checkpoint, Outcome, expire_due, sweep_all};
 use hub_store::holds::{self, End, NewHold, Opened};
 use hub_store::ledger::{self, Kind, Posting};
 use hub_testkit::{TestHub, TestUser, on_both_pairs};
-use hub_types::{Credits, HoldId, TransactionId};
+use hub_types::{Credits, HoldId, TokenUsage, TransactionId, UsageSource};
 use serde_json::{Value, json};
 
 use crate::credits_flow::{charge, order};
+use crate::openai_stub::{SENTENCES, Stub};
 use crate::promo::{balance, make, redeem, said};
 
-/// Sets credits aside as a running call does.
-async fn hold(hub: &TestHub, user: &TestUser, credits: i32) -> HoldId {
+fn a_hold(hub: &TestHub, user: &TestUser, credits: i32) -> NewHold {
     let now = hub.clock().now();
-    let new = NewHold {
+    NewHold {
         id: HoldId::new(hub.clock()),
         user: user.id,
         api_key: None,
-        request_id: "running".into(),
+        request_id: HoldId::new(hub.clock()).to_string(),
         kind: "chat",
         amount: Credits::whole(credits),
         price: hub.hub.prices.current("sandbox", "sandbox", now).unwrap().id,
@@ -31,7 +31,12 @@ async fn hold(hub: &TestHub, user: &TestUser, credits: i32) -> HoldId {
         lease_until: now + Duration::days(30),
         budgets: Vec::new(),
         at: now,
-    };
+    }
+}
+
+/// Sets credits aside as a running call does.
+async fn hold(hub: &TestHub, user: &TestUser, credits: i32) -> HoldId {
+    let new = a_hold(hub, user, credits);
     let mut tx = hub.hub.store.write().await.unwrap();
     assert_eq!(holds::open(&mut tx, &new).await.unwrap(), Opened::Yes);
     tx.commit().await.unwrap();
@@ -61,6 +66,51 @@ fn usage(hub: &TestHub, user: &TestUser, credits: i32, hold: Option<HoldId>) -> 
     }
 }
 
+/// A call under way, as its checkpoint tells, under a lease of a minute.
+async fn running(hub: &TestHub, user: &TestUser, credits: i32) -> HoldId {
+    let now = hub.clock().now();
+    let price = hub.hub.prices.current("sandbox", "sandbox", now).unwrap();
+    let checkpoint = Checkpoint {
+        route: "/v1/chat/completions".into(),
+        upstream_model: "sandbox".into(),
+        unit_prices: price.units.clone(),
+        usage: TokenUsage::default(),
+        attempts: 1,
+    };
+    let new = NewHold {
+        checkpoint: serde_json::to_value(&checkpoint).unwrap(),
+        lease_until: now + Duration::seconds(60),
+        ..a_hold(hub, user, credits)
+    };
+    credits::hold(&hub.hub, &new).await.unwrap();
+    new.id
+}
+
+/// The end of a call that said so many words, at 60 micro-credits each.
+fn ended(hub: &TestHub, user: &TestUser, hold: HoldId, words: i64) -> Charge {
+    let price = hub.hub.prices.current("sandbox", "sandbox", hub.clock().now()).unwrap();
+    Charge {
+        hold,
+        user: user.id,
+        route: "/v1/chat/completions".into(),
+        upstream_model: "sandbox".into(),
+        upstream_id: None,
+        units: price.units.clone(),
+        usage: TokenUsage { output: words, ..TokenUsage::default() },
+        source: UsageSource::Provider,
+        outcome: Outcome::Completed,
+        attempts: json!([]),
+        attempt_count: 1,
+        latency_ms: 1,
+        first_token_ms: None,
+    }
+}
+
+async fn standing(hub: &TestHub, user: &TestUser) -> (i64, Value) {
+    let found = balance(hub, user).await;
+    (found["balance"].to_string().parse::<Credits>().unwrap().micro(), found["held"].clone())
+}
+
 async fn transactions(hub: &TestHub, user: &TestUser, query: &str) -> Value {
     hub.get(&format!("/api/credits/transactions?{query}")).bearer(&user.access_token).send().await.expect(200).json()
 }
@@ -71,6 +121,133 @@ async fn raw(hub: &TestHub, admin: &TestUser, what: &str, body: impl Into<Vec<u8
 }
 
 on_both_pairs! {
+    async fn credit_06_a_hold_ends_once_and_never_above_its_amount(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let (ada, bob) = (hub.user("ada").await, hub.user("bob").await);
+        let parts = &hub.hub;
+        let whole = 100_000_000;
+
+        let first = running(&hub, &ada, 2).await;
+        let charge = ended(&hub, &ada, first, 100);
+        let settled = join_all((0..20).map(|_| credits::settle(parts, &charge))).await;
+        assert!(settled.iter().all(|one| one.as_ref().unwrap().amount.micro() == 6000), "each is told the same");
+        credits::void(parts, &charge).await.unwrap();
+        let more = credits::settle(parts, &ended(&hub, &ada, first, 5000)).await.unwrap();
+        assert_eq!(more.amount.micro(), 6000, "settled is settled");
+        assert_eq!(standing(&hub, &ada).await, (whole - 6000, json!(0)));
+
+        let second = running(&hub, &ada, 2).await;
+        credits::void(parts, &ended(&hub, &ada, second, 0)).await.unwrap();
+        let late = credits::settle(parts, &ended(&hub, &ada, second, 100)).await.unwrap();
+        assert_eq!((late.amount, standing(&hub, &ada).await), (Credits::ZERO, (whole - 6000, json!(0))), "void is void");
+
+        let third = running(&hub, &ada, 1).await;
+        let most = credits::settle(parts, &ended(&hub, &ada, third, 1_000_000)).await.unwrap();
+        assert_eq!(most.amount, Credits::whole(1), "never above the hold");
+        let fourth = running(&hub, &ada, 1).await;
+        let nothing = credits::settle(parts, &ended(&hub, &ada, fourth, 0)).await.unwrap();
+        assert_eq!((nothing.amount, nothing.balance), (Credits::ZERO, None), "nothing is charged for nothing");
+        assert_eq!(standing(&hub, &ada).await, (whole - 6000 - 1_000_000, json!(0)));
+        assert_eq!(transactions(&hub, &ada, "kind=usage").await["total"], 2);
+
+        let unknown = HoldId::new(hub.clock());
+        assert!(credits::settle(parts, &ended(&hub, &ada, unknown, 1)).await.is_err());
+        let unknown = hub.get(&format!("/api/credits/receipts/{unknown}")).bearer(&ada.access_token).send().await;
+        unknown.expect(404);
+        hub.get(&format!("/api/credits/receipts/{first}")).bearer(&bob.access_token).send().await.expect(404);
+        assert_eq!(standing(&hub, &bob).await, (whole, json!(0)));
+        hub.finish().await;
+    }
+
+    async fn credit_09_a_lease_that_ends_gives_back_and_a_late_settle_acts_once(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let mut ada = hub.user("ada").await;
+        let hold = running(&hub, &ada, 40).await;
+        sweep_all(&hub.hub).await.unwrap();
+        assert_eq!(balance(&hub, &ada).await["held"], 40, "the lease has not ended");
+        hub.advance(Duration::seconds(61));
+        hub.sign_in(&mut ada).await;
+        join_all((0..10).map(|_| sweep_all(&hub.hub))).await;
+        assert_eq!(standing(&hub, &ada).await, (100_000_000, json!(0)), "nothing was consumed as far as is known");
+        // The process was not dead, only slow: what it owes is charged now, once.
+        let charge = ended(&hub, &ada, hold, 100);
+        join_all((0..20).map(|_| credits::settle(&hub.hub, &charge))).await;
+        assert_eq!(standing(&hub, &ada).await, (100_000_000 - 6000, json!(0)));
+        assert_eq!(transactions(&hub, &ada, "kind=usage").await["total"], 1);
+        let receipt = hub.get(&format!("/api/credits/receipts/{hold}")).bearer(&ada.access_token).send().await.expect(200).json();
+        assert_eq!((&receipt["amount"], &receipt["outcome"]), (&json!(0.006), &json!("completed")));
+        hub.finish().await;
+    }
+
+    async fn credit_11_a_provider_that_reports_nothing_is_counted(pair: Pair) {
+        let stub = Stub::start().await;
+        let hub = stub.hub(pair, json!({ "input": 10, "output": 20 })).start().await;
+        let ada = hub.user("ada").await;
+        for stream in [false, true] {
+            let body = json!({ "model": "stub", "stream": stream, "messages": [{ "role": "user", "content": "silent" }] });
+            let answer = hub.post("/v1/chat/completions").bearer(&ada.api_key).json(&body).send().await.expect(200);
+            let path = format!("/api/credits/receipts/{}", answer.header("x-hub-receipt"));
+            let receipt = hub.get(&path).bearer(&ada.access_token).send().await.expect(200).json();
+            let (counted, true_count) = (receipt["usage"]["output"].as_i64().unwrap(), i64::try_from(SENTENCES * 10).unwrap());
+            assert_eq!(receipt["usageSource"], "counted");
+            assert!((counted - true_count).abs() * 100 <= true_count * 15, "{counted} for {true_count}");
+        }
+        hub.finish().await;
+    }
+
+    async fn credit_13_a_provider_that_fails_before_the_first_token_costs_nothing(pair: Pair) {
+        let stub = Stub::start().await;
+        let hub = stub.hub(pair, json!({ "input": 10, "output": 20 })).start().await;
+        let ada = hub.user("ada").await;
+        for (text, stream) in [("fail", false), ("fail", true), ("fail at once", true)] {
+            let body = json!({ "model": "stub", "stream": stream, "messages": [{ "role": "user", "content": text }] });
+            let answer = hub.post("/v1/chat/completions").bearer(&ada.api_key).json(&body).send().await;
+            assert!(answer.status.is_server_error() || answer.text().contains("error"), "{}", answer.text());
+            assert_eq!(standing(&hub, &ada).await, (100_000_000, json!(0)), "{text}");
+        }
+        assert_eq!(transactions(&hub, &ada, "kind=usage").await["total"], 0);
+        hub.take_errors();
+        hub.finish().await;
+    }
+
+    async fn no_balance_grows_above_the_largest(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let (ada, admin) = (hub.user_with_credits("ada", Credits::MAX).await, hub.admin().await);
+        let grant = json!({ "userId": ada.id, "amount": 1, "reason": "too much" });
+        for what in ["grant", "adjust"] {
+            let refused = order(&hub, &admin, what, &grant).await.expect(400);
+            assert_eq!(refused.json()["error"]["details"][0]["field"], "amount", "{what} {}", refused.text());
+        }
+        charge(&hub, &admin, &ada, 1).await;
+        order(&hub, &admin, "grant", &grant).await.expect(200);
+        assert!(hub.take_errors().is_empty());
+        hub.finish().await;
+    }
+
+    async fn budget_windows_of_past_periods_are_forgotten(pair: Pair) {
+        use hub_store::budgets;
+        use hub_store::budgets::Charge as Window;
+        let hub = TestHub::start(pair).await;
+        let ada = hub.user("ada").await;
+        let now = hub.clock().now();
+        let names = ["day:2026-11-23", "month:2026-11", "total"].map(|name| format!("user:{}:{name}", ada.id));
+        let windows = names.each_ref().map(|name| Window { window: name.clone(), period_start: now, limit: Credits::whole(9) });
+        let id = HoldId::new(hub.clock());
+        let new = NewHold { id, budgets: windows.to_vec(), ..a_hold(&hub, &ada, 5) };
+        credits::hold(&hub.hub, &new).await.unwrap();
+        hub.advance(Duration::days(94));
+        let standing = async || {
+            let mut tx = hub.hub.store.read().await.unwrap();
+            budgets::standing(&mut tx, &names).await.unwrap().len()
+        };
+        hub_domain::jobs::upkeep(&hub.hub).await.unwrap();
+        assert_eq!(standing().await, 3, "something is held of them");
+        credits::void(&hub.hub, &ended(&hub, &ada, id, 0)).await.unwrap();
+        hub_domain::jobs::upkeep(&hub.hub).await.unwrap();
+        assert_eq!(standing().await, 1, "a total never ends");
+        hub.finish().await;
+    }
+
     async fn credit_07_held_funds_are_not_spendable(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let (ada, admin) = (hub.user("ada").await, hub.admin().await);

@@ -25,6 +25,18 @@ async fn next(socket: &mut Socket) -> Option<Value> {
     }
 }
 
+/// Reads to the hub's last word: its code and reason. `None` when the connection just ended.
+async fn goodbye(socket: &mut Socket) -> Option<(u16, String)> {
+    loop {
+        let message = tokio::time::timeout(std::time::Duration::from_secs(20), socket.next()).await.expect("an end");
+        match message {
+            Some(Ok(Message::Close(Some(frame)))) => return Some((frame.code.into(), frame.reason.to_string())),
+            Some(Ok(Message::Close(None)) | Err(_)) | None => return None,
+            Some(Ok(_)) => {}
+        }
+    }
+}
+
 fn request(id: &str, text: &str, stream: bool) -> Value {
     json!({ "id": id, "type": "chat", "provider": "auto", "model": "sandbox", "stream": stream, "messages": [{ "role": "user", "content": text }] })
 }
@@ -204,6 +216,123 @@ on_both_pairs! {
         }
         drop(socket.websocket("/api/ws", None).await.expect("a browser shows its ticket later"));
         drop(socket.websocket("/api/ws", Some(&ada.access_token)).await.expect("a good token opens it"));
+        hub.finish().await;
+    }
+
+    async fn res_05_an_idle_socket_ends_within_two_seconds_of_its_credential_on_another_process_too(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let (ada, bob, eve, admin) = (hub.user("ada").await, hub.user("bob").await, hub.user("eve").await, hub.admin().await);
+        let other = hub.sibling().await;
+        let door = hub.socket().await;
+        let mut stays = door.websocket("/api/ws", Some(&admin.api_key)).await.unwrap();
+        let mut session = door.websocket("/api/ws", Some(&ada.access_token)).await.unwrap();
+        let mut key = door.websocket("/api/ws", Some(&bob.api_key)).await.unwrap();
+        let mut user = door.websocket("/api/ws", Some(&eve.access_token)).await.unwrap();
+        let bobs = hub.get("/api/keys").bearer(&bob.access_token).send().await.expect(200).json()["keys"][0]["id"].clone();
+        let bobs = format!("/api/keys/{}", bobs.as_str().unwrap());
+
+        other.post("/api/auth/logout").bearer(&ada.access_token).json(&json!({ "scope": "all" })).send().await.expect(204);
+        let over = std::time::Instant::now();
+        let invalid = Some((1008, "the credential is no longer valid".to_owned()));
+        assert_eq!(goodbye(&mut session).await, invalid);
+        assert!(over.elapsed() < std::time::Duration::from_secs(2), "{:?}", over.elapsed());
+
+        other.delete(&bobs).bearer(&bob.access_token).send().await.expect(204);
+        let over = std::time::Instant::now();
+        assert_eq!(goodbye(&mut key).await, invalid);
+        assert!(over.elapsed() < std::time::Duration::from_secs(2), "{:?}", over.elapsed());
+
+        let disabled = other.patch(&format!("/api/users/{}", eve.id)).bearer(&admin.access_token).json(&json!({ "status": "disabled" }));
+        disabled.send().await.expect(200);
+        let over = std::time::Instant::now();
+        assert_eq!(goodbye(&mut user).await, invalid);
+        assert!(over.elapsed() < std::time::Duration::from_secs(2), "{:?}", over.elapsed());
+
+        send(&mut stays, &request("r", "hello", false)).await;
+        assert_eq!(next(&mut stays).await.unwrap()["type"], "completion");
+        drop(stays);
+        other.finish().await;
+        hub.finish().await;
+    }
+
+    async fn a_recorded_stream_goes_on_at_another_socket_of_another_process(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let (ada, bob) = (hub.user("ada").await, hub.user("bob").await);
+        let other = hub.sibling().await;
+        let mut ask = request("long", "sandbox:words=150 sandbox:delay=2 go", true);
+        ask["resume"] = json!(true);
+        let mut socket = hub.socket().await.websocket("/api/ws", Some(&ada.access_token)).await.unwrap();
+        send(&mut socket, &ask).await;
+        let mut frames = Vec::new();
+        for _ in 0..5 {
+            frames.push(next(&mut socket).await.unwrap());
+        }
+        drop(socket);
+        let resume = json!({ "type": "resume", "id": "long", "after": frames[4]["event"] });
+        let door = other.socket().await;
+        let mut bobs = door.websocket("/api/ws", Some(&bob.access_token)).await.unwrap();
+        send(&mut bobs, &resume).await;
+        assert_eq!(next(&mut bobs).await.unwrap()["error"]["code"], "NOT_FOUND");
+        let mut socket = door.websocket("/api/ws", Some(&ada.access_token)).await.unwrap();
+        send(&mut socket, &json!({ "type": "resume", "id": "other", "after": frames[4]["event"] })).await;
+        assert_eq!(next(&mut socket).await.unwrap()["error"]["code"], "VALIDATION_ERROR");
+        send(&mut socket, &resume).await;
+        while frames.last().unwrap()["type"] == "chunk" {
+            frames.push(next(&mut socket).await.unwrap());
+        }
+        let stream = frames[0]["event"].as_str().unwrap().split_once(':').unwrap().0.to_owned();
+        for (frame, n) in frames.iter().zip(1..) {
+            assert_eq!((&frame["id"], &frame["event"]), (&json!("long"), &json!(format!("{stream}:{n}"))));
+        }
+        let done = frames.pop().unwrap();
+        assert_eq!((&done["type"], &done["usage"]["completionTokens"], &done["metadata"]["receiptId"]), (&json!("done"), &json!(150), &json!(stream)));
+        assert_eq!(frames.len(), 150);
+        drop((socket, bobs));
+        other.finish().await;
+        hub.finish().await;
+    }
+
+    async fn a_recorded_request_is_cancelled_at_once(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let ada = hub.user("ada").await;
+        let mut socket = hub.socket().await.websocket("/api/ws", Some(&ada.access_token)).await.unwrap();
+        for goes in ["cancel", "close"] {
+            let mut ask = request("long", "sandbox:words=20000 sandbox:delay=2 go", true);
+            ask["resume"] = json!(true);
+            send(&mut socket, &ask).await;
+            next(&mut socket).await.unwrap();
+            if goes == "cancel" {
+                send(&mut socket, &json!({ "type": "cancel", "id": "long" })).await;
+            } else {
+                socket.close(None).await.unwrap();
+            }
+            while held(&hub, &ada).await != 0 {
+                tokio::task::yield_now().await;
+            }
+            assert!(hub.sandbox().produced() < 20_000);
+        }
+        hub.finish().await;
+    }
+
+    async fn a_socket_that_is_not_read_stops_its_calls_and_is_closed(pair: Pair) {
+        let hub = TestHub::builder(pair).settings(|settings| settings.inference.slow_reader_seconds = 1).start().await;
+        let ada = hub.user_with_credits("ada", hub_types::Credits::whole(100_000)).await;
+        let mut socket = hub.socket().await.websocket("/api/ws", Some(&ada.api_key)).await.unwrap();
+        let long = "x".repeat(120);
+        for n in 0..6 {
+            send(&mut socket, &request(&format!("{long}{n}"), "sandbox:words=20000 sandbox:delay=0 go", true)).await;
+        }
+        // More than any buffer between them holds: the calls wait, then hang up.
+        loop {
+            let busy = hub.sandbox().produced() == 0 || held(&hub, &ada).await != 0;
+            if !busy {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        assert!(hub.sandbox().produced() < 6 * 20_000, "{}", hub.sandbox().produced());
+        let last = goodbye(&mut socket).await;
+        assert!(last.is_none() || last == Some((1008, "too slow".to_owned())), "{last:?}");
         hub.finish().await;
     }
 }

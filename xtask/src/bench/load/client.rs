@@ -9,21 +9,21 @@ use anyhow::{Context, Result, bail};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A request to be sent again and again.
-pub(super) struct Call {
+pub(in crate::bench) struct Call {
     address: SocketAddr,
     bytes: Vec<u8>,
     /// Pieces of the answer; 0 for one that is not streamed.
-    pub(super) pieces: u64,
+    pub(in crate::bench) pieces: u64,
 }
 
 impl Call {
     /// A call that is answered in one piece.
-    pub(super) fn whole(address: SocketAddr, bearer: &str) -> Self {
+    pub(in crate::bench) fn whole(address: SocketAddr, bearer: &str) -> Self {
         Self::new(address, bearer, 0, "")
     }
 
     /// A call that is answered in so many pieces.
-    pub(super) fn stream(address: SocketAddr, bearer: &str, pieces: u64) -> Self {
+    pub(in crate::bench) fn stream(address: SocketAddr, bearer: &str, pieces: u64) -> Self {
         let fields = format!(r#","stream":true,"stream_options":{{"include_usage":true}},"seed":{pieces}"#);
         Self::new(address, bearer, pieces, &fields)
     }
@@ -43,20 +43,20 @@ impl Call {
 
 /// When the first and the last byte of an answer came.
 #[derive(Clone, Copy)]
-pub(super) struct Times {
+pub(in crate::bench) struct Times {
     /// First byte of the body.
-    pub(super) first: Instant,
+    pub(in crate::bench) first: Instant,
     /// Last byte.
-    pub(super) last: Instant,
+    pub(in crate::bench) last: Instant,
 }
 
 /// A kept connection.
-pub(super) struct Connection {
+pub(in crate::bench) struct Connection {
     reader: BufReader<TcpStream>,
 }
 
 impl Connection {
-    pub(super) fn open(call: &Call) -> Result<Self> {
+    pub(in crate::bench) fn open(call: &Call) -> Result<Self> {
         let stream = TcpStream::connect_timeout(&call.address, PATIENCE)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -64,7 +64,7 @@ impl Connection {
     }
 
     /// Sends the call and reads its answer; anything but a whole 200 is an error.
-    pub(super) fn send(&mut self, call: &Call) -> Result<Times> {
+    pub(in crate::bench) fn send(&mut self, call: &Call) -> Result<Times> {
         self.reader.get_mut().write_all(&call.bytes)?;
         let mut line = String::new();
         self.line(&mut line)?;

@@ -19,7 +19,7 @@ const READY_WITHIN: Duration = Duration::from_mins(1);
 const EMAIL: &str = "bench@example.com";
 
 /// A running hub. Dropping it ends it.
-pub(super) struct Hub {
+pub(in crate::bench) struct Hub {
     address: SocketAddr,
     key: String,
     running: Running,
@@ -31,7 +31,7 @@ pub(super) struct Hub {
 
 impl Hub {
     /// Starts it in front of `upstream`; on these servers, or with SQLite and its own memory.
-    pub(super) fn start(
+    pub(in crate::bench) fn start(
         binary: &Path,
         upstream: SocketAddr,
         servers: Option<&Servers>,
@@ -93,8 +93,41 @@ impl Hub {
         }
     }
 
+    pub(in crate::bench) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(in crate::bench) fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub(in crate::bench) fn id(&self) -> u32 {
+        self.running.id()
+    }
+
+    /// Another account: its key.
+    pub(in crate::bench) fn member(&self, email: &str) -> Result<String> {
+        self.ask(&["admin", "create-user", "--email", email, "--role", "user"])?;
+        let made = self.ask(&["admin", "create-key", "--email", email, "--name", "bench"])?;
+        Ok(made.get("key").and_then(Value::as_str).context("no key was made")?.to_owned())
+    }
+
+    /// Calls that are not paid for yet.
+    pub(in crate::bench) fn open_holds(&self) -> Result<u64> {
+        let report = self.ask(&["ledger", "verify"])?;
+        report.get("openHolds").and_then(Value::as_u64).context("the ledger's report has no openHolds")
+    }
+
+    /// What a command of the hub prints.
+    fn ask(&self, arguments: &[&str]) -> Result<Value> {
+        let mut command = Command::new(&self.binary);
+        command.args(arguments).arg("--json").arg("--data-dir").arg(self.directory.path());
+        command.envs(self.environment.iter().map(|(name, value)| (*name, value.as_str())));
+        serde_json::from_str(&process::output(&mut command)?).context("the hub wrote no JSON")
+    }
+
     /// Stops it and checks that all of its money adds up.
-    pub(super) fn finish(mut self) -> Result<()> {
+    pub(in crate::bench) fn finish(mut self) -> Result<()> {
         self.running.end();
         let mut verify = Command::new(&self.binary);
         verify.args(["ledger", "verify", "--data-dir"]).arg(self.directory.path());

@@ -9,7 +9,7 @@ mod drive;
 mod hub;
 mod nginx;
 mod report;
-mod upstream;
+pub(super) mod upstream;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,9 +19,10 @@ use clap::Args;
 
 use crate::interrupt::Interrupt;
 use crate::{process, repo, servers};
-use client::Call;
+pub(super) use client::{Call, Connection};
 use cpu::Spent;
 use drive::Sample;
+pub(super) use hub::Hub;
 use report::{Row, Table};
 
 /// How to measure.
@@ -77,13 +78,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut table = Table::new(options.seconds, options.callers);
     table.add("nginx", &nginx, &nginx, false);
 
-    let embedded = hub::Hub::start(&binary, upstream.address(), None, &interrupt)?;
+    let embedded = Hub::start(&binary, upstream.address(), None, &interrupt)?;
     let on_sqlite = measure(&embedded.target(), options, &interrupt)?;
     embedded.finish()?;
     table.add("hub, sqlite + memory", &on_sqlite, &nginx, false);
 
     let stores = servers::Servers::start_durable(&interrupt)?;
-    let shared = hub::Hub::start(&binary, upstream.address(), Some(&stores), &interrupt)?;
+    let shared = Hub::start(&binary, upstream.address(), Some(&stores), &interrupt)?;
     let on_postgres = measure(&shared.target(), options, &interrupt)?;
     shared.finish()?;
     table.add("hub, postgres + redis", &on_postgres, &nginx, true);

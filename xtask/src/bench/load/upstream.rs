@@ -55,20 +55,20 @@ fn serve(connection: &TcpStream) -> std::io::Result<()> {
     loop {
         let Some(body) = request(&mut reader)? else { return Ok(()) };
         match pieces(&body) {
-            None => {
-                let length = WHOLE.len();
-                write!(
-                    writer,
-                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{WHOLE}"
-                )?;
-            }
+            None => write_whole(&mut writer)?,
             Some(pieces) => stream(&mut writer, pieces)?,
         }
     }
 }
 
+/// The answer to a call that is not streamed.
+pub(in crate::bench) fn write_whole(writer: &mut impl Write) -> std::io::Result<()> {
+    let length = WHOLE.len();
+    write!(writer, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{WHOLE}")
+}
+
 /// The body of the next request; `None` when the caller has hung up.
-fn request(reader: &mut impl BufRead) -> std::io::Result<Option<Vec<u8>>> {
+pub(in crate::bench) fn request(reader: &mut impl BufRead) -> std::io::Result<Option<Vec<u8>>> {
     let (mut line, mut length) = (String::new(), 0);
     loop {
         line.clear();
@@ -123,6 +123,7 @@ fn stream(writer: &mut impl Write, pieces: u64) -> std::io::Result<()> {
     writer.write_all(b"0\r\n\r\n")
 }
 
-fn chunk(writer: &mut impl Write, text: &str) -> std::io::Result<()> {
+/// One chunk of a body.
+pub(in crate::bench) fn chunk(writer: &mut impl Write, text: &str) -> std::io::Result<()> {
     writer.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes())
 }

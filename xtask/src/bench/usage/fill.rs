@@ -1,36 +1,24 @@
 //! The calls of four months, written as SQL by PostgreSQL itself: a hundred accounts of very different size with two keys each, eight
 //! models of three providers.
 
-use std::process::{Command, Stdio};
-
 use anyhow::{Context, Result};
 
+use super::super::psql::Psql;
 use crate::interrupt::Interrupt;
-use crate::process;
 
 /// Days that are filled; the last one is today.
 const DAYS: u64 = 120;
 
 /// The database, through `psql`.
 pub(super) struct Database {
-    /// `PGHOST` and so on: a password does not belong among the arguments of a process.
-    environment: Vec<(&'static str, String)>,
+    psql: Psql,
     /// Every day from the first one on, and some to come.
     days: Vec<String>,
 }
 
 impl Database {
     pub(super) fn new(url: &str) -> Result<Self> {
-        let rest = url.strip_prefix("postgres://").context("no PostgreSQL URL")?;
-        let (who, place) = rest.split_once('@').context("a URL without a user")?;
-        let (user, password) = who.split_once(':').context("a URL without a password")?;
-        let (host, name) = place.split_once('/').context("a URL without a database")?;
-        let (host, port) = host.split_once(':').context("a URL without a port")?;
-        let pairs =
-            [("PGHOST", host), ("PGPORT", port), ("PGUSER", user), ("PGPASSWORD", password), ("PGDATABASE", name)];
-        let pairs = pairs.into_iter().chain([("PGOPTIONS", "-c client_min_messages=warning")]);
-        let environment = pairs.map(|(name, value)| (name, value.to_owned())).collect();
-        let mut database = Self { environment, days: Vec::new() };
+        let mut database = Self { psql: Psql::new(url)?, days: Vec::new() };
         let days = format!(
             "SELECT to_char(d, 'YYYY-MM-DD') FROM generate_series(current_date - {}, current_date + 5, interval '1 day') d",
             DAYS - 1
@@ -110,9 +98,7 @@ impl Database {
     }
 
     fn sql(&self, text: &str) -> Result<String> {
-        let mut psql = Command::new(super::psql()?);
-        psql.args(["-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-c", text]).stderr(Stdio::inherit());
-        process::output(psql.envs(self.environment.iter().map(|(name, value)| (name, value))))
+        self.psql.sql(text)
     }
 }
 

@@ -61,7 +61,7 @@ async fn streamed(body: &str, call: ChatCall) -> (Vec<ChatEvent>, Option<LlmErro
 }
 
 fn usage() -> TokenUsage {
-    TokenUsage { input: 10, cache_read: 3, cache_write: 4, output: 13, reasoning: 12 }
+    TokenUsage { input: 10, cache_read: 3, cache_write: 4, output: 13, reasoning: 12, ..TokenUsage::default() }
 }
 
 #[tokio::test]
@@ -91,11 +91,21 @@ async fn a_stream_of_messages_goes_through_with_its_facts() {
     assert_eq!(String::from_utf8(relayed).unwrap(), STREAM);
     assert_eq!(
         events[0].prompt,
-        Some(TokenUsage { input: 10, cache_read: 3, cache_write: 2, output: 1, reasoning: 0 })
+        Some(TokenUsage { input: 10, cache_read: 3, cache_write: 2, output: 1, reasoning: 0, ..TokenUsage::default() })
     );
     assert_eq!(events[0].usage, None, "the output at the start is not the output");
     let last = events.iter().filter_map(|event| event.usage).next_back();
-    assert_eq!(last, Some(TokenUsage { input: 10, cache_read: 3, cache_write: 2, output: 25, reasoning: 0 }));
+    assert_eq!(
+        last,
+        Some(TokenUsage {
+            input: 10,
+            cache_read: 3,
+            cache_write: 2,
+            output: 25,
+            reasoning: 0,
+            ..TokenUsage::default()
+        })
+    );
     let text: String = events.iter().map(|event| event.text.as_str()).collect();
     assert_eq!(text, "Hé \"you\"");
     assert_eq!(events.iter().filter(|event| event.kind == ChatEventKind::Comment).count(), 1);

@@ -14,11 +14,20 @@ pub(crate) struct WireUsage {
     #[serde(default)]
     cache_creation_input_tokens: Option<i64>,
     #[serde(default)]
+    cache_creation: Option<CacheCreation>,
+    #[serde(default)]
     cache_read_input_tokens: Option<i64>,
     #[serde(default)]
     output_tokens: Option<i64>,
     #[serde(default)]
     output_tokens_details: Option<OutputDetails>,
+}
+
+/// How long what was written to the cache is kept.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+struct CacheCreation {
+    #[serde(default)]
+    ephemeral_1h_input_tokens: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -32,6 +41,7 @@ impl WireUsage {
     pub(crate) fn supersede(&mut self, later: Self) {
         self.input_tokens = later.input_tokens.or(self.input_tokens);
         self.cache_creation_input_tokens = later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
+        self.cache_creation = later.cache_creation.or(self.cache_creation);
         self.cache_read_input_tokens = later.cache_read_input_tokens.or(self.cache_read_input_tokens);
         self.output_tokens = later.output_tokens.or(self.output_tokens);
         self.output_tokens_details = later.output_tokens_details.or(self.output_tokens_details);
@@ -42,14 +52,18 @@ impl WireUsage {
     pub(crate) fn tokens(&self) -> Option<TokenUsage> {
         let thinking = self.output_tokens_details.and_then(|details| details.thinking_tokens).unwrap_or(0);
         let output = self.output_tokens.unwrap_or(0);
+        let written = self.cache_creation_input_tokens.unwrap_or(0);
+        let long = self.cache_creation.and_then(|created| created.ephemeral_1h_input_tokens).unwrap_or(0).min(written);
         let usage = TokenUsage {
             input: self.input_tokens?,
             cache_read: self.cache_read_input_tokens.unwrap_or(0),
-            cache_write: self.cache_creation_input_tokens.unwrap_or(0),
+            cache_write: written - long,
+            cache_write_long: long,
             output: output - thinking.min(output),
             reasoning: thinking.min(output),
+            ..TokenUsage::default()
         };
-        let classes = [usage.input, usage.cache_read, usage.cache_write, usage.output, usage.reasoning];
+        let classes = [usage.input, usage.cache_read, usage.cache_write, long, usage.output, usage.reasoning];
         classes.iter().all(|count| (0..=ABSURD).contains(count)).then_some(usage)
     }
 }
@@ -68,10 +82,20 @@ mod tests {
             r#"{"input_tokens":10,"cache_creation_input_tokens":4,"cache_read_input_tokens":3,"output_tokens":1}"#,
         );
         usage.supersede(read(r#"{"output_tokens":25,"output_tokens_details":{"thinking_tokens":12}}"#));
-        let expected = TokenUsage { input: 10, cache_read: 3, cache_write: 4, output: 13, reasoning: 12 };
+        let expected =
+            TokenUsage { input: 10, cache_read: 3, cache_write: 4, output: 13, reasoning: 12, ..TokenUsage::default() };
         assert_eq!(usage.tokens(), Some(expected));
         usage.supersede(read(r#"{"input_tokens":11,"cache_read_input_tokens":0}"#));
         assert_eq!(usage.tokens(), Some(TokenUsage { input: 11, cache_read: 0, ..expected }));
+    }
+
+    #[test]
+    fn what_is_kept_for_an_hour_is_a_class_of_its_own() {
+        let usage = read(
+            r#"{"input_tokens":1,"cache_creation_input_tokens":9,"cache_creation":{"ephemeral_5m_input_tokens":3,"ephemeral_1h_input_tokens":6}}"#,
+        );
+        let expected = TokenUsage { input: 1, cache_write: 3, cache_write_long: 6, ..TokenUsage::default() };
+        assert_eq!(usage.tokens(), Some(expected));
     }
 
     #[test]

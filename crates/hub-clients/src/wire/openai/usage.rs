@@ -20,14 +20,18 @@ struct WireUsage {
 }
 
 #[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names of the wire")]
 struct PromptDetails {
     cached_tokens: Option<i64>,
     cache_write_tokens: Option<i64>,
+    audio_tokens: Option<i64>,
+    image_tokens: Option<i64>,
 }
 
 #[derive(Deserialize)]
 struct CompletionDetails {
     reasoning_tokens: Option<i64>,
+    audio_tokens: Option<i64>,
 }
 
 /// Reads a `usage` object. `None` for null, for a shape we do not know, and for numbers that cannot be true.
@@ -47,30 +51,59 @@ pub(crate) fn read(raw: Option<&RawValue>) -> Option<TokenUsage> {
     let details = usage.prompt_tokens_details.as_ref();
     let cached = details.and_then(|d| d.cached_tokens).or(usage.prompt_cache_hit_tokens).unwrap_or(0);
     let written = details.and_then(|d| d.cache_write_tokens).unwrap_or(0);
-    let reasoning = usage.completion_tokens_details.and_then(|d| d.reasoning_tokens).unwrap_or(0);
-    if [prompt, completion, cached, written, reasoning].iter().any(|n| !(0..=ABSURD).contains(n)) {
+    let (heard, seen) = details.map_or((0, 0), |d| (d.audio_tokens.unwrap_or(0), d.image_tokens.unwrap_or(0)));
+    let made = usage.completion_tokens_details.as_ref();
+    let reasoning = made.and_then(|d| d.reasoning_tokens).unwrap_or(0);
+    let spoken = made.and_then(|d| d.audio_tokens).unwrap_or(0);
+    if [prompt, completion, cached, written, heard, seen, reasoning, spoken].iter().any(|n| !(0..=ABSURD).contains(n)) {
         return None;
     }
     let cache_read = cached.min(prompt);
     let cache_write = written.min(prompt - cache_read);
     let beside = reasoning > completion || usage.total_tokens == Some(prompt + completion + reasoning);
+    // Sound and pictures may have come from the cache as well: only what is fresh can have their price.
+    let fresh = prompt - cache_read - cache_write;
+    let input_audio = heard.min(fresh);
+    let input_image = seen.min(fresh - input_audio);
+    let visible = if beside { completion } else { completion - reasoning };
+    let output_audio = spoken.min(visible);
     Some(TokenUsage {
-        input: prompt - cache_read - cache_write,
+        input: fresh - input_audio - input_image,
         cache_read,
         cache_write,
-        output: if beside { completion } else { completion - reasoning },
+        input_audio,
+        input_image,
+        output: visible - output_audio,
         reasoning,
+        output_audio,
+        ..TokenUsage::default()
     })
 }
 
 /// OpenAI's totals of classes that do not overlap.
 pub(crate) fn write(usage: &TokenUsage) -> Value {
+    let mut prompt = json!({
+        "cached_tokens": usage.cache_read,
+        "cache_write_tokens": usage.cache_write + usage.cache_write_long,
+    });
+    let mut completion = json!({ "reasoning_tokens": usage.reasoning });
+    // Calls without sound and pictures are told without them.
+    let details =
+        [(&mut prompt, "audio_tokens", usage.input_audio), (&mut completion, "audio_tokens", usage.output_audio)];
+    for (object, name, tokens) in details {
+        if tokens > 0 {
+            object[name] = tokens.into();
+        }
+    }
+    if usage.input_image > 0 {
+        prompt["image_tokens"] = usage.input_image.into();
+    }
     json!({
         "prompt_tokens": usage.prompt(),
         "completion_tokens": usage.completion(),
         "total_tokens": usage.total(),
-        "prompt_tokens_details": {"cached_tokens": usage.cache_read, "cache_write_tokens": usage.cache_write},
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
+        "prompt_tokens_details": prompt,
+        "completion_tokens_details": completion,
     })
 }
 
@@ -89,9 +122,31 @@ mod tests {
                 "prompt_tokens_details":{"cached_tokens":5,"cache_write_tokens":4,"audio_tokens":0},
                 "completion_tokens_details":{"reasoning_tokens":8,"text_tokens":4}}"#,
         );
-        let expected = TokenUsage { input: 11, cache_read: 5, cache_write: 4, output: 4, reasoning: 8 };
+        let expected =
+            TokenUsage { input: 11, cache_read: 5, cache_write: 4, output: 4, reasoning: 8, ..TokenUsage::default() };
         assert_eq!(usage, Some(expected));
         assert_eq!((expected.prompt(), expected.completion(), expected.total()), (20, 12, 32));
+    }
+
+    #[test]
+    fn sound_and_pictures_are_taken_out_of_the_totals_and_put_back() {
+        let usage = read_text(
+            r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,
+                "prompt_tokens_details":{"cached_tokens":30,"audio_tokens":40,"image_tokens":50},
+                "completion_tokens_details":{"reasoning_tokens":10,"audio_tokens":25}}"#,
+        )
+        .unwrap();
+        let expected = TokenUsage {
+            cache_read: 30,
+            input_audio: 40,
+            input_image: 30,
+            output: 15,
+            reasoning: 10,
+            output_audio: 25,
+            ..TokenUsage::default()
+        };
+        assert_eq!((usage, usage.prompt(), usage.completion()), (expected, 100, 50));
+        assert_eq!(read_text(&write(&usage).to_string()), Some(usage));
     }
 
     #[test]

@@ -197,7 +197,7 @@ proptest! {
         usage in (0_i64..1000, 0_i64..1000, 0_i64..1000, 0_i64..1000, 0_i64..1000),
     ) {
         let (input, cache_read, cache_write, output, reasoning) = usage;
-        let usage = TokenUsage { input, cache_read, cache_write, output, reasoning };
+        let usage = TokenUsage { input, cache_read, cache_write, output, reasoning, ..TokenUsage::default() };
         let calls: Vec<Value> = [calls.0, calls.1].into_iter().take(count).collect();
         let stop = if calls.is_empty() { stop } else { "tool_calls" };
         let mut message = json!({"role": "assistant", "content": said, "refusal": null, "annotations": []});

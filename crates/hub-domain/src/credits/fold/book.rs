@@ -30,6 +30,8 @@ pub(in crate::credits) enum Refusal {
         /// What could be spent.
         spendable: Credits,
     },
+    /// There may be no larger balance than it would have.
+    Full,
     /// The key was used with another request.
     KeyReused,
 }
@@ -138,11 +140,14 @@ impl<'a> Book<'a> {
     }
 }
 
-/// Whether the account allows the movement: credits unless it is closed, debits while it is active and can pay.
+/// Whether the account allows the movement: credits unless it is closed or full, debits while it is active and can pay.
 fn may(account: &Account, amount: Credits) -> Result<(), Refusal> {
     let debit = !amount.is_positive();
     if account.status == "closed" || (debit && account.status != "active") {
         return Err(Refusal::Frozen);
+    }
+    if !debit && plus(account.balance, amount) > Credits::MAX {
+        return Err(Refusal::Full);
     }
     if debit && account.spendable() < -amount {
         return Err(Refusal::Insufficient { needed: -amount, spendable: account.spendable() });

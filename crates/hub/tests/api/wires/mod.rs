@@ -6,7 +6,7 @@ use hub_testkit::{TestHub, TestResponse, TestUser, on_both_pairs};
 use hub_types::Credits;
 use serde_json::{Value, json};
 
-use upstream::{USAGE, Upstream};
+use upstream::{FOR_AN_HOUR, USAGE, Upstream};
 
 const CLAUDE: &str = "claude-sonnet-5-5";
 
@@ -48,12 +48,19 @@ async fn paid(hub: &TestHub, user: &TestUser, receipt: &str) -> Value {
     receipt
 }
 
-/// The receipt names the provider's four numbers apart, and each is paid at its own price (USD 2.00, 4.00, 0.10, 10.00 a million).
+/// The receipt names the provider's numbers apart, and each is paid at its own price (USD 2.00, 2.50 and 4.00 for an hour, 0.10, 10.00 a
+/// million).
 fn classes(receipt: &Value) {
     let usage = &receipt["usage"];
-    let counted = ["input", "cacheWrite", "cacheRead", "output"].map(|class| usage[class].as_i64().unwrap());
-    assert_eq!(counted, USAGE);
-    let exact = USAGE[0] * 200_000_000 + USAGE[1] * 400_000_000 + USAGE[2] * 10_000_000 + USAGE[3] * 1_000_000_000;
+    let names = ["input", "cacheWrite", "cacheWriteLong", "cacheRead", "output"];
+    let counted = names.map(|class| usage[class].as_i64().unwrap());
+    let short = USAGE[1] - FOR_AN_HOUR;
+    assert_eq!(counted, [USAGE[0], short, FOR_AN_HOUR, USAGE[2], USAGE[3]]);
+    let exact = USAGE[0] * 200_000_000
+        + short * 250_000_000
+        + FOR_AN_HOUR * 400_000_000
+        + USAGE[2] * 10_000_000
+        + USAGE[3] * 1_000_000_000;
     assert_eq!((&receipt["exactCost"], &receipt["usageSource"]), (&json!(exact), &json!("provider")));
     assert_eq!(micro(&receipt["amount"]), (exact + 999_999) / 1_000_000);
 }
@@ -229,7 +236,8 @@ on_both_pairs! {
             assert!(last["error"].is_object() && !last.to_string().contains("secret upstream detail"), "{last}");
             let receipt = paid(&hub, &bob, &receipt).await;
             let usage = &receipt["usage"];
-            assert_eq!((&usage["input"], &usage["cacheRead"], &usage["cacheWrite"]), (&json!(USAGE[0]), &json!(USAGE[2]), &json!(USAGE[1])));
+            assert_eq!((&usage["input"], &usage["cacheRead"], &usage["cacheWriteLong"]), (&json!(USAGE[0]), &json!(USAGE[2]), &json!(FOR_AN_HOUR)));
+            assert_eq!(usage["cacheWrite"], USAGE[1] - FOR_AN_HOUR);
             assert_eq!((&receipt["usageSource"], &receipt["outcome"]), (&json!("counted"), &json!("failed")));
         }
         hub.take_errors();

@@ -44,6 +44,8 @@ impl Upstream {
 
 /// What the answers cost: fresh, written to the cache, read from it, answered.
 pub(super) const USAGE: [i64; 4] = [10, 40, 300, 25];
+/// What of that is written to the cache for an hour.
+pub(super) const FOR_AN_HOUR: i64 = 15;
 
 fn error(status: u16, kind: &str, message: &str) -> Response {
     let body = json!({"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_up"});
@@ -155,6 +157,7 @@ async fn messages(State(heard): State<Arc<Mutex<Vec<Value>>>>, headers: HeaderMa
 
 fn usage(output: i64) -> Value {
     json!({"input_tokens": USAGE[0], "cache_creation_input_tokens": USAGE[1], "cache_read_input_tokens": USAGE[2],
+        "cache_creation": {"ephemeral_5m_input_tokens": USAGE[1] - FOR_AN_HOUR, "ephemeral_1h_input_tokens": FOR_AN_HOUR},
         "output_tokens": output})
 }
 

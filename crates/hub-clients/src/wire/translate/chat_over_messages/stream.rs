@@ -181,7 +181,14 @@ mod tests {
     #[test]
     fn every_event_of_a_message_is_told_as_openai_would() {
         let (told, kinds) = tell(MESSAGE, &mut Teller::new(1_795_000_000), |data| {
-            let usage = TokenUsage { input: 10, cache_read: 3, cache_write: 2, output: 13, reasoning: 12 };
+            let usage = TokenUsage {
+                input: 10,
+                cache_read: 3,
+                cache_write: 2,
+                output: 13,
+                reasoning: 12,
+                ..TokenUsage::default()
+            };
             let kind = match serde_json::from_slice::<Value>(data).unwrap()["type"].as_str().unwrap() {
                 "message_stop" => ChatEventKind::Done,
                 "ping" => ChatEventKind::Comment,

@@ -23,9 +23,10 @@ fn stop_reason(finish_reason: &str) -> &'static str {
 
 /// Anthropic's classes, which do not overlap.
 fn usage_json(usage: &TokenUsage) -> Value {
+    let basic = usage.coarse();
     json!({
-        "input_tokens": usage.input,
-        "cache_creation_input_tokens": usage.cache_write,
+        "input_tokens": basic.input,
+        "cache_creation_input_tokens": basic.cache_write,
         "cache_read_input_tokens": usage.cache_read,
         "output_tokens": usage.completion(),
         "output_tokens_details": {"thinking_tokens": usage.reasoning},

@@ -266,7 +266,8 @@ mod tests {
     const CHAT: &str = include_str!("../testdata/chat_stream.txt");
 
     fn told(thinking: bool) -> String {
-        let usage = TokenUsage { input: 11, cache_read: 5, cache_write: 4, output: 4, reasoning: 8 };
+        let usage =
+            TokenUsage { input: 11, cache_read: 5, cache_write: 4, output: 4, reasoning: 8, ..TokenUsage::default() };
         let (told, _) = tell(CHAT, &mut Teller::new(thinking), |data| {
             let kind = match data {
                 b"" => ChatEventKind::Comment,

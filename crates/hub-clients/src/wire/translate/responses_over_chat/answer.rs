@@ -66,7 +66,7 @@ pub(super) fn end(response: &mut Value, output: Vec<Value>, finish: &str, usage:
     if let Some(usage) = usage {
         response["usage"] = json!({
             "input_tokens": usage.prompt(),
-            "input_tokens_details": {"cached_tokens": usage.cache_read, "cache_write_tokens": usage.cache_write},
+            "input_tokens_details": {"cached_tokens": usage.cache_read, "cache_write_tokens": usage.coarse().cache_write},
             "output_tokens": usage.completion(),
             "output_tokens_details": {"reasoning_tokens": usage.reasoning},
             "total_tokens": usage.total(),

@@ -238,7 +238,14 @@ mod tests {
                 b"[DONE]" => ChatEventKind::Done,
                 _ => ChatEventKind::Chunk,
             };
-            let usage = TokenUsage { input: 11, cache_read: 5, cache_write: 4, output: 4, reasoning: 8 };
+            let usage = TokenUsage {
+                input: 11,
+                cache_read: 5,
+                cache_write: 4,
+                output: 4,
+                reasoning: 8,
+                ..TokenUsage::default()
+            };
             let last = kind == ChatEventKind::Done;
             ChatEvent { usage: last.then_some(usage), ..ChatEvent::bare(kind, bytes::Bytes::new()) }
         });

@@ -1,0 +1,200 @@
+//! Calls with the caller's own key: a repetition gets the answer of the first, or its live stream, and only one call is made and paid.
+//!
+//! The row in the database decides who calls, so money does not depend on the cache. Who holds the row renews a lease; when its process dies
+//! the lease runs out and a repetition calls again, while the sweeper settles what the first call had consumed. A call that was not charged
+//! gives the key back. Answers are sealed at rest.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hub_store::StoreError;
+use hub_store::idempotency::{self, Answer, Held, NewClaim};
+use hub_types::{Caller, HoldId, Permission, UserId, random_bytes};
+use tokio::time::{Instant, interval_at};
+
+use super::InferenceError;
+use crate::sessions::sha256;
+use crate::{Hub, rbac};
+
+/// What the caller names by its key.
+#[derive(Debug, Clone)]
+pub struct Act {
+    key: String,
+    route: &'static str,
+    fingerprint: [u8; 32],
+}
+
+impl Act {
+    /// The act of sending this body to this route.
+    pub fn new(key: String, route: &'static str, body: &[u8]) -> Self {
+        Self { key, route, fingerprint: sha256(body) }
+    }
+}
+
+/// What is to be done about an act.
+pub enum Begun {
+    /// It is the first: call, and end the claim.
+    Ours(Claim),
+    /// It was answered.
+    Answered(Kept),
+    /// It is being answered by this stream.
+    Streaming(HoldId),
+    /// It is being done, and cannot be read along.
+    Running,
+    /// The key names another act.
+    Conflict,
+}
+
+/// An answer as it was given.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// HTTP status.
+    pub status: u16,
+    /// Names and values.
+    pub headers: Vec<(String, String)>,
+    /// The receipt of the call.
+    pub receipt: HoldId,
+    /// The body; `None` when it was too large to be kept.
+    pub body: Option<Bytes>,
+}
+
+/// Begins an act: of any number of repetitions, in any number of processes, one gets the claim.
+pub async fn begin(hub: &Arc<Hub>, caller: &Caller, act: &Act) -> Result<Begun, InferenceError> {
+    rbac::require(caller, Permission::InferenceCreate)?;
+    let owner = format!("{}:{}", hub.instance, hex::encode(random_bytes::<8>()));
+    let at = hub.clock.now();
+    let new = NewClaim {
+        user: caller.user,
+        key: &act.key,
+        route: act.route,
+        body_hash: &act.fingerprint,
+        owner: &owner,
+        lease_until: at + hub.settings.credits.lease(),
+        at,
+        expires_at: at + hub.settings.inference.idempotency(),
+    };
+    let mut tx = hub.store.write().await?;
+    if idempotency::claim(&mut tx, &new).await? {
+        tx.commit().await?;
+        return Ok(Begun::Ours(Claim { hub: Arc::clone(hub), user: caller.user, key: act.key.clone(), owner }));
+    }
+    // It may have been given back just now; the caller comes again.
+    let Some(stored) = idempotency::get(&mut tx, caller.user, &act.key).await? else { return Ok(Begun::Running) };
+    if stored.route != act.route || stored.body_hash != act.fingerprint {
+        return Ok(Begun::Conflict);
+    }
+    Ok(match (stored.answer, stored.hold) {
+        (Some(answer), _) => Begun::Answered(open(hub, caller.user, &act.key, answer)),
+        (None, Some(stream)) => Begun::Streaming(stream),
+        (None, None) => Begun::Running,
+    })
+}
+
+fn open(hub: &Hub, user: UserId, key: &str, answer: Answer) -> Kept {
+    let body = answer.body.and_then(|sealed| match hub.sealer.open(&context(user, key), &sealed) {
+        Ok(body) => Some(Bytes::from(body)),
+        Err(error) => {
+            tracing::warn!(hold = %answer.hold, %error, "a kept answer does not open");
+            None
+        }
+    });
+    let status = u16::try_from(answer.status).unwrap_or(500);
+    Kept { status, headers: answer.headers, receipt: answer.hold, body }
+}
+
+/// What a sealed answer is bound to.
+fn context(user: UserId, key: &str) -> String {
+    format!("idempotency:{user}:{key}")
+}
+
+/// The right to make the call. Dropped without an end, as when the process dies, it runs out with its lease.
+pub struct Claim {
+    hub: Arc<Hub>,
+    user: UserId,
+    key: String,
+    owner: String,
+}
+
+impl Claim {
+    /// Waits for the call, keeping the claim meanwhile.
+    pub async fn keep<T>(&self, call: impl Future<Output = T> + Send) -> T {
+        let every = (self.hub.settings.credits.lease() / 3).max(Duration::from_millis(100));
+        let mut ticks = interval_at(Instant::now() + every, every);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        tokio::pin!(call);
+        loop {
+            tokio::select! {
+                done = &mut call => return done,
+                _ = ticks.tick() => self.log("renewed", self.renew().await),
+            }
+        }
+    }
+
+    /// Lets repetitions read this stream along.
+    pub async fn stream(&self, stream: HoldId) {
+        self.log("noted", self.note(stream).await);
+    }
+
+    /// Stores the answer, sealed.
+    pub async fn finish(self, answer: Kept) {
+        let most = self.hub.settings.inference.idempotency_max_bytes;
+        let body = answer.body.filter(|body| body.len() <= most);
+        let sealed = body.map(|body| self.hub.sealer.seal(&context(self.user, &self.key), &body)).transpose();
+        let body = sealed.unwrap_or_else(|error| {
+            tracing::error!(hold = %answer.receipt, %error, "an answer cannot be sealed and is not kept");
+            None
+        });
+        let (status, headers) = (i32::from(answer.status), answer.headers);
+        let answer = Answer { hold: answer.receipt, status, headers, body };
+        self.log("finished", self.store(&answer).await);
+    }
+
+    /// Gives the key back: nothing was charged, and a repetition calls again.
+    pub async fn release(self) {
+        self.log("given back", self.give_back().await);
+    }
+
+    async fn renew(&self) -> Result<bool, StoreError> {
+        let until = self.hub.clock.now() + self.hub.settings.credits.lease();
+        let mut tx = self.hub.store.write().await?;
+        let ours = idempotency::renew(&mut tx, self.held(), until).await?;
+        tx.commit().await?;
+        Ok(ours)
+    }
+
+    async fn note(&self, stream: HoldId) -> Result<bool, StoreError> {
+        let mut tx = self.hub.store.write().await?;
+        let ours = idempotency::note_stream(&mut tx, self.held(), stream).await?;
+        tx.commit().await?;
+        Ok(ours)
+    }
+
+    async fn store(&self, answer: &Answer) -> Result<bool, StoreError> {
+        let mut tx = self.hub.store.write().await?;
+        let ours = idempotency::finish(&mut tx, self.held(), answer).await?;
+        tx.commit().await?;
+        Ok(ours)
+    }
+
+    async fn give_back(&self) -> Result<bool, StoreError> {
+        let mut tx = self.hub.store.write().await?;
+        let ours = idempotency::release(&mut tx, self.held()).await?;
+        tx.commit().await?;
+        Ok(ours)
+    }
+
+    fn held(&self) -> Held<'_> {
+        Held { user: self.user, key: &self.key, owner: &self.owner }
+    }
+
+    /// The call goes on whatever becomes of its key: it is paid for.
+    fn log(&self, what: &'static str, result: Result<bool, StoreError>) {
+        match result {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!(user = %self.user, what, "an idempotent call was taken over meanwhile"),
+            Err(error) => tracing::warn!(user = %self.user, what, %error, "the key of a call could not be updated"),
+        }
+    }
+}
