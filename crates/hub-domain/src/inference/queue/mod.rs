@@ -131,9 +131,9 @@ async fn pass(
                 measure::waited(keeper.scope, &keeper.name, since.elapsed());
                 return Ok(place);
             }
-            Standing::Full => return Err(busy(keeper, &rules, answer, "full")),
-            Standing::Share => return Err(busy(keeper, &rules, answer, "share")),
-            Standing::Occupied => return Err(busy(keeper, &rules, answer, "time")),
+            Standing::Full => return Err(Box::new(busy(keeper, &rules, answer, "full"))),
+            Standing::Share => return Err(Box::new(busy(keeper, &rules, answer, "share"))),
+            Standing::Occupied => return Err(Box::new(busy(keeper, &rules, answer, "time"))),
         };
         for place in held {
             place.renew().await;
@@ -142,7 +142,7 @@ async fn pass(
             progress.send_if_modified(|told| told.replace(position) != Some(position));
         }
         if Instant::now() >= deadline {
-            return Err(busy(keeper, &rules, answer, "time"));
+            return Err(Box::new(busy(keeper, &rules, answer, "time")));
         }
         // Heard of from now on, then looked at once more: a call in between is not missed.
         let Some(called) = &mut told else {
@@ -157,7 +157,7 @@ async fn pass(
             }
         };
         tokio::select! {
-            () = hub.tasks.stop().cancelled() => return Err(busy(keeper, &rules, answer, "time")),
+            () = hub.tasks.stop().cancelled() => return Err(Box::new(busy(keeper, &rules, answer, "time"))),
             called = timeout_at(look, called) => {
                 if matches!(called, Ok(None)) {
                     told = Some(None);
@@ -167,7 +167,7 @@ async fn pass(
     }
 }
 
-fn busy(keeper: &Keeper, rules: &Rules, answer: Answer, reason: &'static str) -> Box<Busy> {
+fn busy(keeper: &Keeper, rules: &Rules, answer: Answer, reason: &'static str) -> Busy {
     let (ceiling, frees) = answer.ceiling.unwrap_or(("max_concurrent", None));
     let limit = match ceiling {
         "requests_per_minute" => rules.ceilings.requests_per_minute,
@@ -175,7 +175,7 @@ fn busy(keeper: &Keeper, rules: &Rules, answer: Answer, reason: &'static str) ->
         _ => rules.ceilings.max_concurrent,
     };
     let frees = frees.and_then(|micros| u64::try_from(micros).ok()).map(Duration::from_micros);
-    Box::new(Busy {
+    Busy {
         scope: keeper.scope,
         name: keeper.name.clone(),
         ceiling,
@@ -183,5 +183,5 @@ fn busy(keeper: &Keeper, rules: &Rules, answer: Answer, reason: &'static str) ->
         reason,
         waiting: answer.waiting,
         retry_after: frees.unwrap_or(RETRY).max(Duration::from_secs(1)),
-    })
+    }
 }
