@@ -43,7 +43,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let interrupt = Interrupt::listen()?;
     let servers = Servers::start(&interrupt)?;
     let data = tempfile::Builder::new().prefix("hub-bench-").tempdir()?;
-    let program = Program { hub, data: data.path(), servers: &servers };
+    let program =
+        Program { hub, data: data.path(), servers: &servers, secret: hex::encode(hub_types::random_bytes::<32>()) };
     process::output(program.command().arg("migrate"))?;
 
     let database = Psql::new(&servers.postgres_url)?;
@@ -87,13 +88,14 @@ struct Program<'a> {
     hub: PathBuf,
     data: &'a Path,
     servers: &'a Servers,
+    secret: String,
 }
 
 impl Program<'_> {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.hub);
         command.env("DATABASE_URL", &self.servers.postgres_url).env("REDIS_URL", &self.servers.redis_url);
-        command.env("JWT_SECRET", hex::encode([7; 32])).arg("--json").arg("--data-dir").arg(self.data);
+        command.env("JWT_SECRET", &self.secret).arg("--json").arg("--data-dir").arg(self.data);
         command.stdin(Stdio::null());
         command
     }
@@ -102,9 +104,11 @@ impl Program<'_> {
     fn recompute(&self) -> Result<(Found, Duration)> {
         let started = Instant::now();
         let mut command = self.command();
-        let output = command.args(["receipts", "recompute", "--month", fill::MONTH]).stderr(Stdio::inherit()).output()?;
+        let output =
+            command.args(["receipts", "recompute", "--month", fill::MONTH]).stderr(Stdio::inherit()).output()?;
         let time = started.elapsed();
-        let report: Value = serde_json::from_slice(&output.stdout).context("the hub wrote something that is not JSON")?;
+        let report: Value =
+            serde_json::from_slice(&output.stdout).context("the hub wrote something that is not JSON")?;
         let number = |name: &str| report.get(name).and_then(Value::as_u64).with_context(|| format!("no {name}"));
         let named = report.get("named").and_then(Value::as_array).context("nothing is named")?;
         let found = Found {

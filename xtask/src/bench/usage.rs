@@ -20,8 +20,8 @@ use self::client::Client;
 use self::fill::Database;
 use crate::interrupt::Interrupt;
 use crate::process::{self, Running};
-use crate::servers::{self, Servers};
 use crate::repo;
+use crate::servers::{self, Servers};
 
 /// Requests per endpoint, after two that are not counted.
 const REQUESTS: usize = 40;

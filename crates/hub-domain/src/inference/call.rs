@@ -12,6 +12,7 @@ use hub_store::StoreError;
 use hub_types::{Caller, Credits, TokenUsage, UsageSource};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::admit::{self, Admitted};
 use super::meter::Meter;
@@ -189,7 +190,11 @@ impl Call {
                 let (frames, receiver) = mpsc::channel(self.hub.settings.inference.stream_buffer.clamp(1, 4096));
                 // A failed send means the caller is gone already; the relay notices by the closed channel.
                 drop(head.send(Ok(ChatReply::Stream(about, receiver))));
-                relay::relay(self, candidate, stream, *first, lease, frames).await;
+                // A task of its own: this one was made large enough for everything that may come before an answer, and a stream may
+                // last for half an hour.
+                let tasks = self.hub.tasks.clone();
+                let relay = relay::relay(self, candidate.clone(), stream, *first, lease, frames);
+                tasks.spawn(relay.in_current_span());
             }
         }
     }

@@ -62,7 +62,7 @@ impl Audience {
 /// Relays until the end and settles.
 pub(super) async fn relay(
     call: Call,
-    candidate: &Candidate,
+    candidate: Candidate,
     stream: ChatStream,
     first: ChatEvent,
     mut lease: Lease,
@@ -76,7 +76,7 @@ pub(super) async fn relay(
     };
     let mut meter = Meter::default();
     let ChatStream { upstream_id, mut events, .. } = stream;
-    let end = pump(&call, candidate, &mut events, first, &mut lease, &mut audience, &mut meter).await;
+    let end = pump(&call, &candidate, &mut events, first, &mut lease, &mut audience, &mut meter).await;
     let (outcome, rest) = match &end {
         End::Done(_) => (Outcome::Completed, Some(events)),
         // A stream that did not end well is closed before the settle: the provider should stop working at once.
@@ -88,8 +88,10 @@ pub(super) async fn relay(
     {
         breaker::note(&call.hub, &candidate.key(), retry::verdict(error), false).await;
     }
-    let bill = match call.settle(candidate, &lease.admitted, &meter, outcome, upstream_id, first_token_ms).await {
-        Ok(bill) => Some(bill),
+    // Boxed, or every stream would have the room for its settle while it runs.
+    let settle = Box::pin(call.settle(&candidate, &lease.admitted, &meter, outcome, upstream_id, first_token_ms));
+    let bill = match settle.await {
+        Ok(bill) => Some(Box::new(bill)),
         Err(error) => {
             tracing::error!(hold = %lease.admitted.hold, %error, "a settle failed; the lease will run out");
             None
@@ -105,13 +107,14 @@ pub(super) async fn relay(
     }
 }
 
-fn last_frame(end: End, bill: Option<Bill>) -> Option<Frame> {
+fn last_frame(end: End, bill: Option<Box<Bill>>) -> Option<Frame> {
+    let failed = |error, bill| Some(Frame::Failed { error: Box::new(error), bill });
     match (end, bill) {
         (End::Done(raw), Some(bill)) => Some(Frame::Done { raw, bill }),
-        (End::Done(_), None) => Some(Frame::Failed { error: InferenceError::Lost, bill: None }),
-        (End::Broken(error), bill) => Some(Frame::Failed { error: InferenceError::Broken(error), bill }),
-        (End::LeaseLost, bill) => Some(Frame::Failed { error: InferenceError::LeaseLost, bill }),
-        (End::Revoked, bill) => Some(Frame::Failed { error: InferenceError::Revoked, bill }),
+        (End::Done(_), None) => failed(InferenceError::Lost, None),
+        (End::Broken(error), bill) => failed(InferenceError::Broken(error), bill),
+        (End::LeaseLost, bill) => failed(InferenceError::LeaseLost, bill),
+        (End::Revoked, bill) => failed(InferenceError::Revoked, bill),
         (End::HungUp, _) => None,
     }
 }
@@ -152,12 +155,12 @@ async fn pump(
             () = call.hub.tasks.stop().cancelled(), if deadline.is_some() => return End::HungUp,
             () = lease.due() => {
                 (lease.admitted.checkpoint.usage, _) = meter.usage(&*candidate.provider, &call.input.request);
-                if !lease.renew().await {
+                if !Box::pin(lease.renew()).await {
                     return End::LeaseLost;
                 }
             }
             () = standing.due() => {
-                if standing.is_lost(&call.hub).await {
+                if Box::pin(standing.is_lost(&call.hub)).await {
                     return End::Revoked;
                 }
             }

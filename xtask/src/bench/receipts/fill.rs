@@ -15,10 +15,10 @@ pub(super) fn fill(database: &Psql, rows: u64, interrupt: &Interrupt) -> Result<
     // Without a write-ahead log of them, a million receipts fit into little space.
     database.sql(
         "ALTER TABLE receipts SET UNLOGGED;
-         CREATE TABLE bench_prices (n int, id uuid, input bigint, cache_read bigint, cache_write bigint, cache_write_long bigint,
+         CREATE TABLE bench_prices (n int, input bigint, cache_read bigint, cache_write bigint, cache_write_long bigint,
            input_audio bigint, input_image bigint, output bigint, reasoning bigint, output_audio bigint, output_image bigint,
-           request bigint, above bigint, input_permille bigint, output_permille bigint);
-         INSERT INTO bench_prices SELECT n, ('018f0000-0000-7000-8000-00000000000' || n)::uuid, p.* FROM (VALUES
+           request bigint, above bigint, input_permille bigint, output_permille bigint, id uuid);
+         INSERT INTO bench_prices SELECT p.*, ('018f0000-0000-7000-8000-00000000000' || n)::uuid FROM (VALUES
            (0, 200000000, 10000000, 250000000, NULL, NULL, NULL, 1000000000, 1000000000, NULL, NULL, 0, NULL, NULL, NULL),
            (1, 800000000, 40000000, 1000000000, NULL, NULL, NULL, 4000000000, 4000000000, NULL, NULL, 0, 272000, 2000, 1500),
            (2, 200000000, 10000000, 250000000, 400000000, NULL, NULL, 1000000000, 1000000000, NULL, NULL, 0, NULL, NULL, NULL),
