@@ -44,17 +44,9 @@ fn hasty(name: &str, url: &str, on_hangup: OnHangup) -> Arc<dyn LlmProvider> {
 
 /// Gives the service's model a price, in credits per million tokens of either kind.
 fn priced(settings: &mut Settings, service: &str, model: &str, credits: i64) {
-    settings.pricing.models.push(ModelPrice {
-        service: service.to_owned(),
-        model: model.to_owned(),
-        input: Credits::from_micro(credits * 1_000_000),
-        output: Credits::from_micro(credits * 1_000_000),
-        request: Credits::ZERO,
-        cache_read: None,
-        cache_write: None,
-        max_output_tokens: 100,
-        context_tokens: None,
-    });
+    let price = json!({ "service": service, "model": model, "input": credits, "output": credits, "max_output_tokens": 100 });
+    let price: ModelPrice = serde_json::from_value(price).unwrap();
+    settings.pricing.models.push(price);
 }
 
 fn alias(settings: &mut Settings, name: &str, targets: &[(&str, &str, u32)]) {
