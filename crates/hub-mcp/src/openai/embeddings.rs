@@ -26,7 +26,13 @@ pub(crate) async fn embeddings(
     let ask = Ask::new(asked, Wire::Compatible(ErrorShape::OpenAi), body.clone());
     let request = EmbeddingsRequest::parse(body).map_err(errors::bad_request)?.into();
     let kind = "embedding";
-    let input =
-        ChatInput { request, choice: Choice::Auto, route: ROUTE, kind, request_id: request_id.as_str().to_owned(), cap: ask.asked.cap };
+    let input = ChatInput {
+        request,
+        choice: Choice::Auto,
+        route: ROUTE,
+        kind,
+        request_id: request_id.as_str().to_owned(),
+        cap: ask.asked.cap,
+    };
     reply::answer(hub, &caller, request_id, ask, input).await
 }
