@@ -9,7 +9,7 @@ use hub_clients::mail::{Mail, MailError};
 use hub_store::StoreError;
 pub use hub_store::jobs::Listed;
 use hub_store::jobs::{self, Job};
-use hub_store::{idempotency, sessions, verifications, budgets};
+use hub_store::{budgets, idempotency, sessions, verifications};
 use hub_types::{Caller, Email, JobId, Permission};
 use serde::Deserialize;
 
