@@ -235,6 +235,7 @@ fn hub(store: Store, clock: Clock) -> Result<Hub> {
         oauth: oauth::Registry::default(),
         payments: hub_domain::payments::Registry::default(),
         providers: inference::Registry::new(Vec::new()),
+        routing: inference::Routing::new(1),
         prices: pricing::PriceBook::default(),
         ledger: Writer::default(),
         instance: "bench".to_owned(),

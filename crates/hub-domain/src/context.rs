@@ -26,6 +26,8 @@ pub struct Settings {
     pub credits: credits::Settings,
     /// Time limits and clamps of model calls.
     pub inference: inference::Settings,
+    /// How model calls are tried, and aliases of models.
+    pub routing: inference::RoutingSettings,
     /// Prices of the operator's own models.
     pub pricing: pricing::Settings,
     /// What is sold, and by whom.
@@ -66,6 +68,8 @@ pub struct Hub {
     pub payments: payments::Registry,
     /// The model providers.
     pub providers: inference::Registry,
+    /// What routing remembers: who failed, who limits our rate.
+    pub routing: inference::Routing,
     /// The price book in memory, refreshed from the database.
     pub prices: pricing::PriceBook,
     /// Folds concurrent movements of money into one commit.

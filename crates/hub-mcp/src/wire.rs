@@ -47,8 +47,8 @@ impl Wire {
         }
     }
 
-    /// The same, each event with its id, from `next` on. Comments are left out: an SDK that has seen an id takes every empty line for the
-    /// end of an event.
+    /// The same, each event with its id, from `next` on. Comments are left out: OpenAI's SDK for Python, once it has seen an id, takes
+    /// every empty line for the end of an event and fails on its missing data.
     pub(crate) fn numbered(&self, hub: &Hub, request_id: &RequestId, next: EventId, frame: Frame) -> Vec<Bytes> {
         let bytes = self.events(hub, request_id, frame);
         let events = fields_of_events(&bytes).into_iter().zip(0..);
@@ -60,7 +60,7 @@ fn compatible(hub: &Hub, request_id: &RequestId, shape: ErrorShape, frame: Frame
     match frame {
         Frame::Event { raw, .. } | Frame::Done { raw, .. } => raw,
         Frame::Failed { error, .. } => {
-            let error = errors::inference(error);
+            let error = errors::inference(*error);
             tracing::warn!(requestId = %request_id, %error, "a stream broke off");
             let body = shape.render(&error, request_id.as_str(), hub.clock.now()).to_string();
             match shape {

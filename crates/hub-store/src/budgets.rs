@@ -18,6 +18,7 @@ statements! {
     SETTLE = "UPDATE budget_windows SET held = held - $2, spent = spent + $3, updated_at = $4 WHERE id = $1";
     // A late charge was given back once; it must fit into what is left now.
     SPEND = "UPDATE budget_windows SET spent = spent + $2, updated_at = $4 WHERE id = $1 AND spent + held + $2 <= $3";
+    GROW = "UPDATE budget_windows SET held = held + $2, updated_at = $4 WHERE id = $1 AND spent + held + $2 <= $3";
     LOCK = postgres: "SELECT id FROM budget_windows WHERE id IN (SELECT jsonb_array_elements_text($1)) ORDER BY id FOR UPDATE",
            lite: "SELECT id FROM budget_windows WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id";
     STANDING = postgres: "SELECT id, spent, held FROM budget_windows WHERE id IN (SELECT jsonb_array_elements_text($1))",
@@ -116,6 +117,16 @@ pub(crate) async fn settle(
 pub(crate) async fn spend(tx: &mut Tx, charged: &[Charged], amount: Credits, now: Timestamp) -> Result<bool> {
     for charge in sorted(charged) {
         if run!(tx, execute, SPEND, &charge.window, amount.micro(), charge.limit, now)? != 1 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Takes more for a hold from the windows it took from. `false` when one has no room for it; the caller rolls back then.
+pub(crate) async fn grow(tx: &mut Tx, charged: &[Charged], amount: Credits, now: Timestamp) -> Result<bool> {
+    for charge in sorted(charged) {
+        if run!(tx, execute, GROW, &charge.window, amount.micro(), charge.limit, now)? != 1 {
             return Ok(false);
         }
     }

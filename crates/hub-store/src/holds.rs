@@ -26,7 +26,8 @@ statements! {
               RETURNING budgets";
     CHECKPOINT = "UPDATE credit_holds SET accrued = CASE WHEN $3 > accrued THEN $3 ELSE accrued END, checkpoint = $4, lease_until = $5
                   WHERE id = $1 AND status = 'held' AND owner = $2";
-    ROUTE = "UPDATE credit_holds SET provider = $3, service = $4 WHERE id = $1 AND owner = $2 AND status = 'held'";
+    ROUTE = "UPDATE credit_holds SET provider = $3, service = $4, price_id = $5, checkpoint = $6, amount = amount + $7
+             WHERE id = $1 AND owner = $2 AND status = 'held' AND amount = $8";
     // Several sweepers may run: each takes rows the others have not locked. SQLite has one writer, so nothing to skip.
     DUE = postgres: "SELECT id, user_id, api_key_id, request_id, kind, amount, accrued, settled_amount, price_id, service, provider, model, status,
              owner, checkpoint, lease_until, created_at, budgets
@@ -271,10 +272,52 @@ pub async fn checkpoint(
     Ok(run!(tx, execute, CHECKPOINT, id.0, owner, accrued.micro(), Json(data), lease_until)? == 1)
 }
 
-/// Notes which provider serves the call in the end.
-pub async fn route(tx: &mut Tx, id: HoldId, owner: &str, provider: &str, service: &str) -> Result<()> {
-    run!(tx, execute, ROUTE, id.0, owner, provider, service)?;
-    Ok(())
+/// Where a call goes on.
+#[derive(Debug, Clone, Copy)]
+pub struct Route<'a> {
+    /// The process that owns the call.
+    pub owner: &'a str,
+    /// Service word of the provider.
+    pub service: &'a str,
+    /// The provider.
+    pub provider: &'a str,
+    /// Its price, which the hold pins from now on.
+    pub price: PriceId,
+    /// What the sweeper needs to know from now on.
+    pub checkpoint: &'a Value,
+    /// Now.
+    pub at: Timestamp,
+}
+
+/// What became of a hold that was to go on elsewhere. Unless it is `Yes` the caller must roll back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rerouted {
+    /// It did, and `more` is set aside for it.
+    Yes,
+    /// The account or a budget does not allow more.
+    Short,
+    /// It is not open any more, has another owner, or was changed meanwhile.
+    Lost,
+}
+
+/// Moves an open hold, read in this transaction, to another provider and price, and sets `more` aside for it (zero or above): of the same
+/// budgets and the account it was taken from.
+pub async fn reroute(tx: &mut Tx, hold: &Hold, more: Credits, to: &Route<'_>) -> Result<Rerouted> {
+    let grows = more.is_positive();
+    if grows && !budgets::grow(tx, &hold.budgets, more, to.at).await? {
+        return Ok(Rerouted::Short);
+    }
+    let (more_micro, was) = (more.micro(), hold.amount.micro());
+    let checkpoint = Json(to.checkpoint);
+    if run!(tx, execute, ROUTE, hold.id.0, to.owner, to.provider, to.service, to.price.0, checkpoint, more_micro, was)?
+        != 1
+    {
+        return Ok(Rerouted::Lost);
+    }
+    if grows && !accounts::reserve(tx, hold.user, more, to.at).await? {
+        return Ok(Rerouted::Short);
+    }
+    Ok(Rerouted::Yes)
 }
 
 /// The hold, if there is one.

@@ -143,8 +143,8 @@ pub async fn renew(tx: &mut Tx, held: Held<'_>, lease_until: Timestamp) -> Resul
 }
 
 /// Notes the stream that repetitions may read along.
-pub async fn note_stream(tx: &mut Tx, held: Held<'_>, hold: HoldId) -> Result<bool> {
-    Ok(run!(tx, execute, STREAM, held.user.0, held.key, held.owner, hold.0)? == 1)
+pub async fn note_stream(tx: &mut Tx, held: Held<'_>, stream: HoldId) -> Result<bool> {
+    Ok(run!(tx, execute, STREAM, held.user.0, held.key, held.owner, stream.0)? == 1)
 }
 
 /// Stores the answer; `false` when somebody else has taken the act over.

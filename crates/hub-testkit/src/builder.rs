@@ -57,6 +57,9 @@ impl Builder {
         settings.limits.guest_per_minute = GENEROUS;
         settings.limits.user_per_minute = GENEROUS;
         settings.limits.manager_per_minute = GENEROUS;
+        // The clock stands still, but pauses between tries are real.
+        settings.routing.first_pause_ms = 1;
+        settings.routing.rate_limit_pause_ms = 1;
         // The sandbox is added here, without its delay and with its meter at hand.
         settings.sandbox.enabled = Some(false);
         Self { pair, settings, providers: Vec::new(), wire: None }

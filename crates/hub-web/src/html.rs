@@ -17,10 +17,10 @@ pub use form::{Field, Form};
 /// The only style of these pages; both policies name its hash.
 const STYLE: &str = include_str!("html.css");
 /// Nothing but that style, and forms that lead back here.
-const POLICY: &str = "default-src 'none'; style-src 'sha256-XmB5QqlufeF/hShV4lumhyrwKy72+/FbvF4frgbBRo4='; base-uri 'none'; \
+const POLICY: &str = "default-src 'none'; style-src 'sha256-JBXkRRLeo5Nr3Yh1uH2ANoPdM4vybetmEL1I1zAfHw8='; base-uri 'none'; \
                       form-action 'self'; frame-ancestors 'none'";
 /// The same, and scripts of this origin that ask this origin. A form is sent by the script or not at all.
-const SCRIPT_POLICY: &str = "default-src 'none'; style-src 'sha256-XmB5QqlufeF/hShV4lumhyrwKy72+/FbvF4frgbBRo4='; script-src 'self'; \
+const SCRIPT_POLICY: &str = "default-src 'none'; style-src 'sha256-JBXkRRLeo5Nr3Yh1uH2ANoPdM4vybetmEL1I1zAfHw8='; script-src 'self'; \
                              connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// A page of blocks under a heading.
@@ -54,7 +54,7 @@ impl Page {
 
     /// Adds a code to be read and typed.
     pub fn code(mut self, code: &str) -> Self {
-        let _ = write!(self.body, "<p class=\"code\">{}</p>", escape(code));
+        let _ = write!(self.body, "<p class=\"code\"><code>{}</code></p>", escape(code));
         self
     }
 

@@ -19,8 +19,8 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// A third of the time without an event after which a comment is sent (15 s).
 const TICK: Duration = Duration::from_secs(5);
-/// A line of its own, without an empty one: OpenAI's and Anthropic's SDKs for Python, once they have seen an `id:`, take every empty line for the
-/// end of an event and fail on its missing data.
+/// A line of its own, without an empty one: OpenAI's SDK for Python, once it has seen an `id:`, takes every empty line for the end of an event
+/// and fails on its missing data (tried with openai 3.54).
 const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n");
 
 /// One event. Only `data` is always there.

@@ -13,7 +13,7 @@ from provider import CLASSES
 # Credits per million tokens, which is also micro-credits per token.
 PRICES = {
     plan.OPENAI: dict(zip(CLASSES, map(Decimal, ("15", "7.5", "15", "60", "60")))),
-    plan.CLAUDE: dict(zip(CLASSES, map(Decimal, ("100", "10", "200", "500", "500")))),
+    plan.CLAUDE: dict(zip(CLASSES, map(Decimal, ("100", "10", "125", "500", "500")))),
 }
 RECEIPTS = (
     "SELECT request_id, upstream_id, usage_source, outcome, amount, uncollected, input_tokens, cache_read_tokens,"

@@ -78,7 +78,7 @@ def closed(held, since):
 
 
 def connections(checks, hub, member):
-    with checks.case("500 held connections: each is closed within 30 s, and p95 of others is below three times the idle one"):
+    with checks.case("500 held connections: those that send nothing are closed within 30 s, and p95 of others is below three times the idle one"):
         idle = normal(hub, member.key, 300)
         held = hold(hub)
         since = time.monotonic()
@@ -87,8 +87,11 @@ def connections(checks, hub, member):
         true(busy < max(3 * idle, NOISE), f"p95 {busy:.4f} s, idle {idle:.4f} s")
         for kind, seconds in closed([one for one in held if one[0] != "nobody reads"], since).items():
             print(f"       {kind}: closed after {seconds:.1f} s")
-        # Whoever reads nothing keeps what the kernel holds for them; reading it out ends in the hub's close.
-        closed([one for one in held if one[0] == "nobody reads"], time.monotonic())
+        # When the hub gave up on those who read nothing cannot be seen from here without reading, which ends the stall; real sockets with
+        # short limits show it (crates/hub-web/tests/it).
+        for kind, connection in held:
+            if kind == "nobody reads":
+                connection.close()
 
 
 def post(hub, path, body, headers=(), key=None):

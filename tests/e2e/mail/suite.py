@@ -63,7 +63,7 @@ def expect(status, answer):
 
 def register(hub, **headers):
     """Registers somebody new: `(address, password)`."""
-    address, password = f"ada-{secrets.token_hex(5)}@example.org", f"Pass-{secrets.token_hex(8)}!"
+    address, password = f"ada-{secrets.token_hex(5)}@example.org", f"Hx-{secrets.token_hex(8)}-qZ!"
     body = {"email": address, "password": password, "name": "Ada <b>L</b>"}
     expect(202, call(hub, "POST", "/api/auth/register", body, **headers))
     return address, password

@@ -79,7 +79,9 @@ async fn every_key_has_an_end() {
     cache.admit("window", 1, minute).await.unwrap();
     cache.admit("window", 1, minute).await.unwrap();
     cache.lease("lease", "owner", minute).await.unwrap();
-    for (kind, key) in [("v", "value"), ("v", "claim"), ("w", "window"), ("l", "lease")] {
+    let room = Room { at: 0, most_bytes: 9, ttl: minute };
+    assert!(cache.append("log", &[Bytes::from_static(b"item")], room).await.unwrap());
+    for (kind, key) in [("a", "log"), ("v", "value"), ("v", "claim"), ("w", "window"), ("l", "lease")] {
         let left: i64 = cache.ask(redis::cmd("PTTL").arg(cache.key(kind, key))).await.unwrap();
         assert!((1..=120_000).contains(&left), "{key}: {left} ms");
     }

@@ -39,6 +39,12 @@ pub trait LlmProvider: Send + Sync + 'static {
     /// The usage log's `service`: `openai`, `claude`, `sandbox`, …
     fn service(&self) -> &str;
 
+    /// Whether a failure says something about the upstream. Then it is tried again, and left alone when it fails often; one whose
+    /// failures are made to order is not.
+    fn has_health(&self) -> bool {
+        true
+    }
+
     /// The models the upstream offers now.
     fn models(&self) -> BoxFuture<'_, Result<Vec<ModelInfo>, LlmError>>;
 

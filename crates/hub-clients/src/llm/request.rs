@@ -123,6 +123,36 @@ impl CallRequest {
         !matches!(self.0, Form::Embeddings(_))
     }
 
+    /// Which of these top-level fields the call has, in the caller's words.
+    pub fn has<'a>(&self, names: &[&'a str]) -> Vec<&'a str> {
+        let has = |name: &str| match &self.0 {
+            Form::Chat(request) | Form::Completion(request) => request.raw(name).is_some(),
+            Form::Responses(responses) => responses.chat.request.raw(name).is_some(),
+            Form::Messages(messages) => messages.request.raw(name).is_some(),
+            Form::Embeddings(_) => false,
+        };
+        names.iter().copied().filter(|name| has(name)).collect()
+    }
+
+    /// The call without these top-level fields.
+    #[must_use]
+    pub fn without(&self, names: &[&str]) -> Self {
+        Self(match &self.0 {
+            Form::Chat(request) => Form::Chat(request.without(names)),
+            Form::Completion(request) => Form::Completion(request.without(names)),
+            Form::Responses(responses) => {
+                let Translated { request, dropped } = &responses.chat;
+                let chat = Translated { request: request.without(names), dropped: dropped.clone() };
+                Form::Responses(Arc::new(Responses { chat, echo: responses.echo.clone() }))
+            }
+            Form::Messages(messages) => {
+                let request = messages.request.without(names);
+                Form::Messages(Arc::new(Messages { request, chat: OnceLock::new() }))
+            }
+            Form::Embeddings(request) => Form::Embeddings(request.clone()),
+        })
+    }
+
     /// How many answers are asked for.
     pub fn choices(&self) -> i64 {
         match &self.0 {

@@ -117,7 +117,7 @@ fn new_hold(
         price: candidate.price.id,
         service: candidate.provider.service().to_owned(),
         provider: candidate.provider.name().to_owned(),
-        model: candidate.price.model.clone(),
+        model: input.request.model().to_owned(),
         owner: hub.instance.clone(),
         checkpoint: serde_json::to_value(checkpoint).map_err(|_| InferenceError::Lost)?,
         lease_until: now + hub.settings.credits.lease(),

@@ -12,13 +12,15 @@ use hub_store::StoreError;
 use hub_types::{Caller, Credits, TokenUsage, UsageSource};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::admit::{self, Admitted};
-use super::measure;
 use super::meter::Meter;
 use super::registry::Candidate;
-use super::relay;
+use super::route::{fit, refused};
+use super::tries::{Stop, Tries};
 use super::{Attempt, Bill, ChatInput, ChatReply, Head, InferenceError, Whole};
+use super::{breaker, measure, relay, retry};
 use crate::Hub;
 use crate::credits::{self, Charge, Outcome, Settled};
 
@@ -34,76 +36,113 @@ pub(super) struct Call {
     pub(super) hub: Arc<Hub>,
     pub(super) input: ChatInput,
     pub(super) started: Instant,
+    pub(super) attempts: Vec<Attempt>,
+    /// Whose price the hold pins.
+    pub(super) holder: Option<Candidate>,
     pub(super) caller: Caller,
     candidates: Vec<Candidate>,
-    attempts: Vec<Attempt>,
 }
 
 /// A provider's answer that has begun.
-enum Begun {
+pub(super) enum Begun {
     Whole(WholeAnswer),
     Stream(ChatStream, Box<ChatEvent>),
 }
 
 impl Call {
     pub(super) fn new(hub: Arc<Hub>, caller: &Caller, input: ChatInput, candidates: Vec<Candidate>) -> Self {
-        Self { hub, input, started: Instant::now(), caller: caller.clone(), candidates, attempts: Vec::new() }
+        Self {
+            hub,
+            input,
+            started: Instant::now(),
+            caller: caller.clone(),
+            candidates,
+            holder: None,
+            attempts: Vec::new(),
+        }
     }
 
     /// Runs the call to its end. The answer, or the reason why there is none, goes out through `head`; whether anybody still
     /// listens does not matter to the money.
-    pub(super) async fn run(mut self, head: HeadSender) {
-        let Some(first) = self.candidates.first().cloned() else { return };
-        let admitted = match admit::admit(&self.hub, &self.caller, &self.input, &first).await {
+    pub(super) async fn run(mut self, mut head: HeadSender) {
+        let (candidates, admitted) = match self.admit().await {
             Ok(admitted) => admitted,
             Err(error) => {
-                measure::request("refused", &first);
                 drop(head.send(Err(error)));
                 return;
             }
         };
-        // Only candidates at the same price can take over: the hold pins it.
-        let candidates: Vec<Candidate> =
-            self.candidates.iter().filter(|c| c.price.id == first.price.id).cloned().collect();
         let mut lease = Lease::new(Arc::clone(&self.hub), admitted);
-        for (index, candidate) in candidates.iter().enumerate() {
-            let start = Instant::now();
-            let answer = self.begin(candidate, &lease.admitted);
-            match lease.keep(answer).await {
-                Err(lost) => {
-                    self.attempt(candidate, "lease_lost", start);
-                    drop(head.send(Err(lost)));
-                    return;
+        let tries = Tries::new(candidates, self.started, self.hub.settings.routing.deadline());
+        match tries.run(&mut self, &mut lease, &mut head).await {
+            Ok((candidate, begun)) => self.answer(&candidate, begun, lease, head).await,
+            Err(Stop::Failed(error)) => {
+                self.give_back(&lease.admitted, Outcome::Failed).await;
+                drop(head.send(Err(error)));
+            }
+            Err(Stop::HungUp) => self.give_back(&lease.admitted, Outcome::Cancelled).await,
+            Err(Stop::Unread(candidate)) => {
+                // The provider took the prompt, and bills it.
+                let meter = Meter::default();
+                let settled = self.settle(&candidate, &lease.admitted, &meter, Outcome::Cancelled, None, None).await;
+                if let Err(error) = settled {
+                    tracing::error!(hold = %lease.admitted.hold, %error, "a settle failed; the lease will run out");
                 }
-                Ok(Ok(begun)) => {
-                    self.attempt(candidate, "ok", start);
-                    self.answer(candidate, begun, lease, head).await;
-                    return;
+            }
+            Err(Stop::LeaseLost) => drop(head.send(Err(InferenceError::LeaseLost))),
+        }
+    }
+
+    /// Holds the worst case at the first candidate that can be sent the call. Those that are left alone now are not asked for a price;
+    /// those that limit our rate come last.
+    async fn admit(&mut self) -> Result<(Vec<Candidate>, Admitted), InferenceError> {
+        let (mut ready, mut paused, mut retry_after) = (Vec::new(), Vec::new(), None);
+        for candidate in std::mem::take(&mut self.candidates) {
+            let guarded = candidate.provider.has_health();
+            if guarded && let Some(left) = breaker::closed_for(&self.hub, &candidate.key()).await {
+                retry_after = Some(retry_after.map_or(left, |other: Duration| other.min(left)));
+                self.pass_over(&candidate, "breaker_open");
+            } else if guarded && retry::paused(&self.hub, &candidate).await.is_some() {
+                paused.push(candidate);
+            } else {
+                ready.push(candidate);
+            }
+        }
+        ready.append(&mut paused);
+        let mut last = InferenceError::AllFailed { attempts: self.attempts.clone(), retry_after, last: None };
+        for (index, candidate) in ready.iter().enumerate() {
+            if let Some(error) = refused(&self.hub.settings.routing, &candidate.price.model, &self.input.request) {
+                last = InferenceError::Unsendable(error);
+                continue;
+            }
+            match admit::admit(&self.hub, &self.caller, &self.input, candidate).await {
+                Ok(admitted) => {
+                    self.holder = Some(candidate.clone());
+                    return Ok((ready.split_off(index), admitted));
                 }
-                Ok(Err(error)) => {
-                    self.attempt(candidate, error.kind(), start);
-                    tracing::warn!(provider = candidate.provider.name(), %error, "a provider failed");
-                    if error.fall_over() && index + 1 < candidates.len() {
-                        continue;
+                Err(error) => {
+                    measure::request("refused", candidate);
+                    let elsewhere = matches!(error, InferenceError::Unsendable(_));
+                    last = error;
+                    if !elsewhere {
+                        break;
                     }
-                    self.give_back(candidate, &lease.admitted).await;
-                    drop(head.send(Err(self.failure(error))));
-                    return;
                 }
             }
         }
+        Err(last)
     }
 
     /// Makes the provider's answer begin: for a stream, its first event must have come, so that a failure can still be
     /// answered by another provider or with a proper status.
-    fn begin(
+    pub(super) fn begin(
         &self,
         candidate: &Candidate,
         admitted: &Admitted,
     ) -> impl Future<Output = Result<Begun, LlmError>> + Send + use<> {
         let provider: Arc<dyn LlmProvider> = Arc::clone(&candidate.provider);
         let call = ChatCall {
-            request: self.input.request.clone(),
+            request: fit(&self.hub.settings.routing, &candidate.price.model, &self.input.request).0,
             upstream_model: candidate.price.model.clone(),
             max_output: admitted.max_output,
             request_id: self.input.request_id.clone(),
@@ -125,10 +164,11 @@ impl Call {
     }
 
     async fn answer(self, candidate: &Candidate, begun: Begun, lease: Lease, head: HeadSender) {
-        let dropped = match &begun {
+        let (_, mut dropped) = fit(&self.hub.settings.routing, &candidate.price.model, &self.input.request);
+        dropped.extend(match &begun {
             Begun::Whole(answer) => answer.dropped.clone(),
             Begun::Stream(stream, _) => stream.dropped.clone(),
-        };
+        });
         let about = Head {
             receipt: lease.admitted.hold,
             provider: candidate.provider.name().to_owned(),
@@ -150,13 +190,17 @@ impl Call {
                 let (frames, receiver) = mpsc::channel(self.hub.settings.inference.stream_buffer.clamp(1, 4096));
                 // A failed send means the caller is gone already; the relay notices by the closed channel.
                 drop(head.send(Ok(ChatReply::Stream(about, receiver))));
-                relay::relay(self, candidate, stream, *first, lease, frames).await;
+                // A task of its own: this one was made large enough for everything that may come before an answer, and a stream may
+                // last for half an hour.
+                let tasks = self.hub.tasks.clone();
+                let relay = relay::relay(self, candidate.clone(), stream, *first, lease, frames);
+                tasks.spawn(relay.in_current_span());
             }
         }
     }
 
     /// Charges what the meter saw, or gives the hold back when a call failed before it produced anything. Who hangs up pays for the
-    /// prompt, because the provider took it (credits.md §2.6).
+    /// prompt, unless no provider took it.
     pub(super) async fn settle(
         &self,
         candidate: &Candidate,
@@ -168,6 +212,16 @@ impl Call {
     ) -> Result<Bill, StoreError> {
         let (usage, source) = meter.usage(&*candidate.provider, &self.input.request);
         let latency_ms = millis(self.started.elapsed());
+        let free = meter.is_unbilled() || (outcome == Outcome::Failed && usage.completion() == 0);
+        let mut attempts = self.attempts.clone();
+        if let Some(last) = attempts.last_mut().filter(|_| !free || meter.was_reported()) {
+            last.billed(candidate, usage);
+            match outcome {
+                Outcome::Completed | Outcome::Expired => {}
+                Outcome::Cancelled => last.outcome = "hung_up",
+                Outcome::Failed => last.outcome = "broken_off",
+            }
+        }
         let charge = Charge {
             hold: admitted.hold,
             user: self.caller.user,
@@ -178,12 +232,11 @@ impl Call {
             usage,
             source,
             outcome,
-            attempts: serde_json::to_value(&self.attempts).unwrap_or_default(),
-            attempt_count: i32::try_from(self.attempts.len()).unwrap_or(i32::MAX),
+            attempt_count: i32::try_from(attempts.len()).unwrap_or(i32::MAX),
+            attempts: serde_json::to_value(attempts).unwrap_or_default(),
             latency_ms,
             first_token_ms,
         };
-        let free = outcome == Outcome::Failed && usage.completion() == 0;
         let settled = self.settle_patiently(&charge, free).await;
         admitted.quota.end(&self.hub, if free { 0 } else { usage.total() }).await;
         let settled = settled?;
@@ -221,26 +274,33 @@ impl Call {
         }
     }
 
-    /// The call cost nothing: no provider answered.
-    async fn give_back(&self, candidate: &Candidate, admitted: &Admitted) {
-        let nothing = Meter::default();
-        if let Err(error) = self.settle(candidate, admitted, &nothing, Outcome::Failed, None, None).await {
+    /// The call cost nothing: no provider answered, or none was asked.
+    async fn give_back(&self, admitted: &Admitted, outcome: Outcome) {
+        let Some(candidate) = &self.holder else { return };
+        if let Err(error) = self.settle(candidate, admitted, &Meter::unbilled(), outcome, None, None).await {
             tracing::error!(hold = %admitted.hold, %error, "a hold could not be given back; its lease will run out");
         }
     }
 
-    fn failure(&self, error: LlmError) -> InferenceError {
-        match error {
-            LlmError::Refused { status, error } => InferenceError::Refused { status, fault: error },
-            last => {
-                InferenceError::AllFailed { attempts: self.attempts.clone(), retry_after: last.retry_after(), last }
-            }
-        }
+    /// Notes a candidate that was not asked.
+    pub(super) fn pass_over(&mut self, candidate: &Candidate, why: &'static str) {
+        measure::attempt(why, candidate);
+        self.attempts.push(Attempt::new(candidate, why, 0));
     }
 
-    fn attempt(&mut self, candidate: &Candidate, outcome: &'static str, start: Instant) {
-        let provider = candidate.provider.name().to_owned();
-        self.attempts.push(Attempt { provider, outcome, milliseconds: millis(start.elapsed()) });
+    /// Notes a try that failed.
+    pub(super) fn failed(&mut self, candidate: &Candidate, error: &LlmError, milliseconds: i64) {
+        let provider = candidate.key();
+        measure::attempt(error.kind(), candidate);
+        self.attempts.push(Attempt::failed(candidate, error, milliseconds));
+        match error {
+            // Nobody but the operator can mend this, and no call will succeed before.
+            LlmError::Credential { .. } | LlmError::Quota { .. } if candidate.provider.has_health() => {
+                measure::useless(error.kind(), candidate);
+                tracing::error!(provider, %error, "a provider does not take our credential");
+            }
+            _ => tracing::warn!(provider, %error, "a provider failed"),
+        }
     }
 }
 
@@ -275,21 +335,6 @@ impl Lease {
                 // The lease is three times as long as this interval: the next renewal may still be in time.
                 tracing::warn!(hold = %self.admitted.hold, %error, "a checkpoint failed");
                 true
-            }
-        }
-    }
-
-    /// Waits for `work`, renewing meanwhile.
-    async fn keep<T>(&mut self, work: impl Future<Output = T>) -> Result<T, InferenceError> {
-        tokio::pin!(work);
-        loop {
-            tokio::select! {
-                done = &mut work => return Ok(done),
-                () = self.due() => {
-                    if !self.renew().await {
-                        return Err(InferenceError::LeaseLost);
-                    }
-                }
             }
         }
     }

@@ -9,6 +9,7 @@ use tracing::Instrument as _;
 
 use super::call::Call;
 use super::registry::Candidate;
+use super::route::plan;
 use super::standing;
 use super::{ChatReply, InferenceError};
 use crate::{Hub, rbac};
@@ -58,7 +59,7 @@ pub(super) fn candidates(
     choice: &Choice,
 ) -> Result<Vec<Candidate>, InferenceError> {
     let allowed = standing::allows(caller, model);
-    let candidates = hub.providers.candidates(&hub.prices, model, choice, hub.clock.now());
+    let candidates = plan(hub, model, choice);
     if !allowed || candidates.is_empty() {
         return Err(InferenceError::ModelNotFound { model: model.to_owned() });
     }

@@ -4,6 +4,7 @@ use hub_clients::llm::count::Estimate;
 use hub_clients::llm::{CallRequest, ChatCall, LlmError};
 use hub_types::{Caller, Permission};
 
+use super::route::plan;
 use super::standing;
 use super::{Choice, InferenceError};
 use crate::{Hub, rbac};
@@ -18,7 +19,7 @@ pub async fn count_tokens(
     rbac::require(caller, Permission::InferenceCreate)?;
     let model = request.model();
     let allowed = standing::allows(caller, model);
-    let candidates = hub.providers.candidates(&hub.prices, model, &Choice::Auto, hub.clock.now());
+    let candidates = plan(hub, model, &Choice::Auto);
     let Some(candidate) = candidates.first().filter(|_| allowed) else {
         return Err(InferenceError::ModelNotFound { model: model.to_owned() });
     };

@@ -5,9 +5,8 @@ use std::time::Duration;
 use hub_clients::llm::{BadRequest, LlmError, ProviderFault};
 use hub_store::StoreError;
 use hub_types::Credits;
-use serde::Serialize;
 
-use super::Limited;
+use super::{Attempt, Limited};
 use crate::credits::HoldError;
 use crate::rbac::Denied;
 
@@ -51,16 +50,16 @@ pub enum InferenceError {
         /// The provider's words.
         fault: ProviderFault,
     },
-    /// Every candidate failed before the first byte.
+    /// Every candidate failed before the first byte, or may not be asked now.
     #[error("all providers failed")]
     AllFailed {
         /// What was tried, in order.
         attempts: Vec<Attempt>,
         /// When it may be worth trying again.
         retry_after: Option<Duration>,
-        /// The last failure.
+        /// The last failure; `None` when nobody was asked.
         #[source]
-        last: LlmError,
+        last: Option<LlmError>,
     },
     /// The provider failed in the middle of a stream.
     #[error("the provider failed in mid-stream")]
@@ -83,16 +82,4 @@ impl From<Limited> for InferenceError {
     fn from(limited: Limited) -> Self {
         Self::Limited(Box::new(limited))
     }
-}
-
-/// One attempt, as receipts and errors show it.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Attempt {
-    /// The provider's name.
-    pub provider: String,
-    /// `ok`, or a word for the failure.
-    pub outcome: &'static str,
-    /// How long it took, in milliseconds.
-    pub milliseconds: i64,
 }

@@ -11,6 +11,16 @@ pub(super) fn request(status: &'static str, candidate: &Candidate) {
     metrics::counter!("llm_requests_total", "provider" => provider, "model" => model, "status" => status).increment(1);
 }
 
+/// One try, or a candidate that was passed over.
+pub(super) fn attempt(outcome: &'static str, candidate: &Candidate) {
+    metrics::counter!("llm_attempts_total", "provider" => candidate.key(), "outcome" => outcome).increment(1);
+}
+
+/// A credential that was refused, or whose account is empty: alarm on any.
+pub(super) fn useless(reason: &'static str, candidate: &Candidate) {
+    metrics::counter!("llm_credentials_refused_total", "provider" => candidate.key(), "reason" => reason).increment(1);
+}
+
 /// Tokens, credits and time to first token of a settled call.
 pub(super) fn bill(bill: &Bill, first_token_ms: Option<i64>) {
     for (class, tokens) in [("prompt", bill.usage.prompt()), ("completion", bill.usage.completion())] {

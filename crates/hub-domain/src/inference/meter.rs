@@ -12,9 +12,26 @@ pub(super) struct Meter {
     prompt: Option<TokenUsage>,
     output: Estimate,
     reasoning: Estimate,
+    /// No provider took the prompt.
+    unbilled: bool,
 }
 
 impl Meter {
+    /// Of a call that no provider worked on.
+    pub(super) fn unbilled() -> Self {
+        Self { unbilled: true, ..Self::default() }
+    }
+
+    /// See [`Meter::unbilled`].
+    pub(super) const fn is_unbilled(&self) -> bool {
+        self.unbilled
+    }
+
+    /// Whether the provider said what it bills.
+    pub(super) const fn was_reported(&self) -> bool {
+        self.reported.is_some() || self.prompt.is_some()
+    }
+
     /// Takes note of one event. Reported usage is cumulative: the last report wins.
     pub(super) fn see(&mut self, event: &ChatEvent) {
         self.reported = event.usage.or(self.reported);

@@ -4,6 +4,8 @@
 //! transaction is open while a provider is awaited. Every billable route passes [`chat`]; there is no other way to a provider.
 
 mod admit;
+mod attempt;
+mod breaker;
 mod call;
 mod ceiling;
 mod chat;
@@ -13,13 +15,17 @@ pub mod idempotent;
 mod measure;
 mod meter;
 mod models;
+mod providers;
 mod quota;
 mod quote;
 mod registry;
 mod relay;
 pub mod replay;
 mod reply;
+mod retry;
+mod route;
 mod standing;
+mod tries;
 
 use std::time::Duration;
 
@@ -29,14 +35,18 @@ pub use hub_clients::llm::{
     ApiVersion, BadRequest, CallRequest, ChatRequest, EmbeddingsRequest, MessagesRequest, ProviderFault,
 };
 
+pub use attempt::Attempt;
+pub use breaker::{BreakerState, Settings as BreakerSettings};
 pub use chat::{ChatInput, Choice, chat};
 pub use count::count_tokens;
-pub use error::{Attempt, InferenceError};
+pub use error::InferenceError;
 pub use models::{Model, models};
+pub use providers::{ProviderState, providers};
 pub use quota::Limited;
 pub use quote::{Asked, Gate, Quote, QuoteInput, quote};
 pub use registry::Registry;
 pub use reply::{Bill, ChatReply, Frame, Head, Whole};
+pub use route::{Alias, ModelFlags, Routing, Settings as RoutingSettings, Target};
 
 /// `[inference]` in `hub.toml`.
 #[derive(Debug, Clone, Deserialize)]

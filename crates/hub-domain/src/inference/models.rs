@@ -2,7 +2,8 @@
 
 use hub_types::{Caller, Permission};
 
-use super::{InferenceError, standing};
+use super::route::plan;
+use super::{Choice, InferenceError, standing};
 use crate::{Hub, rbac};
 
 /// A model as lists show it.
@@ -16,7 +17,7 @@ pub struct Model {
     pub created: i64,
 }
 
-/// The models with a price whose provider is configured, narrowed to those the key may use; ordered by id.
+/// The models with a price whose provider is configured, and the aliases that lead to one, narrowed to those the key may use; ordered by id.
 pub fn models(hub: &Hub, caller: &Caller) -> Result<Vec<Model>, InferenceError> {
     rbac::require(caller, Permission::ModelsRead)?;
     let allowed = |model: &str| standing::allows(caller, model);
@@ -31,6 +32,12 @@ pub fn models(hub: &Hub, caller: &Caller) -> Result<Vec<Model>, InferenceError> 
             created: price.valid_from.timestamp(),
         })
         .collect();
+    let aliases = hub.settings.routing.aliases.iter().filter(|alias| allowed(&alias.name));
+    models.extend(aliases.filter_map(|alias| {
+        let first = plan(hub, &alias.name, &Choice::Auto).into_iter().next()?;
+        let created = first.price.valid_from.timestamp();
+        Some(Model { id: alias.name.clone(), service: first.provider.service().to_owned(), created })
+    }));
     models.sort_by(|a, b| a.id.cmp(&b.id));
     models.dedup_by(|a, b| a.id == b.id);
     Ok(models)

@@ -19,6 +19,23 @@ pub struct Registry {
 pub(super) struct Candidate {
     pub(super) provider: Arc<dyn LlmProvider>,
     pub(super) price: Arc<Price>,
+    /// The name of the credential, where it has one.
+    pub(super) credential: Option<Arc<str>>,
+}
+
+impl Candidate {
+    /// Under which name its breaker and its pauses are kept.
+    pub(super) fn key(&self) -> String {
+        health_key(self.provider.name(), self.credential.as_deref())
+    }
+}
+
+/// Provider and, where it has several, credential.
+pub(super) fn health_key(provider: &str, credential: Option<&str>) -> String {
+    match credential {
+        Some(credential) => format!("{provider}/{credential}"),
+        None => provider.to_owned(),
+    }
 }
 
 impl Registry {
@@ -46,7 +63,7 @@ impl Registry {
         };
         let priced = |provider: &Arc<dyn LlmProvider>| {
             let price = book.current(provider.service(), model, at)?;
-            Some(Candidate { provider: Arc::clone(provider), price })
+            Some(Candidate { provider: Arc::clone(provider), price, credential: None })
         };
         self.providers.iter().filter(chosen).filter_map(priced).collect()
     }

@@ -14,7 +14,7 @@ use super::call::{Call, Lease, millis};
 use super::meter::Meter;
 use super::registry::Candidate;
 use super::standing::Standing;
-use super::{Bill, Frame, InferenceError};
+use super::{Bill, Frame, InferenceError, breaker, retry};
 use crate::credits::Outcome;
 
 type Events = BoxStream<'static, Result<ChatEvent, LlmError>>;
@@ -62,7 +62,7 @@ impl Audience {
 /// Relays until the end and settles.
 pub(super) async fn relay(
     call: Call,
-    candidate: &Candidate,
+    candidate: Candidate,
     stream: ChatStream,
     first: ChatEvent,
     mut lease: Lease,
@@ -76,15 +76,22 @@ pub(super) async fn relay(
     };
     let mut meter = Meter::default();
     let ChatStream { upstream_id, mut events, .. } = stream;
-    let end = pump(&call, candidate, &mut events, first, &mut lease, &mut audience, &mut meter).await;
+    let end = pump(&call, &candidate, &mut events, first, &mut lease, &mut audience, &mut meter).await;
     let (outcome, rest) = match &end {
         End::Done(_) => (Outcome::Completed, Some(events)),
         // A stream that did not end well is closed before the settle: the provider should stop working at once.
         End::HungUp | End::Revoked => (Outcome::Cancelled, None),
         End::Broken(_) | End::LeaseLost => (Outcome::Failed, None),
     };
-    let bill = match call.settle(candidate, &lease.admitted, &meter, outcome, upstream_id, first_token_ms).await {
-        Ok(bill) => Some(bill),
+    if let End::Broken(error) = &end
+        && candidate.provider.has_health()
+    {
+        breaker::note(&call.hub, &candidate.key(), retry::verdict(error), false).await;
+    }
+    // Boxed, or every stream would have the room for its settle while it runs.
+    let settle = Box::pin(call.settle(&candidate, &lease.admitted, &meter, outcome, upstream_id, first_token_ms));
+    let bill = match settle.await {
+        Ok(bill) => Some(Box::new(bill)),
         Err(error) => {
             tracing::error!(hold = %lease.admitted.hold, %error, "a settle failed; the lease will run out");
             None
@@ -100,13 +107,14 @@ pub(super) async fn relay(
     }
 }
 
-fn last_frame(end: End, bill: Option<Bill>) -> Option<Frame> {
+fn last_frame(end: End, bill: Option<Box<Bill>>) -> Option<Frame> {
+    let failed = |error, bill| Some(Frame::Failed { error: Box::new(error), bill });
     match (end, bill) {
         (End::Done(raw), Some(bill)) => Some(Frame::Done { raw, bill }),
-        (End::Done(_), None) => Some(Frame::Failed { error: InferenceError::Lost, bill: None }),
-        (End::Broken(error), bill) => Some(Frame::Failed { error: InferenceError::Broken(error), bill }),
-        (End::LeaseLost, bill) => Some(Frame::Failed { error: InferenceError::LeaseLost, bill }),
-        (End::Revoked, bill) => Some(Frame::Failed { error: InferenceError::Revoked, bill }),
+        (End::Done(_), None) => failed(InferenceError::Lost, None),
+        (End::Broken(error), bill) => failed(InferenceError::Broken(error), bill),
+        (End::LeaseLost, bill) => failed(InferenceError::LeaseLost, bill),
+        (End::Revoked, bill) => failed(InferenceError::Revoked, bill),
         (End::HungUp, _) => None,
     }
 }
@@ -147,12 +155,12 @@ async fn pump(
             () = call.hub.tasks.stop().cancelled(), if deadline.is_some() => return End::HungUp,
             () = lease.due() => {
                 (lease.admitted.checkpoint.usage, _) = meter.usage(&*candidate.provider, &call.input.request);
-                if !lease.renew().await {
+                if !Box::pin(lease.renew()).await {
                     return End::LeaseLost;
                 }
             }
             () = standing.due() => {
-                if standing.is_lost(&call.hub).await {
+                if Box::pin(standing.is_lost(&call.hub)).await {
                     return End::Revoked;
                 }
             }
@@ -164,7 +172,8 @@ async fn pump(
     }
 }
 
-async fn wait_until(deadline: Option<Instant>) {
+/// Waits for the moment, for ever without one.
+pub(super) async fn wait_until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,

@@ -76,14 +76,14 @@ pub enum Frame {
     Done {
         /// The provider's end mark, to be passed on unchanged.
         raw: Bytes,
-        /// What it cost.
-        bill: Bill,
+        /// What it cost. Boxed, because every stream has room for a number of frames.
+        bill: Box<Bill>,
     },
     /// The answer broke off; what had been produced is paid for.
     Failed {
         /// Why.
-        error: InferenceError,
+        error: Box<InferenceError>,
         /// What it cost, when the settle succeeded.
-        bill: Option<Bill>,
+        bill: Option<Box<Bill>>,
     },
 }

@@ -52,6 +52,7 @@ impl TestHub {
             payments: hub_domain::payments::Registry::default(),
             oauth: hub_domain::oauth::Registry::default(),
             providers: inference::Registry::new(Vec::new()),
+            routing: inference::Routing::new(1),
             prices: pricing::PriceBook::default(),
             ledger: hub_domain::credits::Writer::default(),
             instance: "test".to_owned(),

@@ -97,7 +97,7 @@ const PAGES: [Shown; 7] = [
     Shown {
         path: "/accept-invite",
         title: "Make your account",
-        text: "Choose a password. Nobody else ever learns it, nor those who invited you.",
+        text: "Choose a password. Nobody else ever learns it, not even those who invited you.",
         form: Form {
             post: "/api/auth/accept-invite",
             fields: &[NAME, NEW_PASSWORD],

@@ -13,10 +13,10 @@ pub(crate) fn translate(hub: &Hub, id: &str, request_id: &RequestId, frame: Fram
     match frame {
         Frame::Event { text, .. } if text.is_empty() => None,
         Frame::Event { text, .. } => Some(McpFrame::Chunk { id: id.to_owned(), data: text, event: None }),
-        Frame::Done { bill, .. } => Some(McpFrame::done(id.to_owned(), bill)),
+        Frame::Done { bill, .. } => Some(McpFrame::done(id.to_owned(), *bill)),
         Frame::Failed { error, bill } => {
-            let usage = bill.as_ref().map(McpUsage::from);
-            Some(McpFrame::Error { id: Some(id.to_owned()), error: inner(hub, request_id, error), usage, event: None })
+            let usage = bill.as_deref().map(McpUsage::from);
+            Some(McpFrame::Error { id: Some(id.to_owned()), error: inner(hub, request_id, *error), usage, event: None })
         }
     }
 }

@@ -5,6 +5,7 @@ mod chat;
 mod completion;
 mod embedding;
 pub(crate) mod frames;
+mod providers;
 mod request;
 mod response;
 mod streams;
@@ -23,5 +24,6 @@ pub(crate) fn router() -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(chat::chat))
         .routes(routes!(completion::completion))
         .routes(routes!(embedding::embedding))
+        .routes(routes!(providers::list))
         .routes(routes!(streams::resume))
 }

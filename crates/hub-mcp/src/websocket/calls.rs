@@ -15,8 +15,8 @@ use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
 use super::out::Out;
-use super::running::{Running, Stop};
-use crate::protocol::{McpCompletion, McpRequest, frames};
+use super::running::{Place, Stop};
+use crate::protocol::{McpCompletion, McpFrame, McpRequest, frames};
 use crate::{errors, head};
 
 /// What a client asks for.
@@ -43,22 +43,19 @@ pub(super) async fn run(
     out: Out,
     (caller, origin): (Caller, Arc<Origin>),
     wanted: Wanted,
-    stop: Stop,
-    running: Running,
+    place: Place,
 ) {
-    let id = wanted.id().to_owned();
     let request_id = RequestId::new(hub_types::HoldId::new(&hub.clock).to_string());
     let answer = async {
         match wanted {
-            Wanted::Call(request) => call(&hub, &out, (&caller, &origin), request, &request_id, &stop).await,
-            Wanted::Rest { id, after } => rest(&hub, &out, &caller, (id, after), &request_id).await,
+            Wanted::Call(request) => call(&hub, &out, (&caller, &origin), request, &request_id, &place).await,
+            Wanted::Rest { id, after } => rest(&hub, &out, &caller, (id, after), &request_id, &place).await,
         }
     };
     tokio::select! {
-        () = stop.reading.cancelled() => {}
+        () = place.stop().reading.cancelled() => {}
         () = answer => {}
     }
-    running.leave(&id);
 }
 
 async fn call(
@@ -67,7 +64,7 @@ async fn call(
     (caller, origin): (&Caller, &Origin),
     request: McpRequest,
     request_id: &RequestId,
-    stop: &Stop,
+    place: &Place,
 ) {
     let (id, kind, resume) = (request.id.clone(), request.kind, request.resume);
     let reply = match request.into_input("/api/ws", request_id.as_str().to_owned()) {
@@ -79,15 +76,18 @@ async fn call(
             if error.code.status() == ErrorCode::Forbidden.status() {
                 record_denied(hub, caller, origin, request_id, &error).await;
             }
+            place.leave();
             out.frame(&frames::refusal(hub, Some(id), request_id, &error)).await;
         }
         Ok(ChatReply::Whole(whole)) => {
             let completion = McpCompletion::new(id, kind, *whole);
+            place.leave();
             out.json(serde_json::to_string(&completion).unwrap_or_default()).await;
         }
         Ok(ChatReply::Stream(about, received)) if resume && hub.settings.inference.resume_seconds > 0 => {
-            let mut events = recorded(hub, caller, (&about, id), received, request_id, stop).await;
+            let mut events = recorded(hub, caller, (&about, id), received, request_id, place.stop()).await;
             while let Some(event) = events.recv().await {
+                leave_at_end(place, &event);
                 if !out.json(text(&event)).await {
                     return;
                 }
@@ -96,6 +96,9 @@ async fn call(
         Ok(ChatReply::Stream(_, mut received)) => {
             while let Some(frame) = received.recv().await {
                 let Some(frame) = frames::translate(hub, &id, request_id, frame) else { continue };
+                if !matches!(frame, McpFrame::Chunk { .. }) {
+                    place.leave();
+                }
                 if !out.frame(&frame).await {
                     return;
                 }
@@ -132,7 +135,14 @@ async fn recorded(
 }
 
 /// Goes on with a recorded stream of an earlier socket.
-async fn rest(hub: &Arc<Hub>, out: &Out, caller: &Caller, (id, after): (String, EventId), request_id: &RequestId) {
+async fn rest(
+    hub: &Arc<Hub>,
+    out: &Out,
+    caller: &Caller,
+    (id, after): (String, EventId),
+    request_id: &RequestId,
+    place: &Place,
+) {
     let followed = match replay::follow(hub, caller, after, Form::Socket).await {
         // Its frames carry the id it began with; under another one the client would not know them.
         Ok(followed) if followed.preface.name.as_ref() != Some(&id) => {
@@ -143,15 +153,24 @@ async fn rest(hub: &Arc<Hub>, out: &Out, caller: &Caller, (id, after): (String, 
     };
     match followed {
         Err(error) => {
+            place.leave();
             out.frame(&frames::refusal(hub, Some(id), request_id, &error)).await;
         }
         Ok(mut followed) => {
             while let Some(event) = followed.events.next().await {
+                leave_at_end(place, &event);
                 if !out.json(text(&event)).await {
                     return;
                 }
             }
         }
+    }
+}
+
+/// A recorded frame that is no chunk is the last one.
+fn leave_at_end(place: &Place, event: &Bytes) {
+    if !event.starts_with(br#"{"type":"chunk""#) {
+        place.leave();
     }
 }
 

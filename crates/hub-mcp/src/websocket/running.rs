@@ -1,6 +1,7 @@
 //! The requests that run on one socket, by the client's own ids.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hub_types::ErrorCode;
@@ -11,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 const MAX_RUNNING: usize = 16;
 
 /// How a running request is stopped.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Stop {
     /// Cancelled when its call is to end.
     pub(super) call: CancellationToken,
@@ -23,9 +24,43 @@ pub(super) struct Stop {
 #[derive(Clone, Default)]
 pub(super) struct Running(Arc<Mutex<HashMap<String, Stop>>>);
 
+/// The place of one request; given back when dropped.
+pub(super) struct Place {
+    running: Running,
+    id: String,
+    stop: Stop,
+    held: AtomicBool,
+}
+
+impl Place {
+    /// How its request is stopped.
+    pub(super) const fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    /// Gives the place back before the last frame goes out: who has read it may use the id again.
+    pub(super) fn leave(&self) {
+        if self.held.swap(false, Ordering::Relaxed) {
+            self.running.lock().remove(&self.id);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Place").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
 impl Running {
     /// Takes a place.
-    pub(super) fn enter(&self, id: &str) -> Result<Stop, ApiError> {
+    pub(super) fn enter(&self, id: &str) -> Result<Place, ApiError> {
         let mut running = self.lock();
         if running.len() >= MAX_RUNNING {
             return Err(ApiError::new(ErrorCode::RateLimitExceeded).message("Too many requests at once on this socket"));
@@ -36,12 +71,7 @@ impl Running {
         let call = CancellationToken::new();
         let stop = Stop { reading: call.child_token(), call };
         running.insert(id.to_owned(), stop.clone());
-        Ok(stop)
-    }
-
-    /// Gives the place of a finished request back.
-    pub(super) fn leave(&self, id: &str) {
-        self.lock().remove(id);
+        Ok(Place { running: self.clone(), id: id.to_owned(), stop, held: AtomicBool::new(true) })
     }
 
     /// Stops one request, if it runs.
@@ -79,15 +109,18 @@ mod tests {
         let running = Running::default();
         let first = running.enter("0").unwrap();
         assert_eq!(running.enter("0").unwrap_err().code, ErrorCode::Conflict);
-        for n in 1..MAX_RUNNING {
-            running.enter(&n.to_string()).unwrap();
-        }
+        let others: Vec<_> = (1..MAX_RUNNING).map(|n| running.enter(&n.to_string()).unwrap()).collect();
         assert_eq!(running.enter("more").unwrap_err().code, ErrorCode::RateLimitExceeded);
         running.cancel("0");
-        assert!(first.call.is_cancelled() && first.reading.is_cancelled());
-        running.leave("0");
+        assert!(first.stop().call.is_cancelled() && first.stop().reading.is_cancelled());
+        first.leave();
         let again = running.enter("0").unwrap();
+        drop(first);
+        assert!(running.enter("0").is_err(), "a place is given back once");
+        drop(others);
         running.desert_all();
-        assert!(again.reading.is_cancelled() && !again.call.is_cancelled());
+        assert!(again.stop().reading.is_cancelled() && !again.stop().call.is_cancelled());
+        drop(again);
+        assert!(!running.is_busy());
     }
 }

@@ -72,7 +72,7 @@ pub(super) async fn run(
     let writer = hub.tasks.spawn(out::write(sink, receiver, patience));
     let caller = match caller {
         Some(caller) => Some(caller),
-        None => authenticate(&hub, &mut stream, &out, address, &request_id).await,
+        None => Box::pin(authenticate(&hub, &mut stream, &out, address, &request_id)).await,
     };
     let running = Running::default();
     if let Some(caller) = caller {
@@ -177,7 +177,8 @@ async fn serve(
             Ok(Some(Ok(Message::Close(_)))) => return gone(close_code::NORMAL, ""),
             Ok(Some(Err(error))) => return lost(unreadable(&error), "not readable"),
             Ok(Some(Ok(Message::Text(text)))) => {
-                if let Err((id, error)) = receive(hub, out, from, running, &text).await
+                // Boxed, so that an idle socket has no room for what a request needs.
+                if let Err((id, error)) = Box::pin(receive(hub, out, from, running, &text)).await
                     && !out.frame(&frames::refusal(hub, id, request_id, &error)).await
                 {
                     return lost(close_code::POLICY, "too slow");
@@ -227,9 +228,9 @@ async fn receive(
         let error = ApiError::new(ErrorCode::RateLimitExceeded).details(counted.details());
         return Err(fail(error.retry_after(counted.window.reset)));
     }
-    let stop = running.enter(wanted.id()).map_err(fail)?;
+    let place = running.enter(wanted.id()).map_err(fail)?;
     let from = (caller, Arc::clone(origin));
-    hub.tasks.spawn(calls::run(Arc::clone(hub), out.clone(), from, wanted, stop, running.clone()));
+    hub.tasks.spawn(calls::run(Arc::clone(hub), out.clone(), from, wanted, place));
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use hub_clients::oauth::OAuthProvider;
 use hub_clients::webhook::WebhookClient;
 use hub_domain::credits::Writer;
 use hub_domain::identity::Hasher;
-use hub_domain::inference::Registry;
+use hub_domain::inference::{Registry, Routing};
 use hub_domain::pricing::{self, PriceBook};
 use hub_domain::sealing::Sealer;
 use hub_domain::sessions::{TokenAlgorithm, TokenKeys};
@@ -91,6 +91,7 @@ pub fn assemble(parts: Parts) -> Result<Arc<Hub>> {
         oauth: hub_domain::oauth::Registry::new(oauth),
         payments,
         providers: Registry::new(providers),
+        routing: Routing::new(u64::from_ne_bytes(random_bytes())),
         prices: PriceBook::default(),
         ledger: Writer::default(),
         instance: format!("hub-{}-{}", std::process::id(), hex::encode(random_bytes::<4>())),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hub_clients::mail::SmtpConfig;
 use hub_domain::identity::Algorithm;
+use hub_domain::inference::RoutingSettings;
 use hub_domain::limits::Roles;
 use hub_domain::payments;
 use hub_domain::sessions::TokenKeys;
@@ -31,6 +32,7 @@ pub(super) fn values(settings: &Settings, layers: &mut Layers) {
     check.addresses(settings);
     check.mail(&settings.mail);
     check.providers(&settings.providers);
+    check.routing(&settings.routing);
     check.sign_in(&settings.oauth);
     check.stripe(&settings.stripe);
     check.payments(&settings.payments);
@@ -234,6 +236,41 @@ impl Check<'_> {
             self.range(&setting("whole_seconds"), provider.whole_seconds, 1..=3600);
             self.range(&setting("stream_seconds"), provider.stream_seconds, 1..=7200);
             self.range(&setting("hangup_seconds"), provider.hangup_seconds, 1..=600);
+        }
+    }
+
+    fn routing(&mut self, routing: &RoutingSettings) {
+        self.range("routing.tries", routing.tries, 1..=10);
+        self.range("routing.first_pause_ms", routing.first_pause_ms, 0..=60_000);
+        self.range("routing.longest_pause_ms", routing.longest_pause_ms, 0..=120_000);
+        self.range("routing.deadline_seconds", routing.deadline_seconds, 1..=600);
+        self.range("routing.rate_limit_pause_ms", routing.rate_limit_pause_ms, 0..=120_000);
+        let breaker = &routing.breaker;
+        self.range("routing.breaker.window_seconds", breaker.window_seconds, 1..=600);
+        self.range("routing.breaker.failure_percent", breaker.failure_percent, 1..=100);
+        self.range("routing.breaker.calls", breaker.calls, 1..=10_000);
+        self.range("routing.breaker.open_seconds", breaker.open_seconds, 1..=3600);
+        for (index, flags) in routing.models.iter().enumerate() {
+            let setting = |key: &str| format!("routing.models[{index}].{key}");
+            self.unless(!flags.model.is_empty(), &setting("model"), "must be a model's name, or its beginning and *");
+            let vital = ["model", "messages", "stream", "max_tokens", "max_completion_tokens"];
+            let safe = |names: &[String]| names.iter().all(|name| !vital.contains(&name.as_str()));
+            self.unless(safe(&flags.drop), &setting("drop"), "must not name what every call needs");
+        }
+        let mut names = HashSet::new();
+        for (index, alias) in routing.aliases.iter().enumerate() {
+            let setting = |key: &str| format!("routing.aliases[{index}].{key}");
+            let name = (1..=200).contains(&alias.name.chars().count()) && !alias.name.contains(char::is_control);
+            self.unless(name, &setting("name"), "must have 1 to 200 characters");
+            self.unless(names.insert(&alias.name), &setting("name"), "must be unique");
+            self.unless((1..=20).contains(&alias.targets.len()), &setting("targets"), "must have 1 to 20 entries");
+            for (index, target) in alias.targets.iter().enumerate() {
+                let setting = |key: &str| setting(&format!("targets[{index}].{key}"));
+                self.unless(word(&target.service), &setting("service"), "must be the service word of a provider");
+                self.unless(!target.model.is_empty(), &setting("model"), "must be a model with a price");
+                self.range(&setting("priority"), target.priority, 0..=1000);
+                self.range(&setting("weight"), target.weight, 0..=1000);
+            }
         }
     }
 

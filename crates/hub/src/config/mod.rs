@@ -71,6 +71,8 @@ pub struct Settings {
     pub credits: credits::Settings,
     /// Model calls.
     pub inference: inference::Settings,
+    /// How model calls are tried, and aliases of models.
+    pub routing: inference::RoutingSettings,
     /// Prices of the operator's own models.
     pub pricing: pricing::Settings,
     /// What is sold, and by whom.
@@ -90,6 +92,7 @@ impl Settings {
             limits: self.limits.clone(),
             credits: self.credits.clone(),
             inference: self.inference.clone(),
+            routing: self.routing.clone(),
             pricing: self.pricing.clone(),
             payments: self.payments.clone(),
             audit: self.audit.clone(),

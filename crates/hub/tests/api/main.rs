@@ -26,6 +26,7 @@ mod promo;
 mod quotes;
 mod reconciliation;
 mod roles;
+mod routing;
 mod security;
 mod streams;
 mod token_keys;

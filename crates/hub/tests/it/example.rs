@@ -12,7 +12,11 @@ fn keys() -> BTreeSet<String> {
     for line in EXAMPLE.lines() {
         let line = line.strip_prefix('#').unwrap_or(line);
         if let Some(list) = line.strip_prefix("[[").and_then(|rest| rest.strip_suffix("]]")) {
-            section = format!("{list}[]");
+            // A list in the entries of the list before it.
+            let inner = section
+                .split_once("[]")
+                .and_then(|(outer, _)| list.strip_prefix(&format!("{outer}.")).map(|rest| (outer, rest)));
+            section = inner.map_or_else(|| format!("{list}[]"), |(outer, rest)| format!("{outer}[].{rest}[]"));
         } else if let Some(table) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             section = table.to_owned();
         } else if let Some((key, _)) = line.split_once(" = ")

@@ -12,7 +12,7 @@ export class Member {
   static async make(hub, credits) {
     const member = new Member();
     const email = `member-${randomBytes(5).toString("hex")}@example.com`;
-    const password = `Pass-${randomBytes(8).toString("hex")}!`;
+    const password = `Hx-${randomBytes(8).toString("hex")}-qZ!`;
     await hub.run("admin", "create-user", "--email", email, "--password", password, "--role", "user");
     member.key = (await hub.run("admin", "create-key", "--email", email, "--name", "e2e")).key;
     if (credits) {

@@ -1,6 +1,6 @@
 //! Callers of slow streams: each has read the head of its answer, and reads the rest when all are told to.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use super::upstream::LASTS;
 
 /// Longer than a stream lasts: it is opened, and read only after all others were.
 const PATIENCE: Duration = LASTS.saturating_mul(2);
-/// Opened at once; they share the hub's commits.
-const OPENERS: usize = 64;
+/// Opened at once.
+const OPENERS: usize = 16;
 const BODY: &str = r#"{"model":"gpt-4o-mini","max_tokens":64,"stream":true,"messages":[{"role":"user","content":"Say something, slowly."}]}"#;
 
 /// Streams that have begun. What comes meanwhile waits in the kernel, whose buffers hold far more than all of it: the hub is never held up.
@@ -68,7 +68,9 @@ fn begin(address: SocketAddr, key: &str) -> Result<BufReader<TcpStream>> {
     let mut line = String::new();
     reader.read_line(&mut line).context("a call was not answered")?;
     if !line.starts_with("HTTP/1.1 200") {
-        bail!("a call was answered {}", line.trim_end());
+        let mut rest = [0; 2000];
+        let count = reader.read(&mut rest).unwrap_or(0);
+        bail!("a call was answered {}: {}", line.trim_end(), String::from_utf8_lossy(&rest[..count]));
     }
     while line != "\r\n" {
         line.clear();

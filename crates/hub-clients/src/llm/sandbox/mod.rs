@@ -137,6 +137,11 @@ impl LlmProvider for SandboxProvider {
         "sandbox"
     }
 
+    /// It fails when a message asks for it, which is nobody else's business.
+    fn has_health(&self) -> bool {
+        false
+    }
+
     fn models(&self) -> BoxFuture<'_, Result<Vec<ModelInfo>, LlmError>> {
         let model = |id: &str| ModelInfo { id: id.to_owned(), created: MODEL_CREATED, owned_by: "sandbox".to_owned() };
         let models = [CHAT_MODEL, EMBEDDING_MODEL].map(model);

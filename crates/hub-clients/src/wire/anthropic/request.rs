@@ -123,6 +123,14 @@ impl MessagesRequest {
         })
     }
 
+    /// The request without these top-level fields; as it is, when it would be none without them.
+    #[must_use]
+    pub(crate) fn without(&self, names: &[&str]) -> Self {
+        let changes: Vec<(&str, Option<&str>)> = names.iter().map(|name| (*name, None)).collect();
+        let less = Self::read(self.document.with(&changes), self.version);
+        less.map_or_else(|_| self.clone(), |less| Self { betas: self.betas.clone(), ..less })
+    }
+
     /// Adds the caller's `anthropic-beta`: a comma-separated list of 1 to 1000 printable bytes, anything else is left out.
     #[must_use]
     pub fn with_betas(mut self, betas: Option<&str>) -> Self {

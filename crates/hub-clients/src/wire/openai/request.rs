@@ -201,6 +201,13 @@ impl ChatRequest {
     pub fn raw(&self, name: &str) -> Option<&str> {
         self.document.raw(name)
     }
+
+    /// The request without these top-level fields; as it is, when it would be none without them.
+    #[must_use]
+    pub(crate) fn without(&self, names: &[&str]) -> Self {
+        let changes: Vec<(&str, Option<&str>)> = names.iter().map(|name| (*name, None)).collect();
+        Self::parse(self.document.with(&changes)).unwrap_or_else(|_| self.clone())
+    }
 }
 
 /// Shows the shape and no prompt.

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
+use futures::{FutureExt as _, StreamExt as _};
 use hub_cache::CacheError;
 use hub_types::{Caller, Permission};
 use tokio::time::{Instant, sleep};
 
 use super::entry::{Entry, Preface};
 use super::{EventId, Form, log_key, reader_key};
+use crate::access::{self, AccessError};
 use crate::rbac::Denied;
 use crate::{Hub, rbac};
 
@@ -20,6 +21,8 @@ use crate::{Hub, rbac};
 const BATCH: usize = 128;
 /// Without a word about growth a reader looks this often.
 const LOOK: Duration = Duration::from_secs(1);
+/// While it waits, the credential is asked about this often.
+const RECHECK: Duration = Duration::from_millis(1500);
 /// Looks in vain after which a place beyond the end, or a cache that does not answer, ends the reading.
 const MOST_VAIN: u32 = 10;
 
@@ -69,6 +72,8 @@ pub async fn follow(hub: &Arc<Hub>, caller: &Caller, after: EventId, form: Form)
         // Without messages it still looks by itself.
         growth: hub.cache.subscribe(&key).await.ok(),
         key,
+        caller: caller.clone(),
+        checked: Instant::now(),
         at: usize::try_from(after.number).unwrap_or(usize::MAX).saturating_add(1),
         ready: VecDeque::new(),
         ended: false,
@@ -83,6 +88,9 @@ struct Reader {
     hub: Arc<Hub>,
     after: EventId,
     key: String,
+    caller: Caller,
+    /// When the caller was last known to be one.
+    checked: Instant,
     growth: Option<BoxStream<'static, Vec<u8>>>,
     /// Place of the next entry in the log; the preface is at 0.
     at: usize,
@@ -108,6 +116,10 @@ impl Reader {
                 return None;
             }
             self.say_so().await;
+            if self.is_revoked().await {
+                return None;
+            }
+            self.forget_words();
             // The entry before is read, too: it tells a place at the end from one beyond it.
             match self.hub.cache.read_log(&self.key, self.at - 1, BATCH + 1).await {
                 Ok(None) => return None,
@@ -131,6 +143,13 @@ impl Reader {
         }
     }
 
+    /// What was told up to now is seen by the next look.
+    fn forget_words(&mut self) {
+        if let Some(growth) = &mut self.growth {
+            while let Some(Some(_)) = growth.next().now_or_never() {}
+        }
+    }
+
     /// Waits for growth. `false`: this process stops.
     async fn wait(&mut self) -> bool {
         let grown = async {
@@ -147,6 +166,15 @@ impl Reader {
             },
         }
         true
+    }
+
+    /// True when the credential of this reading was taken back. What nobody can tell ends nothing.
+    async fn is_revoked(&mut self) -> bool {
+        if self.checked.elapsed() < RECHECK {
+            return false;
+        }
+        self.checked = Instant::now();
+        matches!(access::recheck(&self.hub, &self.caller).await, Err(AccessError::Invalid))
     }
 
     /// Tells the recorder now and then that somebody reads, so that it goes on.

@@ -26,8 +26,11 @@ const RENEW: Duration = Duration::from_secs(20);
 pub(super) struct Log(Option<mpsc::Sender<Entry>>);
 
 impl Log {
-    /// Begins the log of a stream. Without a cache there is none, and nothing is kept.
+    /// Begins the log of a stream. Without a cache, or where the settings keep nothing, there is none.
     pub(super) async fn begin(hub: &Arc<Hub>, stream: HoldId, preface: &Preface) -> Self {
+        if hub.settings.inference.resume().is_zero() {
+            return Self(None);
+        }
         let first = Entry::preface(preface);
         let mut writer = Writer { hub: Arc::clone(hub), key: log_key(stream), at: 0 };
         if !writer.append(std::slice::from_ref(&first), LIVE).await {

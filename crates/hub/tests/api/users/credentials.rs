@@ -79,7 +79,7 @@ on_both_pairs! {
     async fn the_hierarchy_holds_for_ways_in_and_no_key_touches_them(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let admin = hub.admin().await;
-        let role = json!({ "name": "lead", "rank": 50, "permissions": ["users:read", "users:update", "keys:create"] });
+        let role = json!({ "name": "lead", "rank": 50, "permissions": ["users:read", "users:update", "keys:read", "keys:create"] });
         send(&hub, &admin, Method::POST, "/api/roles", &role).await.expect(201);
         let (lea, peer, ada) = (holder(&hub, "lea", "lead").await, holder(&hub, "peer", "lead").await, hub.user("ada").await);
         let (manager, second) = (hub.manager().await, holder(&hub, "second", "admin").await);

@@ -14,7 +14,7 @@ class Member:
 
     def __init__(self, hub, credits=None):
         self.email = f"member-{secrets.token_hex(5)}@example.com"
-        self.password = f"Pass-{secrets.token_hex(8)}!"
+        self.password = f"Hx-{secrets.token_hex(8)}-qZ!"
         made = hub.run("admin", "create-user", "--email", self.email, "--password", self.password, "--role", "user")
         self.id = made["id"]
         self.key = hub.run("admin", "create-key", "--email", self.email, "--name", "e2e")["key"]

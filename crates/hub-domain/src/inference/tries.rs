@@ -1,0 +1,308 @@
+//! Trying candidates until one answers: which is next, what waits, what is passed over. Ends with an answer that has begun, or with the
+//! reason why there is none; what that costs is the caller's to settle.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use hub_clients::llm::{LlmError, OnHangup};
+use tokio::time::Instant;
+
+use super::breaker::{self, Entry, Until, Verdict};
+use super::call::{Begun, Call, HeadSender, Lease, millis};
+use super::registry::Candidate;
+use super::retry;
+use super::route::{Switched, switch};
+use super::{Attempt, InferenceError, measure};
+
+/// Why nobody answered.
+pub(super) enum Stop {
+    /// Everybody failed, or the request is at fault.
+    Failed(InferenceError),
+    /// The caller hung up while no provider was working on the call.
+    HungUp,
+    /// The caller hung up, and this provider worked on the call until nobody waited any longer.
+    Unread(Candidate),
+    /// The sweeper took the hold.
+    LeaseLost,
+}
+
+/// A candidate that may still be tried.
+struct Slot {
+    candidate: Candidate,
+    tries: u32,
+    /// Others were let go first, because it was paused.
+    deferred: bool,
+    /// The pause that was waited for already.
+    waited: Option<Until>,
+}
+
+/// How one candidate's turn ended without an answer.
+enum Turn {
+    /// It is not asked again.
+    Over,
+    /// It has another turn, at once or after the others.
+    Again { last: bool },
+}
+
+/// The tries of one call.
+pub(super) struct Tries {
+    queue: VecDeque<Slot>,
+    deadline: Instant,
+    last: Option<LlmError>,
+    retry_after: Option<Duration>,
+}
+
+impl Tries {
+    /// The candidates, best first.
+    pub(super) fn new(candidates: Vec<Candidate>, started: Instant, limit: Duration) -> Self {
+        let slot = |candidate| Slot { candidate, tries: 0, deferred: false, waited: None };
+        Self {
+            queue: candidates.into_iter().map(slot).collect(),
+            deadline: started + limit,
+            last: None,
+            retry_after: None,
+        }
+    }
+
+    /// Goes on until one answers.
+    pub(super) async fn run(
+        mut self,
+        call: &mut Call,
+        lease: &mut Lease,
+        head: &mut HeadSender,
+    ) -> Result<(Candidate, Begun), Stop> {
+        while let Some(mut slot) = self.queue.pop_front() {
+            match self.turn(call, lease, head, &mut slot).await? {
+                Ok(begun) => return Ok((slot.candidate, begun)),
+                Err(Turn::Over) => {}
+                Err(Turn::Again { last: false }) => self.queue.push_front(slot),
+                Err(Turn::Again { last: true }) => self.queue.push_back(slot),
+            }
+        }
+        Err(Stop::Failed(InferenceError::AllFailed {
+            attempts: call.attempts.clone(),
+            retry_after: self.retry_after,
+            last: self.last,
+        }))
+    }
+
+    async fn turn(
+        &mut self,
+        call: &mut Call,
+        lease: &mut Lease,
+        head: &mut HeadSender,
+        slot: &mut Slot,
+    ) -> Result<Result<Begun, Turn>, Stop> {
+        let candidate = slot.candidate.clone();
+        if let Some(turn) = self.rest(call, lease, head, slot).await? {
+            return Ok(Err(turn));
+        }
+        let guarded = candidate.provider.has_health();
+        let entry = if guarded { breaker::enter(&call.hub, &candidate.key()).await } else { Entry::Free };
+        if let Entry::Open(left) = entry {
+            self.later(left);
+            call.pass_over(&candidate, "breaker_open");
+            return Ok(Err(Turn::Over));
+        }
+        let probe = entry == Entry::Probe;
+        if let Err(turn) = Self::pay(call, lease, &candidate).await {
+            release(call, &candidate, probe).await;
+            return turn.map(Err);
+        }
+        slot.tries += 1;
+        let start = Instant::now();
+        let tried = watched(call, lease, head, &candidate).await;
+        let took = millis(start.elapsed());
+        let error = match tried {
+            Ok(Ok(begun)) => {
+                call.attempts.push(Attempt::new(&candidate, "ok", took));
+                measure::attempt("ok", &candidate);
+                if guarded {
+                    breaker::note(&call.hub, &candidate.key(), Verdict::Well, probe).await;
+                }
+                return Ok(Ok(begun));
+            }
+            Ok(Err(error)) => error,
+            Err(stop) => {
+                call.attempts.push(Attempt::new(&candidate, stop.outcome(), took));
+                release(call, &candidate, probe).await;
+                return Err(stop);
+            }
+        };
+        call.failed(&candidate, &error, took);
+        if guarded {
+            breaker::note(&call.hub, &candidate.key(), retry::verdict(&error), probe).await;
+        }
+        self.after(call, lease, head, slot, error).await.map(Err)
+    }
+
+    /// Waits out the pause of a provider that limits our rate; others go first.
+    async fn rest(
+        &mut self,
+        call: &mut Call,
+        lease: &mut Lease,
+        head: &mut HeadSender,
+        slot: &mut Slot,
+    ) -> Result<Option<Turn>, Stop> {
+        let Some(paused) =
+            retry::paused(&call.hub, &slot.candidate).await.filter(|paused| slot.waited != Some(*paused))
+        else {
+            return Ok(None);
+        };
+        if !slot.deferred && !self.queue.is_empty() {
+            slot.deferred = true;
+            return Ok(Some(Turn::Again { last: true }));
+        }
+        let left = paused.left(call.hub.clock.now()).unwrap_or_default();
+        if Instant::now() + left > self.deadline {
+            self.later(left);
+            call.pass_over(&slot.candidate, "paused");
+            return Ok(Some(Turn::Over));
+        }
+        wait(lease, head, left).await?;
+        slot.waited = Some(paused);
+        Ok(None)
+    }
+
+    /// Makes the hold this candidate's.
+    async fn pay(call: &mut Call, lease: &mut Lease, candidate: &Candidate) -> Result<(), Result<Turn, Stop>> {
+        let pinned = |holder: &Candidate| {
+            holder.price.id == candidate.price.id && holder.provider.name() == candidate.provider.name()
+        };
+        if call.holder.as_ref().is_some_and(pinned) {
+            return Ok(());
+        }
+        match switch(&call.hub, &call.input, &mut lease.admitted, candidate).await {
+            Ok(Switched::Yes) => {
+                call.holder = Some(candidate.clone());
+                Ok(())
+            }
+            Ok(Switched::No(why)) => {
+                call.pass_over(candidate, why);
+                Err(Ok(Turn::Over))
+            }
+            Ok(Switched::Lost) => Err(Err(Stop::LeaseLost)),
+            Err(error) => Err(Err(Stop::Failed(error.into()))),
+        }
+    }
+
+    /// What follows from a failure.
+    async fn after(
+        &mut self,
+        call: &Call,
+        lease: &mut Lease,
+        head: &mut HeadSender,
+        slot: &mut Slot,
+        error: LlmError,
+    ) -> Result<Turn, Stop> {
+        let candidate = &slot.candidate;
+        let guarded = candidate.provider.has_health();
+        if head.is_closed() {
+            return Err(Stop::HungUp);
+        }
+        if let LlmError::Refused { status, error } = error {
+            if status == 403 && !self.queue.is_empty() {
+                return Ok(Turn::Over);
+            }
+            return Err(Stop::Failed(InferenceError::Refused { status, fault: error }));
+        }
+        if guarded && let LlmError::RateLimited { retry_after, .. } = &error {
+            retry::pause_for_all(&call.hub, candidate, *retry_after).await;
+        }
+        self.retry_after = error.retry_after();
+        let settings = &call.hub.settings.routing;
+        let (may, moves_on) = (guarded && slot.tries < settings.tries && retry::again(&error), error.fall_over());
+        let limited = matches!(error, LlmError::RateLimited { .. });
+        let pause = retry::pause(settings, slot.tries, &error, &call.hub.routing.dice);
+        self.last = Some(error);
+        if !moves_on {
+            self.queue.clear();
+        }
+        if !may {
+            return Ok(Turn::Over);
+        }
+        if limited {
+            // Its pause is waited out when its turn comes again.
+            slot.deferred = true;
+            return Ok(Turn::Again { last: true });
+        }
+        if Instant::now() + pause > self.deadline {
+            return Ok(Turn::Over);
+        }
+        wait(lease, head, pause).await?;
+        Ok(Turn::Again { last: false })
+    }
+
+    /// The caller may try again when the first of those that were passed over can be asked.
+    fn later(&mut self, left: Duration) {
+        self.retry_after = Some(self.retry_after.map_or(left, |other| other.min(left)));
+    }
+}
+
+impl Stop {
+    const fn outcome(&self) -> &'static str {
+        match self {
+            Self::LeaseLost => "lease_lost",
+            Self::Failed(_) | Self::HungUp | Self::Unread(_) => "hung_up",
+        }
+    }
+}
+
+/// A probe that found nothing out leaves the place to another.
+async fn release(call: &Call, candidate: &Candidate, probe: bool) {
+    if probe {
+        breaker::note(&call.hub, &candidate.key(), Verdict::Unknown, true).await;
+    }
+}
+
+/// Makes an answer begin, renewing the lease meanwhile. A caller who hangs up ends it, at once where the provider stops as well; else when
+/// what it generates, and bills, cannot be learned in reasonable time.
+async fn watched(
+    call: &Call,
+    lease: &mut Lease,
+    head: &mut HeadSender,
+    candidate: &Candidate,
+) -> Result<Result<Begun, LlmError>, Stop> {
+    let work = call.begin(candidate, &lease.admitted);
+    tokio::pin!(work);
+    let stop = call.hub.tasks.stop();
+    let (mut listening, mut deadline) = (true, None);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return Ok(done),
+            () = head.closed(), if listening => {
+                listening = false;
+                match candidate.provider.on_hangup() {
+                    OnHangup::Cancel => return Err(Stop::HungUp),
+                    // The usage of an answer that is no stream comes with its last byte: that is worth waiting for.
+                    OnHangup::Drain { limit } => deadline = call.input.request.stream().then(|| Instant::now() + limit),
+                }
+            }
+            () = super::relay::wait_until(deadline) => return Err(Stop::Unread(candidate.clone())),
+            () = stop.cancelled(), if !listening => return Err(Stop::Unread(candidate.clone())),
+            () = lease.due() => {
+                if !lease.renew().await {
+                    return Err(Stop::LeaseLost);
+                }
+            }
+        }
+    }
+}
+
+/// Waits, renewing the lease, for a caller who is still there.
+async fn wait(lease: &mut Lease, head: &mut HeadSender, pause: Duration) -> Result<(), Stop> {
+    let end = Instant::now() + pause;
+    loop {
+        tokio::select! {
+            biased;
+            () = head.closed() => return Err(Stop::HungUp),
+            () = tokio::time::sleep_until(end) => return Ok(()),
+            () = lease.due() => {
+                if !lease.renew().await {
+                    return Err(Stop::LeaseLost);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,284 @@
+"""Both official SDKs against both wires of a strict provider: what scripted servers accept or cannot do. And bytes that
+must pass unchanged where both sides speak one wire."""
+
+import http.client
+import json
+import time
+
+import anthropic
+import openai
+
+import provider as strict
+from hub_e2e import pairs
+from hub_e2e.checks import Checks, equal, true
+from hub_e2e.member import Member, micro, verify
+
+GPT, CLAUDE = "gpt-4o-mini", "claude-sonnet-5-5"
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+SCHEMA = {"type": "object", "properties": {"answer": {"type": "integer"}}, "required": ["answer"], "additionalProperties": False}
+SAID = "".join(strict.WORDS)
+# The hub waits so long for a provider's first byte; the provider stalls longer.
+FIRST_BYTE_SECONDS = 2
+
+
+class Chat:
+    """The OpenAI SDK."""
+
+    name, error, timeout, limited = "OpenAI SDK", openai.APIStatusError, openai.APITimeoutError, openai.RateLimitError
+    broken = openai.APIError
+
+    def __init__(self, hub, member, timeout=30):
+        self.client = openai.OpenAI(base_url=f"{hub.url}/v1", api_key=member.key, max_retries=0, timeout=timeout)
+
+    def ask(self, model, content, **more):
+        """The text, and the receipt."""
+        raw = self.client.chat.completions.with_raw_response.create(
+            model=model, messages=[{"role": "user", "content": content}], **more
+        )
+        return raw.parse().choices[0].message.content, raw.headers["x-hub-receipt"], raw.headers
+
+    def stream(self, model, content, leave_after=None):
+        """The text read, and the receipt; an error in the stream is raised with both in `read`."""
+        raw = self.client.chat.completions.with_raw_response.create(
+            model=model, messages=[{"role": "user", "content": content}], stream=True
+        )
+        return read(raw, (chunk.choices[0].delta.content or "" for chunk in raw.parse() if chunk.choices), leave_after)
+
+    @staticmethod
+    def picture():
+        return [{"type": "text", "text": "what is this?"}, {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}}]
+
+    @staticmethod
+    def structured():
+        return {"response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True}}}
+
+
+class Messages:
+    """The Anthropic SDK."""
+
+    name, error, timeout, limited = "Anthropic SDK", anthropic.APIStatusError, anthropic.APITimeoutError, anthropic.RateLimitError
+    broken = anthropic.APIError
+
+    def __init__(self, hub, member, timeout=30):
+        self.client = anthropic.Anthropic(base_url=hub.url, api_key=member.key, max_retries=0, timeout=timeout)
+
+    def ask(self, model, content, **more):
+        raw = self.client.messages.with_raw_response.create(
+            model=model, max_tokens=100, messages=[{"role": "user", "content": content}], **more
+        )
+        return raw.parse().content[0].text, raw.headers["x-hub-receipt"], raw.headers
+
+    def stream(self, model, content, leave_after=None):
+        raw = self.client.messages.with_raw_response.create(
+            model=model, max_tokens=100, messages=[{"role": "user", "content": content}], stream=True
+        )
+        deltas = (event.delta.text for event in raw.parse() if event.type == "content_block_delta")
+        return read(raw, deltas, leave_after)
+
+    @staticmethod
+    def picture():
+        source = {"type": "base64", "media_type": "image/png", "data": PIXEL}
+        return [{"type": "text", "text": "what is this?"}, {"type": "image", "source": source}]
+
+    @staticmethod
+    def structured():
+        return {"extra_body": {"output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}}}
+
+
+class Broken(Exception):
+    """The SDK raised in the middle of a stream."""
+
+    def __init__(self, text, receipt, cause):
+        super().__init__(str(cause))
+        self.text, self.receipt, self.cause = text, receipt, cause
+
+
+def read(raw, texts, leave_after):
+    text, receipt = "", raw.headers["x-hub-receipt"]
+    try:
+        for piece in texts:
+            text += piece
+            if leave_after is not None and len(text) >= leave_after:
+                raw.http_response.close()
+                break
+    except (openai.APIError, anthropic.APIError) as error:
+        raise Broken(text, receipt, error) from error
+    return text, receipt
+
+
+class Suite:
+    """The checks on one pair."""
+
+    def __init__(self, checks, pair, hub, provider):
+        self.checks, self.pair, self.hub, self.provider = checks, pair, hub, provider
+        self.member = Member(hub, credits=100)
+
+    def case(self, name):
+        return self.checks.case(f"{self.pair.name}: {name}")
+
+    def run(self):
+        for sdk in (Chat, Messages):
+            for model, wire in ((GPT, "chat"), (CLAUDE, "messages")):
+                self.direction(sdk, sdk(self.hub, self.member), model, wire)
+        self.versions()
+        self.bytes()
+        with self.case("the ledger is clean, and the hub logged no panic"):
+            self.member.settled(self.hub)
+            verify(self.hub)
+            equal(self.hub.panics(), [])
+
+    def direction(self, sdk, client, model, wire):
+        """One SDK to one wire of the provider."""
+        where = f"{sdk.name} to {model}"
+
+        with self.case(f"{where}: whole and streamed answers cost the provider's numbers, however often it tells them"):
+            text, receipt, _ = client.ask(model, "hello")
+            equal(text, SAID, "whole")
+            self.paid(receipt, strict.PROMPT, len(strict.WORDS), "provider", "completed")
+            text, receipt = client.stream(model, "hello")
+            equal(text, SAID, "streamed")
+            self.paid(receipt, strict.PROMPT, len(strict.WORDS), "provider", "completed")
+
+        with self.case(f"{where}: a picture arrives in the provider's own form"):
+            client.ask(model, sdk.picture())
+            part = self.provider.heard[-1][1]["messages"][-1]["content"][1]
+            if wire == "chat":
+                equal(part["image_url"]["url"], f"data:image/png;base64,{PIXEL}", "picture")
+            else:
+                equal(part["source"], {"type": "base64", "media_type": "image/png", "data": PIXEL}, "picture")
+
+        with self.case(f"{where}: structured output is asked for in the provider's own form"):
+            text, _, _ = client.ask(model, "answer as JSON", **sdk.structured())
+            equal(json.loads(text), {"answer": 42}, "answer")
+            heard = self.provider.heard[-1][1]
+            format = heard["response_format"]["json_schema"] if wire == "chat" else heard["output_config"]["format"]
+            equal(format["schema"], SCHEMA, "schema at the provider")
+
+        with self.case(f"{where}: a provider that is overloaded, limited or silent is an error of the SDK, and free"):
+            before, _ = self.member.balance(self.hub)
+            for content in ("overloaded", "too fast"):
+                for stream in (False, True):
+                    error = raised(sdk.error, lambda: (client.stream if stream else client.ask)(model, content))
+                    true(error.status_code in (429, 502, 503, 529), f"{content}: {error.status_code}")
+                    true("inner words" not in str(error.body), f"a provider's inner words: {error.body}")
+            begun = time.monotonic()
+            error = raised(sdk.error, lambda: client.stream(model, "stall"))
+            true(error.status_code in (502, 503, 504), f"stall: {error.status_code}")
+            true(time.monotonic() - begun >= FIRST_BYTE_SECONDS * 0.9, "the hub did not wait")
+            equal(self.member.settled(self.hub), before, "balance")
+
+        with self.case(f"{where}: an error in the middle of a stream is raised, and what had come is paid for"):
+            broken = raised(Broken, lambda: client.stream(model, "break off"))
+            true(isinstance(broken.cause, sdk.broken), f"{broken.cause!r}")
+            equal(broken.text, "".join(strict.WORDS[:3]), "what came before")
+            true("inner words" not in str(broken), f"a provider's inner words: {broken}")
+            usage = self.receipt(broken.receipt)
+            equal((usage["outcome"], usage["usageSource"]), ("failed", "provider" if wire == "messages" else "counted"))
+            true(1 <= usage["usage"]["output"] <= 4, f"{usage['usage']}")
+
+        with self.case(f"{where}: a stream that is aborted is read to its end and paid for, because the provider bills it"):
+            text, receipt = client.stream(model, "slowly", leave_after=5)
+            true(SAID.startswith(text) and len(text) < len(SAID), f"read {text!r}")
+            self.paid(receipt, strict.PROMPT, len(strict.WORDS), "provider", "completed")
+
+        with self.case(f"{where}: who has no patience gets the SDK's own error, and pays for the answer once"):
+            before, _ = self.member.balance(self.hub)
+            raised(sdk.timeout, lambda: sdk(self.hub, self.member, timeout=0.5).ask(model, "patience"))
+            after = self.member.settled(self.hub)
+            row = next(row for row in self.member.history(self.hub) if row["kind"] == "usage")
+            equal(before - after, -micro(row["amount"]), "what left the balance")
+            self.paid(row["receiptId"], strict.PROMPT, len(strict.WORDS), "provider", "completed")
+
+    def versions(self):
+        """Anthropic's version of 21 October 2026 refuses sampling parameters."""
+        with self.case("the provider's refusal of temperature is never met by OpenAI's callers"):
+            _, _, headers = Chat(self.hub, self.member).ask(CLAUDE, "hello", temperature=0.5)
+            _, body, version = self.provider.heard[-1]
+            equal(("temperature" in body, version, headers["x-hub-dropped"]), (False, "2026-10-21", "temperature"))
+
+        with self.case("Anthropic's callers keep their version: the old one takes temperature, the new one refuses it in its words"):
+            client = Messages(self.hub, self.member)
+            client.ask(CLAUDE, "hello", extra_body={"temperature": 0.5}, extra_headers={"anthropic-version": "2023-06-01"})
+            _, body, version = self.provider.heard[-1]
+            equal((body["temperature"], version), (0.5, "2023-06-01"))
+            before, _ = self.member.balance(self.hub)
+            ask = lambda: client.ask(
+                CLAUDE, "hello", extra_body={"temperature": 0.5}, extra_headers={"anthropic-version": "2026-10-21"}
+            )
+            error = raised(anthropic.BadRequestError, ask)
+            true("temperature" in str(error.body), f"{error.body}")
+            equal(self.member.settled(self.hub), before, "balance")
+
+    def bytes(self):
+        """The same wire on both sides: bytes come as they went."""
+        sides = (
+            ("/v1/chat/completions", GPT, strict.ODD_CHAT, strict.ODD_CHAT_EVENTS),
+            ("/v1/messages", CLAUDE, strict.ODD_MESSAGE, strict.ODD_MESSAGE_EVENTS),
+        )
+        for path, model, whole, events in sides:
+            for stream, want in ((False, whole), (True, events)):
+                with self.case(f"{path}, stream {stream}: unknown fields, blanks and line ends come byte for byte"):
+                    body = {"model": model, "max_tokens": 50, "messages": [{"role": "user", "content": "odd bytes"}], "stream": stream}
+                    if stream and model == GPT:
+                        body["stream_options"] = {"include_usage": True}
+                    got, receipt = self.post(path, body)
+                    equal(got, want, "bytes")
+                    self.paid(receipt, strict.PROMPT, 5, "provider", "completed")
+
+    def post(self, path, body):
+        """Body and receipt of a call without any SDK."""
+        connection = http.client.HTTPConnection(*self.hub.address, timeout=30)
+        try:
+            headers = {"authorization": f"Bearer {self.member.key}", "content-type": "application/json", "anthropic-version": "2026-10-21"}
+            connection.request("POST", path, json.dumps(body), headers)
+            answer = connection.getresponse()
+            got = answer.read()
+            equal(answer.status, 200, got)
+            return got, answer.headers["x-hub-receipt"]
+        finally:
+            connection.close()
+
+    def receipt(self, name):
+        self.member.settled(self.hub)
+        return self.member.receipt(self.hub, name)
+
+    def paid(self, name, prompt, completion, source, outcome):
+        receipt = self.receipt(name)
+        usage = receipt["usage"]
+        got = (usage["input"], usage["output"], receipt["usageSource"], receipt["outcome"])
+        equal(got, (prompt, completion, source, outcome), "receipt")
+
+
+def raised(kind, call):
+    """The error of this kind that the call raises."""
+    try:
+        call()
+    except kind as error:
+        return error
+    raise AssertionError(f"no {kind.__name__} was raised")
+
+
+def main():
+    checks = Checks()
+    provider = strict.Provider()
+    settings = {
+        "OPENAI_API_KEY": "any", "OPENAI_BASE_URL": f"{provider.url}/v1",
+        "ANTHROPIC_API_KEY": "any", "ANTHROPIC_BASE_URL": provider.url,
+    }
+    impatient = "".join(
+        f'[[providers]]\nname = "{name}"\nkind = "{name}"\nfirst_byte_seconds = {FIRST_BYTE_SECONDS}\n'
+        for name in ("openai", "anthropic")
+    )
+    for pair_of in pairs.BOTH:
+        with pair_of(**settings) as pair:
+            with checks.case(f"{pair.name}: the suite runs to its end"):
+                hub = pair.hub()
+                hub.data_dir.mkdir(parents=True)
+                (hub.data_dir / "hub.toml").write_text(impatient, encoding="utf-8")
+                Suite(checks, pair, hub.start(), provider).run()
+                equal(hub.stop(), 0, "exit code")
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()
