@@ -20,7 +20,7 @@ use crate::repo;
 use crate::servers::Servers;
 
 /// How long a million receipts may take, in a release build.
-const BUDGET_PER_MILLION: Duration = Duration::from_secs(60);
+const BUDGET_PER_MILLION: Duration = Duration::from_mins(1);
 
 /// What to write and measure.
 #[derive(Args)]

@@ -2,7 +2,7 @@
 //!
 //! | meaning | names |
 //! |---|---|
-//! | the provider's id of the call | `upstream_id`, `completion_id`, `message_id`, `generation_id`, `response_id`, `request_id`, `id` |
+//! | the provider's id of the request | `upstream_id`, `request_id`, `x_request_id`, `id` |
 //! | model | `model`, `model_id`, `model_name`, `model_version`, `snapshot_id` |
 //! | when | `created_at`, `timestamp`, `date`, `day`, `time`, `usage_date_utc`, `start_time_iso`, `start_time` (RFC 3339, a date, or seconds since 1970) |
 //! | calls | `calls`, `requests`, `num_model_requests` |
@@ -27,6 +27,7 @@ const MOST: i64 = 1_000_000_000_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
     Id,
+    OtherId,
     Model,
     When,
     Calls,
@@ -42,7 +43,8 @@ enum Meaning {
 fn meaning(name: &str) -> Option<Meaning> {
     let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
     Some(match plain.as_str() {
-        "upstreamid" | "completionid" | "messageid" | "generationid" | "responseid" | "requestid" | "id" => Meaning::Id,
+        "upstreamid" | "requestid" | "xrequestid" => Meaning::Id,
+        "id" => Meaning::OtherId,
         "model" | "modelid" | "modelname" | "modelversion" | "snapshotid" => Meaning::Model,
         "createdat" | "timestamp" | "date" | "day" | "time" | "usagedateutc" | "starttimeiso" | "starttime" => {
             Meaning::When
@@ -91,7 +93,7 @@ pub(super) struct Known {
 /// Reads a line from its cells, given with their names; empty cells and columns nobody knows are passed over. Errors name the column.
 pub(super) fn line<'a>(cells: impl Iterator<Item = (&'a str, &'a str)>, known: &mut Known) -> Result<Line, String> {
     let mut line = Line { id: None, model: String::new(), day: None, sums: Sums::default() };
-    let (mut all, mut fresh, mut anthropic) = (None, None, false);
+    let (mut all, mut fresh, mut anthropic, mut other) = (None, None, false, None);
     line.sums.calls = 1;
     for (name, cell) in cells {
         let (Some(meaning), cell) = (meaning(name), cell.trim()) else { continue };
@@ -101,8 +103,9 @@ pub(super) fn line<'a>(cells: impl Iterator<Item = (&'a str, &'a str)>, known: &
         let wrong = || format!("{name} is {cell:.40}");
         let count = || cell.parse::<i64>().ok().filter(|count| (0..=MOST).contains(count)).ok_or_else(wrong);
         match meaning {
-            // The first of several ids counts: `upstream_id` before the exporter's own `id`.
-            Meaning::Id => line.id = line.id.take().or_else(|| Some(cell.to_owned())),
+            Meaning::Id => line.id = Some(cell.to_owned()),
+            // A mere `id` beside the request's is the exporter's own.
+            Meaning::OtherId => other = Some(cell),
             Meaning::Model => cell.clone_into(&mut line.model),
             Meaning::When => line.day = Some(line.day.or(day(cell)).ok_or_else(wrong)?),
             Meaning::Calls => (line.sums.calls, known.calls) = (count()?, true),
@@ -120,6 +123,7 @@ pub(super) fn line<'a>(cells: impl Iterator<Item = (&'a str, &'a str)>, known: &
         }
         anthropic |= name.contains("cache_read_input") || name.contains("cache_creation_input");
     }
+    line.id = line.id.or_else(|| other.map(str::to_owned));
     let cached = line.sums.cache_read + line.sums.cache_write;
     line.sums.prompt = match (all, fresh) {
         (Some(all), _) if !anthropic => all,

@@ -210,10 +210,14 @@ fn differences(here: &Sums, there: &Sums, known: Known) -> Vec<String> {
 
 /// A model's name without the date of its snapshot: `gpt-4o-mini` for `gpt-4o-mini-2024-07-18`, and for `…-20240718`.
 fn undated(model: &str) -> Option<&str> {
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-    [11, 9].into_iter().find_map(|length| {
-        let (name, date) = model.split_at_checked(model.len().checked_sub(length)?)?;
-        (!name.is_empty() && date.starts_with('-') && digits(date)).then_some(name)
+    let fits = |date: &str, shape: &str| {
+        date.bytes()
+            .zip(shape.bytes())
+            .all(|(byte, like)| if like == b'0' { byte.is_ascii_digit() } else { byte == like })
+    };
+    ["-0000-00-00", "-00000000"].into_iter().find_map(|shape| {
+        let (name, date) = model.split_at_checked(model.len().checked_sub(shape.len())?)?;
+        (!name.is_empty() && fits(date, shape)).then_some(name)
     })
 }
 

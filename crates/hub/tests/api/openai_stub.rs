@@ -55,7 +55,7 @@ async fn answer(Json(body): Json<Value>) -> Response {
         answer["usage"] = serde_json::from_str(usage).unwrap();
         answer["id"] = json!("chatcmpl-usage");
     }
-    Json(answer).into_response()
+    ([("x-request-id", format!("req-{question:.20}"))], Json(answer)).into_response()
 }
 
 fn streamed(question: &str) -> Response {

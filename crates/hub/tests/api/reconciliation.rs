@@ -32,7 +32,7 @@ on_both_pairs! {
         }
         let logs = hub.get("/api/usage/logs").bearer(&ada.access_token).send().await.expect(200).json();
         let calls = logs["logs"].as_array().unwrap();
-        let mut file = "completion_id,model,created_at,prompt_tokens,completion_tokens,cost_usd,project\r\n".to_owned();
+        let mut file = "request_id,model,created_at,prompt_tokens,completion_tokens,cost_usd,project\r\n".to_owned();
         for seen in calls {
             let receipt = hub.get(&format!("/api/credits/receipts/{}", seen["id"].as_str().unwrap())).bearer(&ada.access_token);
             let receipt = receipt.send().await.expect(200).json();
@@ -45,12 +45,12 @@ on_both_pairs! {
         assert_eq!((&same["clean"], counts(&same), &same["byCall"]), (&json!(true), [3, 0, 0, 0], &json!(true)), "{same}");
         assert_eq!(same["here"]["prompt"], same["there"]["prompt"]);
 
-        let changed = file.replace("chatcmpl-one", "chatcmpl-other").replacen("chatcmpl-two,stub,2026-11-23T10:00:00Z,", "$0,1", 1);
-        let changed = changed.replace("$0,", "chatcmpl-two,stub,2026-11-23T10:00:00Z,");
+        let changed = file.replace("req-one", "req-other").replacen("req-two,stub,2026-11-23T10:00:00Z,", "$0,1", 1);
+        let changed = changed.replace("$0,", "req-two,stub,2026-11-23T10:00:00Z,");
         let found = compare(&hub, &admin, "", "text/csv", &changed).await.expect(200).json();
         let named = found["named"].to_string();
         assert_eq!(found["clean"], false);
-        assert!(named.contains("chatcmpl-other (stub): no receipt") && named.contains("(chatcmpl-one): not in the file"), "{named}");
+        assert!(named.contains("req-other (stub): no receipt") && named.contains("(req-one): not in the file"), "{named}");
         assert_eq!(counts(&found), [2, 1, 1, 1]);
         assert!(named.contains(": prompt "), "{named}");
         assert_eq!(found["days"][0]["day"], "2026-11-23");
