@@ -24,7 +24,9 @@ impl Streams {
         let count = usize::try_from(count)?;
         let streams = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..OPENERS)
-                .map(|first| scope.spawn(move || (first..count).step_by(OPENERS).map(|_| begin(address, key)).collect()))
+                .map(|first| {
+                    scope.spawn(move || (first..count).step_by(OPENERS).map(|_| begin(address, key)).collect())
+                })
                 .collect();
             let mut streams = Vec::new();
             for thread in threads {

@@ -75,9 +75,8 @@ fn serve(connection: &TcpStream, streams: &Mutex<Vec<Slow>>) -> std::io::Result<
             write_whole(&mut writer)?;
             continue;
         }
-        writer.write_all(
-            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
-        )?;
+        writer
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")?;
         let (ended, end) = std::sync::mpsc::channel();
         let mut stream = Slow { writer: writer.try_clone()?, pieces: 0, ended };
         if advance(&mut stream) {
