@@ -86,6 +86,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         bail!("{at_once} streams were running when memory was read, not {}", options.streams);
     }
     interrupt.check()?;
+    upstream.end();
     streams.read_to_end()?;
     let silent = sockets.close()?;
     if silent > 0 {
