@@ -5,8 +5,8 @@
 //! clean afterwards, or a budget is exceeded.
 
 mod report;
+mod slow;
 mod sockets;
-mod streams;
 mod upstream;
 
 use std::path::PathBuf;
@@ -52,12 +52,11 @@ const SETTLE_WITHIN: Duration = Duration::from_secs(30);
 /// Runs it; an error when anything failed or a budget is exceeded.
 pub(crate) fn run(options: &Options) -> Result<()> {
     enough_files(u64::from(options.sockets) + 3 * u64::from(options.streams) + OTHER_FILES)?;
-    let binary = match &options.binary {
-        Some(binary) => std::path::absolute(binary)?,
-        None => {
-            process::run(repo::cargo().args(["build", "--release", "-p", "hub"]))?;
-            repo::hub_binary("release")?
-        }
+    let binary = if let Some(binary) = &options.binary {
+        std::path::absolute(binary)?
+    } else {
+        process::run(repo::cargo().args(["build", "--release", "-p", "hub"]))?;
+        repo::hub_binary("release")?
     };
     let interrupt = Interrupt::listen()?;
     let upstream = upstream::Upstream::start().context("the upstream cannot listen")?;
@@ -78,7 +77,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     interrupt.check()?;
 
     let begun = Instant::now();
-    let streams = streams::Streams::open(hub.address(), hub.key(), options.streams)?;
+    let streams = slow::Streams::open(hub.address(), hub.key(), options.streams)?;
     let streams_took = begun.elapsed();
     let with_streams = settled_memory(hub.id())?;
     let at_once = upstream.running();
@@ -86,6 +85,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         bail!("{at_once} streams were running when memory was read, not {}", options.streams);
     }
     interrupt.check()?;
+    upstream.end();
     streams.read_to_end()?;
     let silent = sockets.close()?;
     if silent > 0 {

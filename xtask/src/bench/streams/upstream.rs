@@ -2,7 +2,7 @@
 
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,16 +10,15 @@ use crate::bench::load::upstream::{chunk, request, write_whole};
 
 /// Pause between two pieces of a stream.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Pieces of a stream: it must outlast the opening of all others.
-const PIECES: u32 = 45;
-/// How long a stream lasts.
-pub(super) const LASTS: Duration = PAUSE.saturating_mul(PIECES);
+/// Pieces of a stream that nobody ends.
+const MOST: u32 = 150;
 const STACK: usize = 128 * 1024;
 
 /// The running server; it ends with the process.
 pub(super) struct Upstream {
     address: SocketAddr,
     running: Arc<AtomicU64>,
+    end: Arc<AtomicBool>,
 }
 
 /// A stream, the pieces it has had, and the connection's thread that waits for its end.
@@ -34,12 +33,14 @@ impl Upstream {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let (streams, running) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicU64::new(0)));
-        let (ticking, counted) = (Arc::clone(&streams), Arc::clone(&running));
+        let end = Arc::new(AtomicBool::new(false));
+        let (ticking, counted, ending) = (Arc::clone(&streams), Arc::clone(&running), Arc::clone(&end));
         std::thread::spawn(move || {
             loop {
                 std::thread::sleep(PAUSE);
                 let mut streams = ticking.lock().unwrap_or_else(PoisonError::into_inner);
-                streams.retain_mut(advance);
+                let end = ending.load(Ordering::Relaxed);
+                streams.retain_mut(|stream| advance(stream, end));
                 counted.store(streams.len() as u64, Ordering::Relaxed);
             }
         });
@@ -51,11 +52,16 @@ impl Upstream {
                 drop(std::thread::Builder::new().stack_size(STACK).spawn(serve));
             }
         });
-        Ok(Self { address, running })
+        Ok(Self { address, running, end })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Lets all streams end with their next piece.
+    pub(super) fn end(&self) {
+        self.end.store(true, Ordering::Relaxed);
     }
 
     /// Streams that have begun and not ended, up to a second ago.
@@ -75,12 +81,11 @@ fn serve(connection: &TcpStream, streams: &Mutex<Vec<Slow>>) -> std::io::Result<
             write_whole(&mut writer)?;
             continue;
         }
-        writer.write_all(
-            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
-        )?;
+        writer
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")?;
         let (ended, end) = std::sync::mpsc::channel();
         let mut stream = Slow { writer: writer.try_clone()?, pieces: 0, ended };
-        if advance(&mut stream) {
+        if advance(&mut stream, false) {
             streams.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
             // Either way the stream is over.
             let _ = end.recv();
@@ -89,10 +94,11 @@ fn serve(connection: &TcpStream, streams: &Mutex<Vec<Slow>>) -> std::io::Result<
     Ok(())
 }
 
-/// Writes the next piece; `false` after the last one, or when the hub has gone.
-fn advance(stream: &mut Slow) -> bool {
+/// Writes the next piece, or the end; `false` after that, or when the hub has gone.
+fn advance(stream: &mut Slow, end: bool) -> bool {
     stream.pieces += 1;
-    let last = stream.pieces > PIECES;
+    let last = end || stream.pieces > MOST;
+    let pieces = stream.pieces - 1;
     let event = |fields: &str| {
         format!(
             "data: {{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1795000000,\"model\":\"gpt-4o-mini\",{fields}}}\n\n"
@@ -101,8 +107,8 @@ fn advance(stream: &mut Slow) -> bool {
     let text = if last {
         let stop = event(r#""choices":[{"index":0,"delta":{},"finish_reason":"stop"}]"#);
         let usage = event(&format!(
-            r#""choices":[],"usage":{{"prompt_tokens":12,"completion_tokens":{PIECES},"total_tokens":{}}}"#,
-            PIECES + 12
+            r#""choices":[],"usage":{{"prompt_tokens":12,"completion_tokens":{pieces},"total_tokens":{}}}"#,
+            pieces + 12
         ));
         format!("{stop}{usage}data: [DONE]\n\n")
     } else {

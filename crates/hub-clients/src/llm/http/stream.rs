@@ -30,10 +30,12 @@ pub(in crate::llm) trait Reader: Send + 'static {
 
 /// The events of an answer.
 pub(in crate::llm) fn events(
-    response: Response,
+    mut response: Response,
     timeouts: Timeouts,
     facts: impl Reader,
 ) -> BoxStream<'static, Result<ChatEvent, LlmError>> {
+    // Headers are slices of the connection's first buffer, and would keep its 8 KiB for as long as the stream lasts.
+    response.headers_mut().clear();
     let relay = Relay {
         response,
         reader: SseReader::new(),

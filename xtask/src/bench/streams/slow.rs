@@ -6,13 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::upstream::LASTS;
-
-/// Longer than a stream lasts: it is opened, and read only after all others were.
-const PATIENCE: Duration = LASTS.saturating_mul(2);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Opened at once.
 const OPENERS: usize = 16;
-const BODY: &str = r#"{"model":"gpt-4o-mini","max_tokens":64,"stream":true,"messages":[{"role":"user","content":"Say something, slowly."}]}"#;
+const BODY: &str = r#"{"model":"gpt-4o-mini","max_tokens":200,"stream":true,"messages":[{"role":"user","content":"Say something, slowly."}]}"#;
 
 /// Streams that have begun. What comes meanwhile waits in the kernel, whose buffers hold far more than all of it: the hub is never held up.
 pub(super) struct Streams(Vec<BufReader<TcpStream>>);
@@ -24,7 +21,9 @@ impl Streams {
         let count = usize::try_from(count)?;
         let streams = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..OPENERS)
-                .map(|first| scope.spawn(move || (first..count).step_by(OPENERS).map(|_| begin(address, key)).collect()))
+                .map(|first| {
+                    scope.spawn(move || (first..count).step_by(OPENERS).map(|_| begin(address, key)).collect())
+                })
                 .collect();
             let mut streams = Vec::new();
             for thread in threads {
