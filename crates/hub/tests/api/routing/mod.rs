@@ -44,7 +44,8 @@ fn hasty(name: &str, url: &str, on_hangup: OnHangup) -> Arc<dyn LlmProvider> {
 
 /// Gives the service's model a price, in credits per million tokens of either kind.
 fn priced(settings: &mut Settings, service: &str, model: &str, credits: i64) {
-    let price = json!({ "service": service, "model": model, "input": credits, "output": credits, "max_output_tokens": 100 });
+    let price =
+        json!({ "service": service, "model": model, "input": credits, "output": credits, "max_output_tokens": 100 });
     let price: ModelPrice = serde_json::from_value(price).unwrap();
     settings.pricing.models.push(price);
 }
