@@ -133,12 +133,16 @@ class Audit:
                 same(seen, line, receipt)
 
     def stopped(self):
-        """Callers who left a provider that is stopped: at most a moment of its work was not read."""
+        """Callers who left a provider that is stopped: at most a moment of its work was not read. Where that was before the
+        first byte of its answer nothing is charged."""
         unread = []
         for seen, line, receipt in self.groups["stopped"]:
             charged_by_receipt(seen, receipt)
-            want = line.tokens | {"output": receipt.tokens["output"]}
-            equal(receipt.tokens, want, f"classes but output of {seen.call}")
+            if sum(receipt.tokens.values()) == 0:
+                equal((receipt.outcome, seen.tokens), ("cancelled", 0), f"{line} {receipt}")
+            else:
+                want = books.owed(seen.call, line) | {"output": receipt.tokens["output"]}
+                equal(receipt.tokens, want, f"classes but output of {seen.call}")
             unread.append(line.tokens["output"] - receipt.tokens["output"])
             true(0 <= unread[-1] <= 1 / plan.PAUSE, f"{unread[-1]} tokens were generated unread: {line} {receipt}")
             true(receipt.tokens["output"] >= seen.tokens, f"read {seen.tokens}, paid {receipt}")
@@ -213,7 +217,7 @@ def group(seen, line):
         return "cut"
     if line is None:
         return "free"
-    if line.model == plan.CLAUDE and line.stream and seen.call.leave_after is not None:
+    if line.model == plan.CLAUDE and seen.call.leave_after is not None:
         return "stopped"
     return "billed" if line.told else "counted"
 
