@@ -19,7 +19,7 @@ ALTER TABLE provider_credentials ADD COLUMN hint TEXT NOT NULL DEFAULT '';
 
 -- Counts every change, so that all processes notice one by a single number. Changes queue on this row.
 CREATE TABLE provider_changes (
-  id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+  id INT NOT NULL PRIMARY KEY CHECK (id = 1),
   version INTEGER NOT NULL
 ) STRICT;
 INSERT INTO provider_changes (id, version) VALUES (1, 0);

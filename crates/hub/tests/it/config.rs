@@ -52,7 +52,7 @@ fn every_problem_is_told_at_once_with_name_source_and_what_is_allowed() {
     );
     for expected in [
         "limits.guest_per_minut (from ",
-        "hub.toml): is not a setting; [limits] has: admin_per_minute, guest_per_minute, manager_per_minute, roles, user_per_minute",
+        "hub.toml): is not a setting; [limits] has: admin_per_minute, guest_per_minute, manager_per_minute, models, roles, user_per_minute",
         "server.listen (from ",
         "server.drain_seconds (from ",
         "is 9000, must be 0 to 300",

@@ -231,8 +231,9 @@ on_both_pairs! {
         // Another process, or this one after a restart, knows it too.
         let twin = hub.sibling().await;
         ask(&twin, &ada).await.expect(404);
-        twin.finish().await;
+        // The first credential was refused, and the operator was told so.
         hub.take_errors();
+        twin.finish().await;
         hub.finish().await;
     }
 }

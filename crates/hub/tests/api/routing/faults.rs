@@ -159,13 +159,13 @@ on_both_pairs! {
 
     async fn who_hangs_up_before_the_first_byte_pays_only_what_was_billed(pair: Pair) {
         let drain = OnHangup::Drain { limit: std::time::Duration::from_millis(20) };
-        let cases: [(Play, OnHangup, i64, &str); 3] = [
-            (Play::Silence, OnHangup::Cancel, 0, "up hung_up"),
-            (Play::SilentWork, drain, USAGE.0, "up hung_up"),
-            // A pause that nobody waits for.
-            (Play::Status(503, "retry-after: 100\r\n", FAULT), OnHangup::Cancel, 0, "up unavailable 503"),
+        let cases: [(Play, OnHangup, i64, &[&str]); 3] = [
+            (Play::Silence, OnHangup::Cancel, 0, &["up hung_up"]),
+            (Play::SilentWork, drain, USAGE.0, &["up hung_up"]),
+            // A pause that nobody waits for. The caller may be gone before the refusal is read.
+            (Play::Status(503, "retry-after: 100\r\n", FAULT), OnHangup::Cancel, 0, &["up unavailable 503", "up hung_up"]),
         ];
-        for (play, on_hangup, tokens, attempt) in cases {
+        for (play, on_hangup, tokens, attempts) in cases {
             let upstream = Upstream::plays([play.clone()]).await;
             let builder = TestHub::builder(pair).settings(|settings| priced(settings, "up", "m", 1000));
             let provider = super::provider(hub_clients::llm::openai::OpenAiConfig { on_hangup, ..super::config("up", &upstream.url) });
@@ -180,7 +180,9 @@ on_both_pairs! {
             let left = settled(&hub, &ada).await;
             assert_eq!(micro(&left["balance"]), 100_000_000 - tokens * 1000, "{play:?}");
             let receipt = only_receipt(&hub, &ada).await;
-            assert_eq!((&receipt["outcome"], told(&receipt["attempts"])), (&json!("cancelled"), vec![attempt.to_owned()]));
+            assert_eq!(receipt["outcome"], "cancelled", "{play:?}");
+            let told = told(&receipt["attempts"]);
+            assert!(told.len() == 1 && attempts.contains(&told[0].as_str()), "{play:?}: {told:?}");
             assert_eq!(upstream.requests().len(), 1);
             hub.finish().await;
         }
