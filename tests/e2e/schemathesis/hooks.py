@@ -9,6 +9,7 @@ _addresses = itertools.count(1)
 # Where the narrow key works; everything else that needs a credential must refuse it.
 _NARROW = {
     "GET /v1/models", "GET /v1/models/{id}", "GET /api/auth/me", "GET /api/users/me", "POST /api/auth/ws-ticket", "GET /api/credits/packages",
+    "GET /api/mcp/providers",
 }
 
 

@@ -14,7 +14,7 @@ pub struct ProviderState {
     pub name: String,
     /// Service word of its models.
     pub service: String,
-    /// The operator's name for the credential, where it has several.
+    /// The operator's name for the credential, where it has one; for those who manage providers only.
     pub credential: Option<String>,
     /// Its breaker.
     pub breaker: BreakerState,
@@ -25,6 +25,7 @@ pub struct ProviderState {
 /// The providers of this hub, best first, as this process knows them.
 pub async fn providers(hub: &Hub, caller: &Caller) -> Result<Vec<ProviderState>, InferenceError> {
     rbac::require(caller, Permission::ModelsRead)?;
+    let named = caller.may(Permission::ProvidersUpdate);
     let mut states = Vec::new();
     for pool in hub.providers.pools().iter() {
         for member in pool.usable() {
@@ -32,7 +33,8 @@ pub async fn providers(hub: &Hub, caller: &Caller) -> Result<Vec<ProviderState>,
             states.push(ProviderState {
                 name: pool.name.clone(),
                 service: pool.service.clone(),
-                credential: member.label.as_deref().map(str::to_owned),
+                // The names of credentials are the operator's own business.
+                credential: member.label.as_deref().filter(|_| named).map(str::to_owned),
                 breaker: breaker::state(hub, &key).await,
                 paused_until: retry::paused_until(hub, &key).await,
             });

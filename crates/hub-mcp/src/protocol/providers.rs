@@ -14,15 +14,15 @@ use crate::errors;
 
 /// The providers, best first.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ProvidersView {
+pub(crate) struct ProviderStatesView {
     /// One entry for each provider and credential.
-    providers: Vec<ProviderView>,
+    providers: Vec<ProviderStateView>,
 }
 
 /// One provider.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct ProviderView {
+pub(crate) struct ProviderStateView {
     /// The operator's name for it.
     name: String,
     /// Service word of its models.
@@ -46,7 +46,7 @@ pub(crate) struct ProviderView {
     recent_failures: u32,
 }
 
-impl From<ProviderState> for ProviderView {
+impl From<ProviderState> for ProviderStateView {
     fn from(provider: ProviderState) -> Self {
         Self {
             name: provider.name,
@@ -63,11 +63,11 @@ impl From<ProviderState> for ProviderView {
 
 /// How the providers stand; needs `models:read`.
 #[utoipa::path(get, path = "/api/mcp/providers", tag = "mcp", operation_id = "list_provider_states",
-    responses((status = 200, body = ProvidersView)))]
+    responses((status = 200, body = ProviderStatesView)))]
 pub(crate) async fn list(
     State(hub): State<Arc<Hub>>,
     Authenticated(caller): Authenticated,
-) -> Result<Json<ProvidersView>, ApiError> {
+) -> Result<Json<ProviderStatesView>, ApiError> {
     let providers = inference::providers(&hub, &caller).await.map_err(errors::inference)?;
-    Ok(Json(ProvidersView { providers: providers.into_iter().map(ProviderView::from).collect() }))
+    Ok(Json(ProviderStatesView { providers: providers.into_iter().map(ProviderStateView::from).collect() }))
 }
