@@ -48,7 +48,8 @@ impl Hub {
         ];
         if let Some(servers) = servers {
             environment.push(("HUB__DATABASE__URL", servers.postgres_url.clone()));
-            environment.push(("HUB__CACHE__URL", servers.redis_url.clone()));
+            environment.push(("HUB__CACHE__REDIS_URL", servers.redis_url.clone()));
+            environment.push(("JWT_SECRET", "a secret of the benchmark, which signs nothing else".to_owned()));
         }
         let stores = servers.map(Servers::processes).unwrap_or_default();
         let command = |arguments: &[&str]| {
