@@ -56,20 +56,20 @@ fn configured(provider: &Provider, clock: &Clock) -> Result<Configured, Provider
             ProviderKind::Anthropic => anthropic(&provider, key, &clock),
         })
     };
-    let made = |key: Option<&SecretString>| {
+    let client = |key: Option<&SecretString>| {
         make(key.cloned()).map_err(|source| ProviderError { name: provider.name.clone(), source })
     };
     let mut members = Vec::new();
     if let Some(key) = &provider.api_key {
-        members.push(Member::named(DEFAULT, hint(key.expose_secret()), made(Some(key))?));
+        members.push(Member::named(DEFAULT, hint(key.expose_secret()), client(Some(key))?));
     }
     for Credential { label, api_key, weight, priority } in &provider.credentials {
-        let mut member = Member::named(label, hint(api_key.expose_secret()), made(Some(api_key))?);
+        let mut member = Member::named(label, hint(api_key.expose_secret()), client(Some(api_key))?);
         (member.weight, member.priority) = (*weight, *priority);
         members.push(member);
     }
     if members.is_empty() {
-        members.push(Member::unnamed(made(None)?));
+        members.push(Member::unnamed(client(None)?));
     }
     Ok(Configured {
         name: provider.name.clone(),

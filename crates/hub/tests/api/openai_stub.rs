@@ -1,9 +1,10 @@
 //! An OpenAI provider made of rules: it answers by the last text of the user. For calls whose provider leaves things out or fails.
 
+use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use axum::{Json, Router};
 use hub_testkit::{Builder, Pair, TestHub};
+use hub_web::Json;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -60,7 +61,7 @@ async fn answer(Json(body): Json<Value>) -> Response {
 
 fn streamed(question: &str) -> Response {
     let mut text = String::new();
-    let mut event = |data: &str| text += &format!("data: {data}\n\n");
+    let mut event = |data: &str| text.extend(["data: ", data, "\n\n"]);
     if question == "fail at once" {
         event(&json!({ "error": { "message": "it broke", "type": "server_error" } }).to_string());
     } else {

@@ -107,11 +107,10 @@ on_both_pairs! {
         let hub = Arc::new(builder(pair, &upstream, 1).start().await);
         let (ada, boss) = (hub.user("ada").await, hub.manager().await);
         let mut tasks = JoinSet::new();
-        let mut waiting = 0;
-        for (user, text) in [(&ada, "first"), (&ada, "a1"), (&ada, "a2"), (&ada, "a3"), (&boss, "b1"), (&boss, "b2"), (&boss, "b3")] {
+        let calls = [(&ada, "first"), (&ada, "a1"), (&ada, "a2"), (&ada, "a3"), (&boss, "b1"), (&boss, "b2"), (&boss, "b3")];
+        for (waiting, (user, text)) in calls.into_iter().enumerate() {
             ask(&hub, user, text, &mut tasks);
             until(&hub, "provider:local", (waiting, 1)).await;
-            waiting += 1;
         }
         upstream.let_go(7);
         for answer in tasks.join_all().await {

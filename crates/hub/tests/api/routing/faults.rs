@@ -90,7 +90,8 @@ on_both_pairs! {
         let closed = TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap();
         let plain_text = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let no_tls = plain_text.local_addr().unwrap();
-        let serving = tokio::spawn(async move {
+        let tasks = tokio_util::task::TaskTracker::new();
+        let serving = tasks.spawn(async move {
             loop {
                 let (mut socket, _) = plain_text.accept().await.unwrap();
                 drop(socket.write_all(b"this is no TLS\r\n").await);

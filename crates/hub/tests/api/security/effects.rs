@@ -75,7 +75,7 @@ async fn take(hub: &TestHub, taken: &Taken, admin: &TestUser, ada: &mut TestUser
 on_both_pairs! {
     async fn res_05_what_is_taken_away_ends_running_streams_on_another_process_within_two_seconds(pair: Pair) {
         for taken in TABLE {
-            one(pair, taken).await;
+            Box::pin(one(pair, taken)).await;
         }
     }
 }
