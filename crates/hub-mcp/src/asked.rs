@@ -6,8 +6,9 @@ use http::HeaderName;
 use http::request::Parts;
 use hub_domain::inference::idempotent::Act;
 use hub_domain::inference::replay::EventId;
+use hub_domain::inference::{CallRequest, ChatInput, Choice};
 use hub_types::Credits;
-use hub_web::{ApiError, IdempotencyKey, MaxCredits};
+use hub_web::{ApiError, IdempotencyKey, MaxCredits, RequestId};
 
 use crate::wire::Wire;
 
@@ -60,6 +61,18 @@ pub(crate) struct Ask {
 impl Ask {
     pub(crate) const fn new(asked: Asked, wire: Wire, body: Bytes) -> Self {
         Self { asked, wire, body }
+    }
+
+    /// The call of a route whose callers do not choose a provider.
+    pub(crate) fn input(
+        &self,
+        request: CallRequest,
+        route: &'static str,
+        kind: &'static str,
+        request_id: &RequestId,
+    ) -> ChatInput {
+        let request_id = request_id.as_str().to_owned();
+        ChatInput { request, choice: Choice::Auto, route, kind, request_id, cap: self.asked.cap }
     }
 
     /// The act its key names, where it has one.

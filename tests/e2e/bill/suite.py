@@ -97,12 +97,14 @@ class Load:
         longs = [asyncio.create_task(self.one(http, plan.long_call(CALLS + n), victim)) for n in range(LONG)]
         await asyncio.sleep(STRIKE_AFTER)
         self.up.clear()
+        # Before the kill: those it cuts off may have seen their connection break by the time it is known to be dead.
+        running = set(self.running)
         await asyncio.to_thread(victim.kill)
         self.struck_at = time.monotonic()
         for number, seen in self.seen.items():
             # A caller who left did not wait for the end; the call may still have been running.
             left = seen.call.leave_after is not None and self.began[number] > self.struck_at - 5
-            seen.cut = seen.hub is victim and not seen.complete and (number in self.running or left)
+            seen.cut = seen.hub is victim and not seen.complete and (number in running or left)
         await asyncio.to_thread(victim.start)
         self.up.set()
         self.struck.set()

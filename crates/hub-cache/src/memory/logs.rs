@@ -1,14 +1,14 @@
 //! Logs in a bounded map: lists that only grow at their end, each with an expiry. An append is atomic per key.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
-use moka::Expiry;
 use moka::ops::compute::{CompResult, Op};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
+use super::garbage::{Garbage, Kept};
 use crate::log::Room;
 use crate::stamp::{expiry, garbage_after};
 
@@ -29,16 +29,9 @@ struct Log {
     keep: Duration,
 }
 
-/// Real time, for collecting garbage only: every append starts a new life.
-struct Garbage;
-
-impl Expiry<String, Log> for Garbage {
-    fn expire_after_create(&self, _: &String, log: &Log, _: Instant) -> Option<Duration> {
-        Some(log.keep)
-    }
-
-    fn expire_after_update(&self, _: &String, log: &Log, _: Instant, _: Option<Duration>) -> Option<Duration> {
-        Some(log.keep)
+impl Kept for Log {
+    fn keep(&self) -> Duration {
+        self.keep
     }
 }
 

@@ -3,6 +3,7 @@
 //! It must never grow without bound: values are evicted, least recently used first, beyond a fixed weight; windows
 //! and leases are refused with [`CacheError::Full`] rather than forgotten while they still count.
 
+mod garbage;
 mod leases;
 mod logs;
 mod shares;

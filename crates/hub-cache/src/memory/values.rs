@@ -1,13 +1,13 @@
 //! Values with an expiry, in a bounded map. Reading and removing one key is atomic; so is putting if absent.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use moka::Expiry;
 use moka::ops::compute::{CompResult, Op};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
+use super::garbage::{Garbage, Kept};
 use crate::stamp::{expiry, garbage_after};
 
 /// Keys and values together, in bytes.
@@ -25,16 +25,9 @@ struct Value {
     keep: Duration,
 }
 
-/// Real time, for collecting garbage only: a value put again starts a new life.
-struct Garbage;
-
-impl Expiry<String, Value> for Garbage {
-    fn expire_after_create(&self, _: &String, value: &Value, _: Instant) -> Option<Duration> {
-        Some(value.keep)
-    }
-
-    fn expire_after_update(&self, _: &String, value: &Value, _: Instant, _: Option<Duration>) -> Option<Duration> {
-        Some(value.keep)
+impl Kept for Value {
+    fn keep(&self) -> Duration {
+        self.keep
     }
 }
 

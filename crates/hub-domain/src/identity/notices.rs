@@ -9,18 +9,19 @@ use crate::Hub;
 /// Tells that the password was changed by somebody signed in.
 pub(super) async fn password_changed_here(hub: &Hub, tx: &mut Tx, to: &Email) -> Result<(), StoreError> {
     let product = &hub.settings.identity.product;
-    let letter = Letter {
-        subject: format!("Your password at {product} was changed"),
-        paragraphs: vec![
+    tell(
+        hub,
+        tx,
+        to,
+        format!("Your password at {product} was changed"),
+        [
             "Your password was changed, and all other devices were signed out. API keys still work.".to_owned(),
             "If it was not you, ask for a new password at once, and take back API keys that you do not know:"
                 .to_owned(),
         ],
-        link: Some(forgot(hub)),
-        dedupe_key: None,
-        to,
-    };
-    send(hub, tx, letter).await
+        forgot(hub),
+    )
+    .await
 }
 
 /// Asks the address in force whether it agrees to another one.
@@ -32,9 +33,12 @@ pub(super) async fn change_of_address(
     secret: &str,
 ) -> Result<(), StoreError> {
     let product = &hub.settings.identity.product;
-    let letter = Letter {
-        subject: format!("Another address for your account at {product}?"),
-        paragraphs: vec![
+    tell(
+        hub,
+        tx,
+        to,
+        format!("Another address for your account at {product}?"),
+        [
             format!(
                 "Somebody who knows your password asked to change the address of your account at {product} to {new}. \
                  To agree, open this page within an hour and confirm:"
@@ -42,30 +46,21 @@ pub(super) async fn change_of_address(
             "Then a second mail goes to the new address; until it is confirmed there, nothing changes.".to_owned(),
             "If it was not you, do not confirm, and choose a new password: somebody knows the one you have.".to_owned(),
         ],
-        link: Some(page(hub, "change-email", secret)),
-        dedupe_key: None,
-        to,
-    };
-    send(hub, tx, letter).await
+        page(hub, "change-email", secret),
+    )
+    .await
 }
 
 /// Asks the new address to prove itself.
 pub(super) async fn prove_new_address(hub: &Hub, tx: &mut Tx, to: &Email, secret: &str) -> Result<(), StoreError> {
     let product = &hub.settings.identity.product;
-    let letter = Letter {
-        subject: format!("Confirm your new address for {product}"),
-        paragraphs: vec![
+    tell(hub, tx, to, format!("Confirm your new address for {product}"), [
             format!(
                 "Somebody, hopefully you, wants to use this address for an account at {product}. To finish, open this page \
                  within an hour and confirm:"
             ),
             "If it was not you, do nothing.".to_owned(),
-        ],
-        link: Some(page(hub, "change-email", secret)),
-        dedupe_key: None,
-        to,
-    };
-    send(hub, tx, letter).await
+        ], page(hub, "change-email", secret)).await
 }
 
 /// Tells the old address that it is no longer in force, and how to take that back.
@@ -77,17 +72,18 @@ pub(super) async fn address_changed(
     secret: &str,
 ) -> Result<(), StoreError> {
     let product = &hub.settings.identity.product;
-    let letter = Letter {
-        subject: format!("The address of your account at {product} was changed"),
-        paragraphs: vec![
+    tell(
+        hub,
+        tx,
+        to,
+        format!("The address of your account at {product} was changed"),
+        [
             format!("Your account at {product} has the address {new} now. Mail of the hub no longer comes here."),
             "If it was not you, take it back here within 7 days; all devices are signed out then:".to_owned(),
         ],
-        link: Some(page(hub, "revert-email", secret)),
-        dedupe_key: None,
-        to,
-    };
-    send(hub, tx, letter).await
+        page(hub, "revert-email", secret),
+    )
+    .await
 }
 
 /// Tells the old address that an administrator gave the account another one, and how to take that back.
@@ -99,102 +95,92 @@ pub(super) async fn address_set(
     secret: &str,
 ) -> Result<(), StoreError> {
     let product = &hub.settings.identity.product;
-    let letter = Letter {
-        subject: format!("The address of your account at {product} was changed"),
-        paragraphs: vec![
+    tell(hub, tx, to, format!("The address of your account at {product} was changed"), [
             format!(
                 "An administrator gave your account at {product} the address {new}. Mail of the hub no longer comes here."
             ),
             "If that is wrong, take it back here within 7 days; all devices are signed out then:".to_owned(),
-        ],
-        link: Some(page(hub, "revert-email", secret)),
-        dedupe_key: None,
-        to,
-    };
-    send(hub, tx, letter).await
+        ], page(hub, "revert-email", secret)).await
 }
 
 /// Tells the new address that an account has it now.
 pub(super) async fn address_is_yours(hub: &Hub, tx: &mut Tx, to: &Email) -> Result<(), StoreError> {
     let product = &hub.settings.identity.product;
-    let letter = Letter {
-        subject: format!("This is the address of your account at {product} now"),
-        paragraphs: vec![
+    tell(
+        hub,
+        tx,
+        to,
+        format!("This is the address of your account at {product} now"),
+        [
             format!("An administrator gave your account at {product} this address. Sign in with it from now on."),
             "If you have no account there, write to the people who run this hub.".to_owned(),
         ],
-        link: Some(format!("{}/login", hub.settings.identity.public_url)),
-        dedupe_key: None,
-        to,
-    };
-    send(hub, tx, letter).await
+        format!("{}/login", hub.settings.identity.public_url),
+    )
+    .await
 }
 
 /// Tells that a change of address was taken back.
 pub(super) async fn address_is_back(hub: &Hub, tx: &mut Tx, to: &Email) -> Result<(), StoreError> {
     let product = &hub.settings.identity.product;
-    let letter = Letter {
-        subject: format!("Your account at {product} has this address again"),
-        paragraphs: vec![
+    tell(
+        hub,
+        tx,
+        to,
+        format!("Your account at {product} has this address again"),
+        [
             "The change of address was taken back, and all devices were signed out. API keys still work.".to_owned(),
             "Whoever changed it knew your password. Choose a new one, and take back API keys that you do not know:"
                 .to_owned(),
         ],
-        link: Some(forgot(hub)),
-        dedupe_key: None,
-        to,
-    };
-    send(hub, tx, letter).await
+        forgot(hub),
+    )
+    .await
 }
 
 /// Tells that sign-in asks for a second factor now.
 pub(super) async fn factor_on(hub: &Hub, tx: &mut Tx, to: &Email) -> Result<(), StoreError> {
     let product = &hub.settings.identity.product;
-    let letter = Letter {
-        subject: format!("A second factor protects your account at {product}"),
-        paragraphs: vec![
+    tell(hub, tx, to, format!("A second factor protects your account at {product}"), [
             "From now on signing in asks for a code of your authenticator app. Keep the recovery codes where you find them without \
              the phone."
                 .to_owned(),
             "If it was not you, ask for a new password at once and write to the operator:".to_owned(),
-        ],
-        link: Some(forgot(hub)),
-        dedupe_key: None,
-        to,
-    };
-    send(hub, tx, letter).await
+        ], forgot(hub)).await
 }
 
 /// Tells that sign-in no longer asks for a second factor.
 pub(super) async fn factor_off(hub: &Hub, tx: &mut Tx, to: &Email) -> Result<(), StoreError> {
     let product = &hub.settings.identity.product;
-    let letter = Letter {
-        subject: format!("The second factor of your account at {product} was removed"),
-        paragraphs: vec![
+    tell(
+        hub,
+        tx,
+        to,
+        format!("The second factor of your account at {product} was removed"),
+        [
             "Signing in needs the password only. The recovery codes no longer work.".to_owned(),
             "If it was not you, choose a new password and set up a second factor again:".to_owned(),
         ],
-        link: Some(forgot(hub)),
-        dedupe_key: None,
-        to,
-    };
-    send(hub, tx, letter).await
+        forgot(hub),
+    )
+    .await
 }
 
 /// Tells that a recovery code was used up.
 pub(super) async fn recovery_code_used(hub: &Hub, tx: &mut Tx, to: &Email, left: i64) -> Result<(), StoreError> {
     let product = &hub.settings.identity.product;
-    let letter = Letter {
-        subject: format!("A recovery code of your account at {product} was used"),
-        paragraphs: vec![
+    tell(
+        hub,
+        tx,
+        to,
+        format!("A recovery code of your account at {product} was used"),
+        [
             format!("One of your recovery codes was used in place of the authenticator app; {left} are left."),
             "If it was not you, choose a new password at once:".to_owned(),
         ],
-        link: Some(forgot(hub)),
-        dedupe_key: None,
-        to,
-    };
-    send(hub, tx, letter).await
+        forgot(hub),
+    )
+    .await
 }
 
 /// Tells that somebody with the password guesses at the second factor; at most one such mail per hour.
@@ -218,19 +204,20 @@ pub(super) async fn factor_guessed(hub: &Hub, tx: &mut Tx, to: &Email) -> Result
 /// Tells that an API key was made. `prefix` is the part of it that may be shown; its name is somebody's text and stays out.
 pub(crate) async fn key_created(hub: &Hub, tx: &mut Tx, to: &Email, prefix: &str) -> Result<(), StoreError> {
     let product = &hub.settings.identity.product;
-    let letter = Letter {
-        subject: format!("A new API key for your account at {product}"),
-        paragraphs: vec![
+    tell(
+        hub,
+        tx,
+        to,
+        format!("A new API key for your account at {product}"),
+        [
             format!(
                 "The key that begins with {prefix} was made. Whoever has it can spend the credits of your account."
             ),
             "If it was not you, take the key back and choose a new password:".to_owned(),
         ],
-        link: Some(forgot(hub)),
-        dedupe_key: None,
-        to,
-    };
-    send(hub, tx, letter).await
+        forgot(hub),
+    )
+    .await
 }
 
 /// Tells that a new API key takes the place of another, which works until `until`.
@@ -243,38 +230,45 @@ pub(crate) async fn key_rotated(
 ) -> Result<(), StoreError> {
     let product = &hub.settings.identity.product;
     let until = until.format("%Y-%m-%d %H:%M UTC");
-    let letter = Letter {
-        subject: format!("An API key of your account at {product} was replaced"),
-        paragraphs: vec![
+    tell(hub, tx, to, format!("An API key of your account at {product} was replaced"), [
             format!(
                 "The key that begins with {new} takes the place of the one that begins with {old}. The old one works until {until} at the \
                  longest."
             ),
             "If it was not you, take both keys back and choose a new password:".to_owned(),
-        ],
-        link: Some(forgot(hub)),
-        dedupe_key: None,
-        to,
-    };
-    send(hub, tx, letter).await
+        ], forgot(hub)).await
 }
 
 /// Tells that an API key was taken back.
 pub(crate) async fn key_revoked(hub: &Hub, tx: &mut Tx, to: &Email, prefix: &str) -> Result<(), StoreError> {
     let product = &hub.settings.identity.product;
-    let letter = Letter {
-        subject: format!("An API key of your account at {product} was taken back"),
-        paragraphs: vec![
+    tell(
+        hub,
+        tx,
+        to,
+        format!("An API key of your account at {product} was taken back"),
+        [
             format!("The key that begins with {prefix} no longer works."),
             "If it was not you, choose a new password:".to_owned(),
         ],
-        link: Some(forgot(hub)),
-        dedupe_key: None,
-        to,
-    };
-    send(hub, tx, letter).await
+        forgot(hub),
+    )
+    .await
 }
 
 fn forgot(hub: &Hub) -> String {
     format!("{}/forgot-password", hub.settings.identity.public_url)
+}
+
+/// Sends one of these mails; `link` stands after the last paragraph that ends in a colon.
+async fn tell<const N: usize>(
+    hub: &Hub,
+    tx: &mut Tx,
+    to: &Email,
+    subject: String,
+    paragraphs: [String; N],
+    link: String,
+) -> Result<(), StoreError> {
+    let letter = Letter { to, subject, paragraphs: Vec::from(paragraphs), link: Some(link), dedupe_key: None };
+    send(hub, tx, letter).await
 }

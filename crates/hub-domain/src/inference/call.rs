@@ -17,7 +17,7 @@ use tracing::Instrument as _;
 use super::admit::{self, Admitted};
 use super::meter::Meter;
 use super::registry::Candidate;
-use super::route::{fit, refused};
+use super::route::{fit, left_out, refused};
 use super::tries::{Stop, Tries};
 use super::{Attempt, Bill, ChatInput, ChatReply, Head, InferenceError, Progress, Whole};
 use super::{breaker, measure, relay, retry};
@@ -154,7 +154,7 @@ impl Call {
     ) -> impl Future<Output = Result<Begun, LlmError>> + Send + use<> {
         let provider: Arc<dyn LlmProvider> = Arc::clone(&candidate.provider);
         let call = ChatCall {
-            request: fit(&self.hub.settings.routing, &candidate.price.model, &self.input.request).0,
+            request: fit(&self.hub.settings.routing, &candidate.price.model, &self.input.request),
             upstream_model: candidate.price.model.clone(),
             max_output: admitted.max_output,
             request_id: self.input.request_id.clone(),
@@ -176,7 +176,8 @@ impl Call {
     }
 
     async fn answer(self, candidate: &Candidate, begun: Begun, lease: Lease, head: HeadSender) {
-        let (_, mut dropped) = fit(&self.hub.settings.routing, &candidate.price.model, &self.input.request);
+        let dropped = left_out(&self.hub.settings.routing, &candidate.price.model, &self.input.request);
+        let mut dropped: Vec<String> = dropped.into_iter().map(str::to_owned).collect();
         dropped.extend(match &begun {
             Begun::Whole(answer) => answer.dropped.clone(),
             Begun::Stream(stream, _) => stream.dropped.clone(),

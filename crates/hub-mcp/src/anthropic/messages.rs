@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
 use hub_domain::Hub;
-use hub_domain::inference::{ChatInput, Choice, MessagesRequest};
+use hub_domain::inference::MessagesRequest;
 use hub_web::{ApiError, Authenticated, ErrorShape, JsonBytes, RequestId};
 
 use crate::asked::{Ask, Asked};
@@ -29,13 +29,6 @@ pub(crate) async fn messages(
 ) -> Result<Response, ApiError> {
     let ask = Ask::new(asked, Wire::Compatible(ErrorShape::Anthropic), body.clone());
     let request = super::read(&headers, body, MessagesRequest::parse)?.into();
-    let input = ChatInput {
-        request,
-        choice: Choice::Auto,
-        route: ROUTE,
-        kind: "chat",
-        request_id: request_id.as_str().to_owned(),
-        cap: ask.asked.cap,
-    };
+    let input = ask.input(request, ROUTE, "chat", &request_id);
     reply::answer(hub, &caller, request_id, ask, input).await
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use hub_domain::Hub;
-use hub_domain::inference::{CallRequest, ChatInput, Choice};
+use hub_domain::inference::CallRequest;
 use hub_web::{ApiError, Authenticated, ErrorShape, JsonBytes, RequestId};
 
 use crate::asked::{Ask, Asked};
@@ -26,14 +26,6 @@ pub(crate) async fn completions(
 ) -> Result<Response, ApiError> {
     let ask = Ask::new(asked, Wire::Compatible(ErrorShape::OpenAi), body.clone());
     let request = CallRequest::completion(&body).map_err(errors::bad_request)?;
-    let kind = "completion";
-    let input = ChatInput {
-        request,
-        choice: Choice::Auto,
-        route: ROUTE,
-        kind,
-        request_id: request_id.as_str().to_owned(),
-        cap: ask.asked.cap,
-    };
+    let input = ask.input(request, ROUTE, "completion", &request_id);
     reply::answer(hub, &caller, request_id, ask, input).await
 }

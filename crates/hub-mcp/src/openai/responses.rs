@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use hub_domain::Hub;
-use hub_domain::inference::{CallRequest, ChatInput, Choice};
+use hub_domain::inference::CallRequest;
 use hub_web::{ApiError, Authenticated, ErrorShape, JsonBytes, RequestId};
 
 use crate::asked::{Ask, Asked};
@@ -27,13 +27,6 @@ pub(crate) async fn responses(
 ) -> Result<Response, ApiError> {
     let ask = Ask::new(asked, Wire::Compatible(ErrorShape::OpenAi), body.clone());
     let request = CallRequest::responses(&body).map_err(errors::bad_request)?;
-    let input = ChatInput {
-        request,
-        choice: Choice::Auto,
-        route: ROUTE,
-        kind: "chat",
-        request_id: request_id.as_str().to_owned(),
-        cap: ask.asked.cap,
-    };
+    let input = ask.input(request, ROUTE, "chat", &request_id);
     reply::answer(hub, &caller, request_id, ask, input).await
 }

@@ -55,18 +55,18 @@ impl ModelFlags {
     }
 }
 
-/// The call as this model takes it, and the fields that were left out.
-pub(in super::super) fn fit(settings: &Settings, model: &str, request: &CallRequest) -> (CallRequest, Vec<String>) {
-    let flags = settings.models.iter().find(|flags| flags.is_for(model));
-    let drop: Vec<&str> = match flags {
-        Some(flags) => flags.drop.iter().map(String::as_str).collect(),
-        None => known(model, request).to_vec(),
-    };
-    let dropped = request.has(&drop);
-    if dropped.is_empty() {
-        return (request.clone(), Vec::new());
+/// The call as this model takes it.
+pub(in super::super) fn fit(settings: &Settings, model: &str, request: &CallRequest) -> CallRequest {
+    let dropped = left_out(settings, model, request);
+    if dropped.is_empty() { request.clone() } else { request.without(&dropped) }
+}
+
+/// The fields of the call that this model does not take.
+pub(in super::super) fn left_out<'a>(settings: &'a Settings, model: &str, request: &CallRequest) -> Vec<&'a str> {
+    match settings.models.iter().find(|flags| flags.is_for(model)) {
+        Some(flags) => request.has(&flags.drop.iter().map(String::as_str).collect::<Vec<_>>()),
+        None => request.has(known(model, request)),
     }
-    (request.without(&dropped), dropped.into_iter().map(str::to_owned).collect())
 }
 
 /// The field for which calls of this model are refused, if this one has any.
@@ -100,12 +100,12 @@ mod tests {
         };
         let body =
             r#"{"model":"m","messages":[{"role":"user","content":"x"}],"temperature":1,"top_p":1,"seed":3,"odd":{}}"#;
-        let dropped = |model: &str| fit(&settings, model, &call(body)).1;
+        let dropped = |model: &str| left_out(&settings, model, &call(body));
         assert_eq!(dropped("gpt-6.2-sol"), ["temperature", "top_p"]);
         assert!(dropped("claude-sonnet-5-5").is_empty(), "the translation decides");
         let own =
             MessagesRequest::parse(body.replace("\"seed\"", "\"max_tokens\"").into(), ApiVersion::V20230601).unwrap();
-        assert_eq!(fit(&settings, "claude-sonnet-5-5", &own.into()).1, ["temperature", "top_p"]);
+        assert_eq!(left_out(&settings, "claude-sonnet-5-5", &own.into()), ["temperature", "top_p"]);
         assert_eq!(dropped("own-7"), ["top_p"]);
         assert!(dropped("gpt-6-keeps").is_empty() && dropped("gpt-4o-mini").is_empty());
         assert_eq!(
@@ -113,7 +113,7 @@ mod tests {
             Some("seed")
         );
         assert!(refused(&settings, "own-7", &call(body)).is_none());
-        let (less, _) = fit(&settings, "gpt-6.2-sol", &call(body));
+        let less = fit(&settings, "gpt-6.2-sol", &call(body));
         assert_eq!(less.has(&["temperature", "top_p", "seed", "odd"]), ["seed", "odd"]);
     }
 }

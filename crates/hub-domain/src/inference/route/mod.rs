@@ -14,7 +14,7 @@ pub use flags::ModelFlags;
 pub use settings::{Alias, Settings, Target};
 
 pub(super) use dice::Dice;
-pub(super) use flags::{fit, refused};
+pub(super) use flags::{fit, left_out, refused};
 pub(super) use plan::plan;
 pub(super) use switch::{Switched, switch};
 
