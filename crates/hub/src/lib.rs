@@ -14,3 +14,4 @@ pub mod roles;
 mod screen;
 mod secrets;
 mod serve;
+pub mod telemetry;

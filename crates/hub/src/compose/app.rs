@@ -9,7 +9,7 @@ use axum::Router;
 use hub_domain::{Hub, access};
 use hub_gateway::{DoorCheck, ForwardOptions, Forwarder, GatewayParts, Operations, Route, Upstream, front_door};
 use hub_types::Timestamp;
-use hub_web::{Gatekeeper, OpenRoutes, ServeOptions, guarded, openapi};
+use hub_web::{Gatekeeper, OpenRoutes, ServeOptions, TraceJoin, guarded, openapi};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::task::TaskTracker;
 use url::{Host, Url};
@@ -69,6 +69,8 @@ pub struct AppOptions<'a> {
     pub started: Timestamp,
     /// Renders the metrics; `None` where no recorder is installed.
     pub metrics: Option<PrometheusHandle>,
+    /// Ties requests to traces that span programs; `None` where nobody traces.
+    pub trace_join: Option<Arc<dyn TraceJoin>>,
     /// Connections and tunnels are tracked here.
     pub connections: TaskTracker,
 }
@@ -126,6 +128,7 @@ pub fn app(hub: &Arc<Hub>, options: &AppOptions<'_>) -> Result<Router> {
         requests_per_minute: settings.server.per_address_per_minute,
         door_check: Some(DoorCheck(Arc::new(move |token| access::token_is_plausible(&door, token)))),
         routes,
+        trace_join: options.trace_join.clone(),
         ..GatewayParts::new(public_url, document(hub), options.operations(hub))
     }))
 }
