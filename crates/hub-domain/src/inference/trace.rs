@@ -1,7 +1,7 @@
 //! What a tracer is told of a call beside the span `llm`: facts, and a span for every try.
 //!
 //! All of it goes to [`TRACE_TARGET`], which logs leave out. Where nobody traces, the call sites are switched off and cost nothing. Nothing
-//! that is said, by the caller or by the model, goes into it.
+//! that is said, by the caller or by the model, goes into it. Whole numbers are `i64`, or the tracer takes them for text.
 
 use std::borrow::Cow;
 
@@ -125,7 +125,7 @@ impl Try {
             server.port = place.port(),
             hub.provider = candidate.provider.name(),
             hub.credential = candidate.credential.as_deref(),
-            hub.attempt = number,
+            hub.attempt = i64::from(number),
             http.response.status_code = Empty,
             error.type = Empty,
             otel.status_code = Empty,
@@ -138,7 +138,7 @@ impl Try {
         self.0.record("error.type", attempt.outcome);
         self.0.record("otel.status_code", "ERROR");
         if let Some(status) = attempt.status {
-            self.0.record("http.response.status_code", status);
+            self.0.record("http.response.status_code", i64::from(status));
         }
     }
 }
@@ -163,8 +163,8 @@ impl Place {
         self.url.as_ref()?.host_str()
     }
 
-    fn port(&self) -> Option<u16> {
-        self.url.as_ref()?.port_or_known_default()
+    fn port(&self) -> Option<i64> {
+        self.url.as_ref()?.port_or_known_default().map(i64::from)
     }
 }
 

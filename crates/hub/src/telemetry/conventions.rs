@@ -31,7 +31,9 @@ fn request(span: &mut SpanData) {
         if event.name == ANSWERED {
             // The span itself ends when nobody works on the request any more; its last byte may leave later.
             span.end_time = event.timestamp;
-            status = event.attributes.into_iter().find(|field| field.key.as_str() == "status").map(|field| field.value);
+            // A number without a sign comes as text.
+            let field = event.attributes.iter().find(|field| field.key.as_str() == "status");
+            status = field.and_then(|field| field.value.as_str().parse::<i64>().ok());
         }
     }
     let mut attributes = Vec::new();
@@ -54,7 +56,7 @@ fn request(span: &mut SpanData) {
         };
         attributes.push(KeyValue::new(name, value));
     }
-    if let Some(Value::I64(status)) = status {
+    if let Some(status) = status {
         attributes.push(KeyValue::new("http.response.status_code", status));
         if status >= 500 {
             attributes.push(KeyValue::new("error.type", status.to_string()));
