@@ -135,7 +135,12 @@ pub fn app(hub: &Arc<Hub>, options: &AppOptions<'_>) -> Result<Router> {
 
 /// The OpenAPI document of the whole hub, whatever roles this process plays.
 pub fn document(hub: &Arc<Hub>) -> OpenApi {
-    openapi::document(EDGES.iter().map(|edge| (edge.router)(Arc::clone(hub)).1).collect())
+    openapi::document(parts(hub))
+}
+
+/// The parts it is made of, one per edge.
+pub fn parts(hub: &Arc<Hub>) -> Vec<OpenApi> {
+    EDGES.iter().map(|edge| (edge.router)(Arc::clone(hub)).1).collect()
 }
 
 fn forwarder(hub: &Arc<Hub>, role: Role, options: &AppOptions<'_>) -> Result<Forwarder> {
