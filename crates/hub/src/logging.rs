@@ -12,6 +12,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt, registry};
 
 use crate::config::sections::{Log, LogFormat};
+use crate::json_lines::{JsonLines, Members};
 use crate::telemetry::Telemetry;
 
 /// Upper bounds of the time histograms, in seconds: from a cache hit to a long answer of a model.
@@ -35,13 +36,7 @@ pub(crate) fn start(settings: &Log, json: bool, telemetry: Option<&Telemetry>) -
     // What is for tracers only is no line, whatever the level.
     let filter = filter.with_target(TRACE_TARGET, LevelFilter::OFF);
     let line = if json {
-        fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_current_span(true)
-            .with_span_list(false)
-            .with_writer(stderr)
-            .boxed()
+        fmt::layer().fmt_fields(Members).event_format(JsonLines).with_writer(stderr).boxed()
     } else {
         fmt::layer().with_target(false).with_ansi(stderr().is_terminal()).with_writer(stderr).boxed()
     };
