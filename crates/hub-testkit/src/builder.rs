@@ -114,6 +114,11 @@ impl Builder {
 
     /// Starts it.
     pub async fn start(self) -> TestHub {
+        // Boxed, or every test would have the room for a start while it runs.
+        Box::pin(self.started()).await
+    }
+
+    async fn started(self) -> TestHub {
         errors::listen();
         let clock = Clock::fixed_at(START);
         let mut providers = self.providers;
