@@ -40,8 +40,13 @@ pub(crate) fn start(settings: &Log, json: bool, telemetry: Option<&Telemetry>) -
     } else {
         fmt::layer().with_target(false).with_ansi(stderr().is_terminal()).with_writer(stderr).boxed()
     };
-    let spans = telemetry.map(Telemetry::layer);
-    registry().with(line.with_filter(filter)).with(spans).try_init().context("logging was started twice")
+    let lines = registry().with(line.with_filter(filter));
+    // Not one layer that may be empty: where nobody traces, nothing is asked for each call site.
+    let started = match telemetry {
+        Some(telemetry) => lines.with(telemetry.layer()).try_init(),
+        None => lines.try_init(),
+    };
+    started.context("logging was started twice")
 }
 
 /// Installs the recorder of metrics. Call once.
