@@ -53,6 +53,7 @@ impl TestHub {
             oauth: hub_domain::oauth::Registry::default(),
             providers: inference::Registry::new(Vec::new()),
             routing: inference::Routing::new(1),
+            pictures: access::Memory::default(),
             prices: pricing::PriceBook::default(),
             ledger: hub_domain::credits::Writer::default(),
             instance: "test".to_owned(),
