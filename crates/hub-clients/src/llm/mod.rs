@@ -25,7 +25,9 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::wire::BadRequest;
 pub use crate::wire::anthropic::{ApiVersion, MessagesRequest};
-pub use crate::wire::openai::{ChatRequest, Edits, EmbeddingsRequest, MaxTokensField};
+pub use crate::wire::openai::{
+    ChatRequest, CompletionRequest, Edits, EmbeddingsRequest, MaxTokensField, ResponsesRequest,
+};
 pub use error::{LlmError, MAX_RETRY_AFTER, TransportError, Wait};
 pub use event::{ChatAnswer, ChatEvent, ChatEventKind, ChatStream, WholeAnswer};
 pub use fault::ProviderFault;

@@ -8,6 +8,22 @@ use url::Url;
 use crate::llm::http::Timeouts;
 use crate::llm::{MaxTokensField, ModelInfo, OnHangup, count};
 
+/// What a server speaks of OpenAI's wires beside chat. Calls of the others are carried as chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wires {
+    /// `/responses`.
+    pub responses: bool,
+    /// `/completions`.
+    pub completions: bool,
+}
+
+impl Wires {
+    /// Everything OpenAI itself speaks.
+    pub const ALL: Self = Self { responses: true, completions: true };
+    /// Nothing but chat, as most other servers.
+    pub const CHAT: Self = Self { responses: false, completions: false };
+}
+
 /// One upstream.
 #[derive(Debug, Clone)]
 pub struct OpenAiConfig {
@@ -19,7 +35,11 @@ pub struct OpenAiConfig {
     pub base_url: Url,
     /// Sent as a bearer token; some local servers need none.
     pub api_key: Option<SecretString>,
-    /// The name under which it takes the limit of completion tokens.
+    /// What it speaks beside chat.
+    pub wires: Wires,
+    /// Types of tools in responses that it may run itself. Their fees are the operator's: the hub has no price for them.
+    pub hosted_tools: Vec<String>,
+    /// The name under which it takes the limit of completion tokens in chat.
     pub max_tokens_field: MaxTokensField,
     /// Its deadlines.
     pub timeouts: Timeouts,
@@ -45,6 +65,8 @@ impl OpenAiConfig {
             service: service.to_owned(),
             base_url,
             api_key: None,
+            wires: Wires::ALL,
+            hosted_tools: Vec::new(),
             max_tokens_field: MaxTokensField::default(),
             timeouts: Timeouts::default(),
             // A provider goes on generating, and billing, when nobody reads; only the last chunk says how much.

@@ -8,14 +8,15 @@ use super::chat::Document as Chat;
 use super::{Retell, data_of, renamed, write_data};
 use crate::llm::{ChatEvent, ChatEventKind};
 use crate::wire::document::{self, BadRequest, Document};
-use crate::wire::openai::{ChatRequest, usage_json};
+use crate::wire::openai::{ChatRequest, CompletionRequest, usage_json};
 
 /// Values that ask for nothing.
 const NOTHING: [&str; 4] = ["null", "false", "\"\"", "0"];
 
-/// Reads a completions request and writes the chat request; fields both know are carried as they stand. Refused: several prompts, prompts in
+/// Writes the chat request; fields both know are carried as they stand. Refused: several prompts, prompts in
 /// token numbers, `suffix`, `echo`, `logprobs` and `best_of`, which chat has no place for.
-pub(crate) fn request(body: &Bytes) -> Result<ChatRequest, BadRequest> {
+pub(crate) fn request(completion: &CompletionRequest) -> Result<ChatRequest, BadRequest> {
+    let body = completion.body();
     let text = document::text(body)?;
     let top = document::top(text)?;
     let prompt = top.get("prompt").ok_or_else(|| BadRequest::at("prompt", "is required"))?;
@@ -100,6 +101,10 @@ mod tests {
     use crate::wire::translate::testing::tell;
 
     const CHAT: &str = include_str!("testdata/chat_stream.txt");
+
+    fn request(body: &Bytes) -> Result<ChatRequest, BadRequest> {
+        super::request(&CompletionRequest::parse(body.clone())?)
+    }
 
     #[test]
     fn a_prompt_becomes_a_message_and_the_rest_stays() {

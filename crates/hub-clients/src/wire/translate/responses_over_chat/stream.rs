@@ -224,6 +224,7 @@ impl Retell for Teller {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::openai::ResponsesRequest;
     use crate::wire::translate::responses_over_chat::request;
     use crate::wire::translate::testing::tell;
 
@@ -231,7 +232,8 @@ mod tests {
 
     #[test]
     fn every_chunk_is_told_as_openais_responses_would() {
-        let (_, echo) = request(&r#"{"model":"m","input":"x"}"#.into()).unwrap();
+        let asked = ResponsesRequest::parse(r#"{"model":"m","input":"x"}"#.into()).unwrap();
+        let (_, echo) = request(&asked).unwrap();
         let (told, _) = tell(CHAT, &mut Teller::new(echo), |data| {
             let kind = match data {
                 b"" => ChatEventKind::Comment,
