@@ -163,6 +163,7 @@ class Suite:
         for sdk in (Chat, Messages, Responses, Completions):
             for service in SCENARIOS:
                 self.direction(sdk, sdk(self.hub, self.member.key), service)
+        self.credential()
         with self.case("the ledger is clean, and the hub logged no panic"):
             self.member.settled(self.hub)
             verify(self.hub)
@@ -184,7 +185,7 @@ class Suite:
 
         with self.case(f"{where}: its errors are the SDK's own, and free"):
             before, _ = self.member.balance(self.hub)
-            for status in ("400", "401", "429", "500", "503"):
+            for status in ("400", "429", "500", "503"):
                 for stream in (False, True):
                     error = raised(sdk.status, lambda: client.create(f"{base}{status}", stream=stream))
                     want = (400,) if status == "400" else (429, 502, 503, 529)
@@ -207,6 +208,13 @@ class Suite:
             left = self.member.settled(self.hub)
             row = next(row for row in self.member.history(self.hub) if row["kind"] == "usage")
             true(after - left in (0, -micro(row["amount"])), f"{after - left} left the balance")
+
+    def credential(self):
+        """Last, because the hub then leaves the provider alone."""
+        with self.case("a credential that is not taken is the operator's trouble, not the caller's"):
+            for sdk, service in ((Chat, "openai"), (Messages, "claude")):
+                error = raised(sdk.status, lambda: sdk(self.hub, self.member.key).create(f"{BASE[service]}:mock-401"))
+                true(error.status_code in (502, 503), f"{error.status_code}")
 
     def whole(self, client, service, model, **more):
         with self.billed(service) as bill:

@@ -193,8 +193,8 @@ class Suite {
     await this.case(`${where}: a provider that is overloaded, limited or silent is an error of the SDK, and free`, async () => {
       const { balance: before } = await this.member.balance(this.hub);
       for (const content of ["overloaded", "too fast"]) {
-        for (const call of [client.ask(model, content), client.stream(model, content)]) {
-          const error = await thrown(APIError, call);
+        for (const call of [() => client.ask(model, content), () => client.stream(model, content)]) {
+          const error = await thrown(APIError, call());
           assert.ok([429, 502, 503, 529].includes(error.status), `${content}: ${error.status}`);
           assert.ok(!JSON.stringify(error.error).includes("inner words"), "a provider's inner words");
         }

@@ -230,7 +230,7 @@ impl CallRequest {
             ChatAnswer::Stream(stream) => {
                 let events = match &self.0 {
                     Form::Chat(_) | Form::Embeddings(_) => stream.events,
-                    Form::Completion(_) => retold(stream.events, completion_over_chat::Teller),
+                    Form::Completion(_) => retold(stream.events, completion_over_chat::Teller::default()),
                     Form::Responses(responses) => {
                         let (_, echo) = responses.told().map_err(LlmError::unsendable)?;
                         retold(stream.events, responses_over_chat::Teller::new(echo.clone()))
