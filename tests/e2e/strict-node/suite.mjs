@@ -307,14 +307,15 @@ const entries = ["openai", "anthropic"].map(
 );
 // One provider's failures, one by one: retries and breakers have tests of their own.
 const impatient = `${entries.join("")}[routing]\ntries = 1\nrate_limit_pause_ms = 0\n[routing.breaker]\ncalls = 10000\n`;
-await strict(async (provider) => {
-  const keys = {
-    OPENAI_API_KEY: "any",
-    OPENAI_BASE_URL: `${provider.url}/v1`,
-    ANTHROPIC_API_KEY: "any",
-    ANTHROPIC_BASE_URL: provider.url,
-  };
-  for (const pair of [embedded, shared]) {
+// Most of the time is waited for: the pairs run side by side, each with a provider of its own.
+const runs = [embedded, shared].map((pair) =>
+  strict(async (provider) => {
+    const keys = {
+      OPENAI_API_KEY: "any",
+      OPENAI_BASE_URL: `${provider.url}/v1`,
+      ANTHROPIC_API_KEY: "any",
+      ANTHROPIC_BASE_URL: provider.url,
+    };
     await checks.case(`${pair.name}: the suite runs to its end`, () =>
       pair(keys, async (name, hub) => {
         await mkdir(hub.data, { recursive: true });
@@ -324,6 +325,7 @@ await strict(async (provider) => {
         assert.equal(await hub.stop(), 0, "exit code");
       }),
     );
-  }
-});
+  }),
+);
+await Promise.all(runs);
 checks.finish();

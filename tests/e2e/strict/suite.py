@@ -4,6 +4,7 @@ must pass unchanged where both sides speak one wire."""
 import http.client
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import anthropic
 import openai
@@ -404,18 +405,19 @@ def raised(kind, call):
 
 def main():
     checks = Checks()
-    provider = strict.Provider()
-    settings = {
-        "OPENAI_API_KEY": "any", "OPENAI_BASE_URL": f"{provider.url}/v1",
-        "ANTHROPIC_API_KEY": "any", "ANTHROPIC_BASE_URL": provider.url,
-    }
     impatient = "".join(
         f'[[providers]]\nname = "{name}"\nkind = "{name}"\nfirst_byte_seconds = {FIRST_BYTE_SECONDS}\n'
         for name in ("openai", "anthropic")
     )
     # One provider's failures, one by one: retries and breakers have tests of their own.
     impatient += "[routing]\ntries = 1\nrate_limit_pause_ms = 0\n[routing.breaker]\ncalls = 10000\n"
-    for pair_of in pairs.BOTH:
+
+    def run(pair_of):
+        provider = strict.Provider()
+        settings = {
+            "OPENAI_API_KEY": "any", "OPENAI_BASE_URL": f"{provider.url}/v1",
+            "ANTHROPIC_API_KEY": "any", "ANTHROPIC_BASE_URL": provider.url,
+        }
         with pair_of(**settings) as pair:
             with checks.case(f"{pair.name}: the suite runs to its end"):
                 hub = pair.hub()
@@ -423,6 +425,10 @@ def main():
                 (hub.data_dir / "hub.toml").write_text(impatient, encoding="utf-8")
                 Suite(checks, pair, hub.start(), provider).run()
                 equal(hub.stop(), 0, "exit code")
+
+    # Most of the time is waited for: the pairs run side by side, each with a provider of its own.
+    with ThreadPoolExecutor(len(pairs.BOTH)) as pool:
+        list(pool.map(run, pairs.BOTH))
     checks.finish()
 
 
