@@ -270,7 +270,8 @@ def upstream():
 
 def settings():
     """One provider's failures, one by one: retries and breakers have tests of their own. And a price for every scenario."""
-    text = "[routing]\ntries = 1\nrate_limit_pause_ms = 0\n[routing.breaker]\ncalls = 10000\n"
+    text = '[[providers]]\nname = "openai"\nkind = "openai"\nwires = ["chat", "responses", "completions"]\n'
+    text += "[routing]\ntries = 1\nrate_limit_pause_ms = 0\n[routing.breaker]\ncalls = 10000\n"
     for service, scenarios in SCENARIOS.items():
         for scenario in scenarios:
             model = f"{BASE[service]}:mock-{scenario}"

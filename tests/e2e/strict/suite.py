@@ -409,6 +409,8 @@ def main():
         f'[[providers]]\nname = "{name}"\nkind = "{name}"\nfirst_byte_seconds = {FIRST_BYTE_SECONDS}\n'
         for name in ("openai", "anthropic")
     )
+    # Without it OpenAI's newer models, as the one here, are reached by chat.
+    impatient = impatient.replace('kind = "openai"\n', 'kind = "openai"\nwires = ["chat", "responses", "completions"]\n')
     # One provider's failures, one by one: retries and breakers have tests of their own.
     impatient += "[routing]\ntries = 1\nrate_limit_pause_ms = 0\n[routing.breaker]\ncalls = 10000\n"
 

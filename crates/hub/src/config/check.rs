@@ -239,7 +239,8 @@ impl Check<'_> {
             self.unless(provider.name != "sandbox", &setting("name"), "is taken by the hub's own sandbox");
             self.unless(names.insert(&provider.name), &setting("name"), "must be unique");
             self.unless(is_web(provider.base_url.as_str()), &setting("base_url"), "must be an http or https address");
-            self.unless(provider.speaks(Wire::Chat), &setting("wires"), "must have chat among them");
+            let chats = provider.wires.as_ref().is_none_or(|wires| wires.contains(&Wire::Chat));
+            self.unless(chats, &setting("wires"), "must have chat among them");
             let tools = provider.hosted_tools.len() <= 20 && provider.hosted_tools.iter().all(|tool| tool_type(tool));
             self.unless(tools, &setting("hosted_tools"), "must be at most 20 types of tools, of a-z, 0-9 and _");
             self.range(&setting("priority"), provider.priority, 0..=1000);

@@ -14,14 +14,39 @@ pub struct Wires {
     /// `/responses`.
     pub responses: bool,
     /// `/completions`.
-    pub completions: bool,
+    pub completions: Completions,
+}
+
+/// Which models are reached by `/completions`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Completions {
+    /// None.
+    Never,
+    /// Those of OpenAI that know them: its newer ones answer only in chat.
+    Known,
+    /// All.
+    Always,
+}
+
+/// Beginnings of names of OpenAI's models that refuse the old completions.
+const CHAT_ONLY: [&str; 8] = ["gpt-3.5-turbo", "gpt-4", "gpt-5", "gpt-6", "chatgpt-", "o1", "o3", "o4"];
+
+impl Completions {
+    /// Whether the model of this name is reached by `/completions`.
+    pub fn knows(self, model: &str) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Known => model.contains("instruct") || !CHAT_ONLY.iter().any(|name| model.starts_with(name)),
+            Self::Always => true,
+        }
+    }
 }
 
 impl Wires {
-    /// Everything OpenAI itself speaks.
-    pub const ALL: Self = Self { responses: true, completions: true };
+    /// What OpenAI itself speaks, with each model in the wires it knows.
+    pub const ALL: Self = Self { responses: true, completions: Completions::Known };
     /// Nothing but chat, as most other servers.
-    pub const CHAT: Self = Self { responses: false, completions: false };
+    pub const CHAT: Self = Self { responses: false, completions: Completions::Never };
 }
 
 /// One upstream.

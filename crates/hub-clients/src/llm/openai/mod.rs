@@ -18,7 +18,7 @@ use serde_json::Value;
 use url::Url;
 
 pub use super::http::{ANSWER_LIMIT, ConfigError, Timeouts, check_address};
-pub use config::{OpenAiConfig, Wires};
+pub use config::{Completions, OpenAiConfig, Wires};
 
 use self::stream::Chunks;
 use super::count::Estimate;
@@ -84,7 +84,7 @@ impl OpenAiProvider {
     }
 
     /// The way of this call: by its own wire where the server speaks it.
-    fn way<'a>(&self, call: &'a CallRequest) -> Sent<'a> {
+    fn way<'a>(&self, call: &'a CallRequest, model: &str) -> Sent<'a> {
         let Wires { responses, completions } = self.config.wires;
         if let Some(request) = call.embeddings() {
             return Sent::Embeddings(request);
@@ -92,11 +92,11 @@ impl OpenAiProvider {
         if let Some(request) = call.responses().filter(|_| responses) {
             return Sent::Responses(request);
         }
-        call.completion().filter(|_| completions).map_or(Sent::Chat, Sent::Completion)
+        call.completion().filter(|_| completions.knows(model)).map_or(Sent::Chat, Sent::Completion)
     }
 
     async fn answer(&self, call: ChatCall) -> Result<ChatAnswer, LlmError> {
-        match self.way(&call.request) {
+        match self.way(&call.request, &call.upstream_model) {
             Sent::Embeddings(request) => self.embed(request, &call).await.map(ChatAnswer::Whole),
             Sent::Responses(request) => {
                 self.check_hosted(request).map_err(LlmError::unsendable)?;
@@ -208,8 +208,8 @@ impl LlmProvider for OpenAiProvider {
         Box::pin(self.list_models())
     }
 
-    fn bound(&self, call: &CallRequest, max_output_default: i64) -> Result<TokenBound, BadRequest> {
-        match self.way(call) {
+    fn bound(&self, call: &CallRequest, model: &str, max_output_default: i64) -> Result<TokenBound, BadRequest> {
+        match self.way(call, model) {
             Sent::Embeddings(embeddings) => Ok(TokenBound { input: count::embeddings_bound(embeddings), output: 0 }),
             Sent::Responses(request) => {
                 self.check_hosted(request)?;
@@ -242,9 +242,9 @@ impl LlmProvider for OpenAiProvider {
 
     fn counted(&self, call: &CallRequest, output: Estimate, reasoning: Estimate) -> TokenUsage {
         let usage = call.estimate_usage(output, reasoning);
-        match self.way(call) {
-            Sent::Completion(request) => TokenUsage { output: request.generated_of(output), ..usage },
-            _ => usage,
+        match call.completion() {
+            Some(request) => TokenUsage { output: request.generated_of(output), ..usage },
+            None => usage,
         }
     }
 }

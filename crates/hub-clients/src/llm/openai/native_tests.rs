@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::responses::Events;
-use super::{OpenAiConfig, OpenAiProvider, Wires};
+use super::{Completions, OpenAiConfig, OpenAiProvider, Wires};
 use crate::llm::ChatEventKind::{Chunk, Comment, Done, UsageOnly};
 use crate::llm::count::Estimate;
 use crate::llm::http::Reader;
@@ -220,12 +220,12 @@ async fn tools_the_provider_would_run_need_the_operators_word() {
         )
     };
     let plain = provider("http://127.0.0.1:9/v1", |_| {});
-    let error = plain.bound(&asked(), 9).unwrap_err();
+    let error = plain.bound(&asked(), "m", 9).unwrap_err();
     assert_eq!(error.param.as_deref(), Some("tools"));
     let error = plain.chat(call(asked())).await.unwrap_err();
     assert!(matches!(error, LlmError::Refused { status: 400, .. }), "{error:?}");
     let named = provider("http://127.0.0.1:9/v1", |config| config.hosted_tools = vec!["web_search".to_owned()]);
-    assert!(named.bound(&asked(), 9).unwrap().input > 1_000_000, "what it reads nobody can bound");
+    assert!(named.bound(&asked(), "m", 9).unwrap().input > 1_000_000, "what it reads nobody can bound");
 }
 
 #[tokio::test]
@@ -242,6 +242,33 @@ async fn a_server_that_speaks_only_chat_gets_chat() {
         let body: Value = serde_json::from_slice(&got.body).unwrap();
         assert_eq!(body["object"], object);
     }
+}
+
+#[tokio::test]
+async fn models_that_openai_reaches_by_chat_are_reached_so_unless_the_operator_says_otherwise() {
+    let chat = r#"{"choices":[{"message":{"content":"Hi"}}]}"#;
+    let old = r#"{"choices":[{"text":"Hi"}]}"#;
+    for (model, completions, answered, path) in [
+        ("gpt-4o-mini", Completions::Known, chat, "/v1/chat/completions "),
+        ("o3-pro", Completions::Known, chat, "/v1/chat/completions "),
+        ("gpt-3.5-turbo-instruct", Completions::Known, old, "/v1/completions "),
+        ("davinci-002", Completions::Known, old, "/v1/completions "),
+        ("gpt-4o-mini", Completions::Always, old, "/v1/completions "),
+    ] {
+        let upstream = Upstream::once(answer("200 OK", "", answered));
+        let provider = provider(&upstream.base(), |config| config.wires.completions = completions);
+        let request = completion(r#"{"model":"an-alias","prompt":"x"}"#);
+        let output = provider.bound(&request, model, 99).unwrap().output;
+        assert_eq!(output, if answered == old { 16 } else { 99 }, "{model}");
+        let call = ChatCall { upstream_model: model.to_owned(), ..call(request) };
+        drop(provider.chat(call).await.unwrap());
+        assert!(upstream.seen().head.starts_with(&format!("post {path}")), "{model}");
+    }
+    let tokens = completion(r#"{"model":"m","prompt":[1]}"#);
+    assert!(
+        provider("http://127.0.0.1:9/v1", |_| {}).bound(&tokens, "gpt-4o-mini", 9).is_err(),
+        "chat has no place for them"
+    );
 }
 
 #[tokio::test]
@@ -284,7 +311,7 @@ async fn a_stream_of_old_completions_ends_when_every_answer_has() {
 fn the_bounds_of_native_calls_cover_what_can_be_billed() {
     let provider = provider("http://127.0.0.1:9/v1", |_| {});
     let bound = |request: &CallRequest| {
-        let bound = provider.bound(request, 99).unwrap();
+        let bound = provider.bound(request, "m", 99).unwrap();
         (bound.input, bound.output)
     };
     assert_eq!(

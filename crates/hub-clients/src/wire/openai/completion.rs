@@ -190,11 +190,14 @@ impl CompletionRequest {
         Estimate::exactly(i64::try_from(self.tokens).unwrap_or(i64::MAX).saturating_add(text))
     }
 
-    /// Completion tokens of an answer whose visible text was estimated as `output`: without the prompts that `echo` repeats, and no more
-    /// than was asked for.
+    /// Completion tokens of an answer whose visible text was estimated as `output`: without the prompts that `echo` repeats, and then no
+    /// more than was asked for.
     pub fn generated_of(&self, output: Estimate) -> i64 {
+        if !self.echo {
+            return output.tokens();
+        }
         let share = self.answers.saturating_div(i64::try_from(self.prompts).unwrap_or(1).max(1));
-        let repeated = if self.echo { self.estimate().tokens().saturating_mul(share) } else { 0 };
+        let repeated = self.estimate().tokens().saturating_mul(share);
         output.tokens().saturating_sub(repeated).clamp(0, self.limit().saturating_mul(self.generated).max(0))
     }
 

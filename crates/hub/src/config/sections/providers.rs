@@ -37,8 +37,9 @@ pub struct Provider {
     /// The name under which it takes the limit of completion tokens in chat.
     #[serde(default)]
     pub max_tokens_field: TokensField,
-    /// For OpenAI's protocol: the wires it speaks, `chat` among them; calls of the others are carried as chat. When not given, all; with
-    /// `max_tokens_field = "max_tokens"`, which is for other servers, only `chat`.
+    /// For OpenAI's protocol: the wires it speaks, `chat` among them; calls of the others are carried as chat. When not given, what OpenAI
+    /// speaks: `responses`, and `completions` for those of its models that know them; with `max_tokens_field = "max_tokens"`, which is for
+    /// other servers, only `chat`.
     pub wires: Option<Vec<Wire>>,
     /// For OpenAI's responses: types of tools that it may run itself, such as `web_search`; at most 20 of 1 to 64 of a-z, 0-9 and `_`. Their
     /// fees are the operator's.
@@ -102,11 +103,12 @@ impl Provider {
         }
     }
 
-    /// Whether it speaks this wire of OpenAI's protocol.
-    pub fn speaks(&self, wire: Wire) -> bool {
-        match &self.wires {
-            Some(wires) => wires.contains(&wire),
-            None => wire == Wire::Chat || self.max_tokens_field == TokensField::MaxCompletionTokens,
+    /// The wires that the operator says it speaks, or what is usual of its kind: `None` for OpenAI's own.
+    pub fn spoken(&self) -> Option<&[Wire]> {
+        match (&self.wires, self.max_tokens_field) {
+            (Some(wires), _) => Some(wires),
+            (None, TokensField::MaxTokens) => Some(&[Wire::Chat]),
+            (None, TokensField::MaxCompletionTokens) => None,
         }
     }
 }

@@ -194,7 +194,9 @@ on_both_pairs! {
         let (first, second) = (chunk(0), chunk(1));
         let stream = format!("{first}{second}{usage}data: [DONE]\n\n");
         let provider = Speaker::says([whole, stream.as_str(), stream.as_str()]).await;
-        let hub = TestHub::builder(pair).openai("openai", &provider.url).start().await;
+        let builder = TestHub::builder(pair).openai("openai", &provider.url);
+        let all = vec![Wire::Chat, Wire::Responses, Wire::Completions];
+        let hub = builder.settings(|settings| settings.providers[0].wires = Some(all)).start().await;
         let ada = hub.user("ada").await;
         let asked = r#"{"model":"gpt-4o-mini", "prompt":[1,2,3],"echo":true,"logprobs":5,"suffix":"","x-odd":[1.50],"max_tokens":7}"#;
         let answer = complete(&hub, &ada, asked).await.expect(200);
@@ -236,5 +238,21 @@ on_both_pairs! {
             hub.finish().await;
         }
         assert_eq!(provider.calls(), 4);
+    }
+
+    async fn openais_newer_models_are_reached_by_chat_and_its_older_ones_by_completions(pair: Pair) {
+        let chat = r#"{"id":"chatcmpl-1","created":7,"model":"m","choices":[{"index":0,"message":{"content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":2,"completion_tokens":1}}"#;
+        let old = r#"{"id":"cmpl-1","choices":[{"index":0,"text":"Hi","finish_reason":"stop"}],"usage":{"prompt_tokens":2,"completion_tokens":1}}"#;
+        let provider = Speaker::says([chat, old]).await;
+        let price = json!({ "service": "openai", "model": "davinci-002", "input": 200, "output": 200, "max_output_tokens": 4096 });
+        let builder = TestHub::builder(pair).openai("openai", &provider.url);
+        let hub = builder.settings(|settings| settings.pricing.models.push(serde_json::from_value(price).unwrap())).start().await;
+        let ada = hub.user("ada").await;
+        for (model, path) in [(GPT, "/v1/chat/completions"), ("davinci-002", "/v1/completions")] {
+            let answer = complete(&hub, &ada, json!({ "model": model, "prompt": "x" }).to_string()).await.expect(200).json();
+            assert_eq!((&answer["choices"][0]["text"], provider.heard().0.as_str()), (&json!("Hi"), path));
+        }
+        assert!(provider.heard().1.contains(r#""max_tokens":16"#), "{}", provider.heard().1);
+        hub.finish().await;
     }
 }
