@@ -9,6 +9,7 @@ pub mod data_dir;
 pub mod first_start;
 mod gatekeeper;
 mod health;
+mod json_lines;
 mod logging;
 pub mod roles;
 mod screen;

@@ -11,6 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt, registry};
 
 use crate::config::sections::{Log, LogFormat};
+use crate::json_lines::{JsonLines, Members};
 
 /// Upper bounds of the time histograms, in seconds: from a cache hit to a long answer of a model.
 const SECONDS: &[f64] =
@@ -31,13 +32,7 @@ pub(crate) fn start(settings: &Log, json: bool) -> Result<()> {
     let asked: Targets = settings.level.parse().context("log.level")?;
     let filter = quiet.with_targets(asked.iter()).with_default(asked.default_level().unwrap_or(LevelFilter::OFF));
     let line = if json {
-        fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_current_span(true)
-            .with_span_list(false)
-            .with_writer(stderr)
-            .boxed()
+        fmt::layer().fmt_fields(Members).event_format(JsonLines).with_writer(stderr).boxed()
     } else {
         fmt::layer().with_target(false).with_ansi(stderr().is_terminal()).with_writer(stderr).boxed()
     };
