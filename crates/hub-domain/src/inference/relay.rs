@@ -133,7 +133,11 @@ async fn pump(
     let mut standing = Standing::of(&call.caller, call.input.request.model());
     loop {
         match next.take() {
-            Some(Ok(event)) if event.kind == ChatEventKind::Done => return End::Done(event.raw),
+            Some(Ok(event)) if event.kind == ChatEventKind::Done => {
+                // In some wires the end mark is what carries the usage.
+                meter.see(&event);
+                return End::Done(event.raw);
+            }
             Some(Ok(event)) => {
                 meter.see(&event);
                 audience.tell(event).await;

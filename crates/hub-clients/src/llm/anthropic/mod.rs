@@ -205,11 +205,11 @@ impl LlmProvider for AnthropicProvider {
         Box::pin(self.list_models())
     }
 
-    fn bound(&self, call: &CallRequest, max_output_default: i64) -> Result<TokenBound, BadRequest> {
+    fn bound(&self, call: &CallRequest, model: &str, max_output_default: i64) -> Result<TokenBound, BadRequest> {
         let output = call.max_output().unwrap_or(max_output_default);
         let told = match call.messages() {
             Some(_) => None,
-            None => Some(self.as_messages(call, call.model(), Some(output.max(1)))?.request),
+            None => Some(self.as_messages(call, model, Some(output.max(1)))?.request),
         };
         let size = told.as_ref().or(call.messages()).map(MessagesRequest::size).copied().unwrap_or_default();
         let input = count::input_bound(&size, self.config.image_tokens).saturating_add(ADDED_TOKENS);
