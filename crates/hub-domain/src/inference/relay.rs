@@ -14,7 +14,7 @@ use super::call::{Call, Lease, millis};
 use super::meter::Meter;
 use super::registry::Candidate;
 use super::standing::Standing;
-use super::{Bill, Frame, InferenceError, breaker, retry};
+use super::{Bill, Frame, InferenceError, breaker, retry, trace};
 use crate::credits::Outcome;
 
 type Events = BoxStream<'static, Result<ChatEvent, LlmError>>;
@@ -97,6 +97,12 @@ pub(super) async fn relay(
             None
         }
     };
+    match &end {
+        End::Done(_) | End::HungUp => {}
+        End::Broken(error) => trace::failed_as(error.kind()),
+        End::LeaseLost => trace::failed_as("lease_lost"),
+        End::Revoked => trace::failed_as("revoked"),
+    }
     if let (Some(frames), Some(last)) = (audience.frames, last_frame(end, bill)) {
         // Whether the last frame arrives changes nothing: the call is paid for.
         drop(timeout(audience.patience, frames.send(last)).await);

@@ -28,7 +28,7 @@ use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::secrets::Secrets;
-pub use app::{AppOptions, app, document};
+pub use app::{AppOptions, app, document, parts};
 pub use mail::mailer;
 pub(crate) use open::cache;
 pub use open::{Need, Opened, open, store_options};
