@@ -85,7 +85,9 @@ impl Servers {
             postgres::start(&postgres_program, postgres::LARGE, &directory, &password, interrupt)?;
         // It keeps nothing but its settings.
         match std::fs::remove_dir_all(directory.join("redis")) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).context("an old directory of Redis"),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).context("an old directory of Redis");
+            }
             _ => {}
         }
         let (redis, redis_url) = redis::start(&redis_program, &directory, &password, interrupt)?;

@@ -48,7 +48,8 @@ impl Database {
 
     /// Writes the calls, `member`'s the most.
     pub(super) fn fill(&self, rows: u64, member: &str, interrupt: &Interrupt) -> Result<()> {
-        let days = format!("SELECT to_char(current_date - n, 'YYYY-MM-DD') FROM generate_series({}, 0, -1) n", DAYS - 1);
+        let days =
+            format!("SELECT to_char(current_date - n, 'YYYY-MM-DD') FROM generate_series({}, 0, -1) n", DAYS - 1);
         let days = self.sql(&days)?;
         self.sql(&format!(
             "DO $$
@@ -66,10 +67,10 @@ impl Database {
              CREATE TABLE bench_users AS
                SELECT n, CASE WHEN n = 0 THEN '{member}' ELSE '018f0000-0000-7000-8000-' || lpad(n::text, 12, '0') END::uuid AS id
                FROM generate_series(0, 99) n;
-             INSERT INTO api_keys (id, user_id, name, key_hash, key_prefix, scopes, models, addresses, created_at)
-               SELECT ('018f0000-0000-7000-9000-' || lpad((u.n * 2 + k)::text, 12, '0'))::uuid, u.id, 'key ' || k,
-                 sha256((u.n * 2 + k)::text::bytea), 'sk_', '[]', '[]', '[]', now()
-               FROM bench_users u, generate_series(0, 1) k;"
+             INSERT INTO api_keys (id, line_id, user_id, name, key_hash, key_prefix, scopes, models, addresses, created_at)
+               SELECT key, key, id, 'key ' || k, sha256((n * 2 + k)::text::bytea), 'sk_', '[]', '[]', '[]', now()
+               FROM (SELECT n, k, id, ('018f0000-0000-7000-9000-' || lpad((n * 2 + k)::text, 12, '0'))::uuid AS key
+                     FROM bench_users, generate_series(0, 1) k) x;"
         ))?;
         let per_day = rows / DAYS;
         for (number, day) in (0..DAYS).zip(days.lines()) {
@@ -96,8 +97,10 @@ impl Database {
             ))?;
         }
         let first = days.lines().next().context("no days")?;
-        self.sql(&format!("CREATE TABLE bench_written AS SELECT {rows}::bigint AS calls, date '{first}' AS first_day, {DAYS} AS days"))
-            .map(drop)
+        self.sql(&format!(
+            "CREATE TABLE bench_written AS SELECT {rows}::bigint AS calls, date '{first}' AS first_day, {DAYS} AS days"
+        ))
+        .map(drop)
     }
 
     /// True when the worker has nothing left to do.
