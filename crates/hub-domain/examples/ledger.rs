@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use hub_cache::Cache;
 use hub_clients::mail::MemoryOutbox;
-use hub_domain::credits::{self, Deduct, Writer};
+use hub_domain::credits::{self, Deduct, Renewals, Writer};
 use hub_domain::identity::{HashSettings, Hasher};
 use hub_domain::sealing::Sealer;
 use hub_domain::sessions::TokenKeys;
@@ -239,6 +239,7 @@ fn hub(store: Store, clock: Clock) -> Result<Hub> {
         pictures: hub_domain::access::Memory::default(),
         prices: pricing::PriceBook::default(),
         ledger: Writer::default(),
+        renewals: Renewals::default(),
         instance: "bench".to_owned(),
         clock,
     })

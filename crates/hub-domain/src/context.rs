@@ -76,6 +76,8 @@ pub struct Hub {
     pub prices: pricing::PriceBook,
     /// Folds concurrent movements of money into one commit.
     pub ledger: credits::Writer,
+    /// Folds concurrent renewals of holds into one commit.
+    pub renewals: credits::Renewals,
     /// Name of this process, unique while it lives; owner of leases.
     pub instance: String,
 }

@@ -56,6 +56,7 @@ impl TestHub {
             pictures: access::Memory::default(),
             prices: pricing::PriceBook::default(),
             ledger: hub_domain::credits::Writer::default(),
+            renewals: hub_domain::credits::Renewals::default(),
             instance: "test".to_owned(),
         };
         Self { hub: Arc::new(hub), outbox, _directory: directory }
