@@ -17,6 +17,8 @@ mod engine;
 mod error;
 pub mod fold;
 pub mod fold_holds;
+pub mod fold_once;
+mod fold_rows;
 pub mod grants;
 pub mod history;
 pub mod holds;
@@ -69,6 +71,7 @@ pub fn statements() -> Vec<&'static Statement> {
         engine::STATEMENTS,
         fold::STATEMENTS,
         fold_holds::STATEMENTS,
+        fold_once::STATEMENTS,
         grants::STATEMENTS,
         history::STATEMENTS,
         holds::STATEMENTS,

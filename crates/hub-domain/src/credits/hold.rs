@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use hub_store::holds::{self, NewHold, Opened};
-use hub_store::{StoreError, accounts};
+use hub_store::StoreError;
+use hub_store::accounts::Account;
+use hub_store::holds::NewHold;
 use hub_types::{Credits, TokenUsage};
 use serde::{Deserialize, Serialize};
 
@@ -67,32 +68,23 @@ impl Shortfall {
     }
 }
 
-/// Sets the amount aside. The guard is in the statement: two calls can never promise the same credit.
+/// Sets the amount aside, in a commit shared with whatever else is asked for at this moment. Two calls can never promise the same credit.
 pub async fn hold(hub: &Hub, hold: &NewHold) -> Result<(), HoldError> {
-    let mut tx = hub.store.write().await?;
-    let opened = holds::open(&mut tx, hold).await?;
-    if opened == Opened::Yes {
-        return Ok(tx.commit().await?);
-    }
-    tx.rollback().await?;
-    // What refused is read again, for the words of the refusal.
-    let mut tx = hub.store.read().await?;
-    if let Opened::Budget(number) = opened
-        && let Some(charge) = hold.budgets.get(number)
-    {
-        let standing = budget::standings(&mut tx, std::slice::from_ref(charge)).await?.pop().unwrap_or_default();
-        return Err(HoldError::Budget(Box::new(BudgetShort::of(charge, standing, hold.amount, hold.at))));
-    }
-    let account = accounts::get(&mut tx, hold.user).await?;
+    hub.ledger.hold(hub, hold.clone()).await?
+}
+
+/// Why an account cannot promise the amount; `None` when it can.
+pub(super) fn refusal(account: Option<&Account>, needed: Credits) -> Option<HoldError> {
     match account {
-        None => Err(HoldError::NoAccount),
-        Some(account) if account.status != "active" => Err(HoldError::Frozen),
-        Some(account) => Err(HoldError::Insufficient(Shortfall {
-            needed: hold.amount,
+        None => Some(HoldError::NoAccount),
+        Some(account) if account.status != "active" => Some(HoldError::Frozen),
+        Some(account) if account.spendable() < needed => Some(HoldError::Insufficient(Shortfall {
+            needed,
             spendable: account.spendable(),
             held: account.held,
-            retry_after: (account.held.is_positive() && hold.amount <= account.spendable_without_holds())
+            retry_after: (account.held.is_positive() && needed <= account.spendable_without_holds())
                 .then_some(budget::CALLS_END),
         })),
+        Some(_) => None,
     }
 }
