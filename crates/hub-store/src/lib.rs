@@ -6,6 +6,8 @@
 
 #[macro_use]
 mod statement;
+#[macro_use]
+mod usage_columns;
 
 pub mod accounts;
 pub mod alerts;
@@ -15,6 +17,8 @@ mod engine;
 mod error;
 pub mod fold;
 pub mod fold_holds;
+pub mod fold_once;
+mod fold_rows;
 pub mod grants;
 pub mod history;
 pub mod holds;
@@ -39,6 +43,7 @@ pub mod totp;
 mod tx;
 pub mod usage;
 pub mod usage_logs;
+pub mod usage_names;
 pub mod usage_rollup;
 pub mod usage_totals;
 pub mod user_budgets;
@@ -66,6 +71,7 @@ pub fn statements() -> Vec<&'static Statement> {
         engine::STATEMENTS,
         fold::STATEMENTS,
         fold_holds::STATEMENTS,
+        fold_once::STATEMENTS,
         grants::STATEMENTS,
         history::STATEMENTS,
         holds::STATEMENTS,
@@ -89,7 +95,6 @@ pub fn statements() -> Vec<&'static Statement> {
         usage::STATEMENTS,
         user_budgets::STATEMENTS,
         usage_rollup::STATEMENTS,
-        usage_totals::STATEMENTS,
         user_list::STATEMENTS,
         users::STATEMENTS,
         verifications::STATEMENTS,

@@ -35,7 +35,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use hub_clients::llm::{
-    ApiVersion, BadRequest, CallRequest, ChatRequest, EmbeddingsRequest, MessagesRequest, ProviderFault,
+    ApiVersion, BadRequest, CallRequest, ChatRequest, CompletionRequest, EmbeddingsRequest, MessagesRequest,
+    ProviderFault, ResponsesRequest,
 };
 
 pub use attempt::Attempt;

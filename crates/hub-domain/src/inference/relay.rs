@@ -8,6 +8,7 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use hub_clients::llm::{ChatEvent, ChatEventKind, ChatStream, LlmError, OnHangup};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, timeout};
 
 use super::call::{Call, Lease, millis};
@@ -45,8 +46,13 @@ impl Audience {
     async fn tell(&mut self, event: ChatEvent) {
         let hidden = event.kind == ChatEventKind::UsageOnly && !self.wants_usage;
         let Some(frames) = self.frames.as_ref().filter(|_| !hidden) else { return };
-        let frame = Frame::Event { raw: event.raw, text: event.text };
-        if !matches!(timeout(self.patience, frames.send(frame)).await, Ok(Ok(()))) {
+        // Mostly there is room, and then no timer is needed.
+        let sent = match frames.try_send(Frame::Event { raw: event.raw, text: event.text }) {
+            Ok(()) => true,
+            Err(TrySendError::Closed(_)) => false,
+            Err(TrySendError::Full(frame)) => matches!(timeout(self.patience, frames.send(frame)).await, Ok(Ok(()))),
+        };
+        if !sent {
             self.frames = None;
         }
     }
@@ -139,7 +145,11 @@ async fn pump(
     let mut standing = Standing::of(&call.caller, call.input.request.model());
     loop {
         match next.take() {
-            Some(Ok(event)) if event.kind == ChatEventKind::Done => return End::Done(event.raw),
+            Some(Ok(event)) if event.kind == ChatEventKind::Done => {
+                // In some wires the end mark is what carries the usage.
+                meter.see(&event);
+                return End::Done(event.raw);
+            }
             Some(Ok(event)) => {
                 meter.see(&event);
                 audience.tell(event).await;

@@ -18,7 +18,7 @@ async fn a_registration_becomes_an_account_only_when_the_mailbox_is_proven() {
     let tokens = test.login(&ada()).await;
     assert_eq!((tokens.expires_in, tokens.refresh_expires_in), (900, 7 * 86_400));
     let caller = test.caller(&tokens).await.unwrap();
-    assert!(caller.verified && caller.name == "Ada" && caller.roles == ["user"]);
+    assert!(caller.verified && caller.name == "Ada" && *caller.roles == ["user"]);
     assert!(caller.may(Permission::InferenceCreate) && !caller.may(Permission::CreditsGrant));
     assert_eq!(test.audit().await, ["auth.login_failed", "user.registered", "auth.login"]);
     assert!(!test.verify(&ada(), &code_in(&mail)).await, "a code works once");
