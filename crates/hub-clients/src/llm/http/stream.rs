@@ -21,6 +21,9 @@ const TAIL_PIECES: usize = 8;
 
 /// Finds the facts of one wire's events.
 pub(in crate::llm) trait Reader: Send + 'static {
+    /// Largest event of the wire, in bytes.
+    const EVENT_LIMIT: usize = EVENT_LIMIT;
+
     /// Reads an event. An event of kind `Done` is the end mark.
     fn read(&mut self, event: SseEvent) -> Result<ChatEvent, LlmError>;
 
@@ -29,16 +32,16 @@ pub(in crate::llm) trait Reader: Send + 'static {
 }
 
 /// The events of an answer.
-pub(in crate::llm) fn events(
+pub(in crate::llm) fn events<R: Reader>(
     mut response: Response,
     timeouts: Timeouts,
-    facts: impl Reader,
+    facts: R,
 ) -> BoxStream<'static, Result<ChatEvent, LlmError>> {
     // Headers are slices of the connection's first buffer, and would keep its 8 KiB for as long as the stream lasts.
     response.headers_mut().clear();
     let relay = Relay {
         response,
-        reader: SseReader::new(),
+        reader: SseReader::up_to(R::EVENT_LIMIT),
         phase: Phase::Open,
         begun: false,
         deadline: Instant::now() + timeouts.total,
@@ -83,7 +86,7 @@ impl<R: Reader> Relay<R> {
         while self.phase == Phase::Open {
             match self.reader.next_event() {
                 Some(Ok(event)) => return Some(self.read(event)),
-                Some(Err(EventTooLarge)) => return Some(Err(LlmError::TooLarge { limit: EVENT_LIMIT })),
+                Some(Err(EventTooLarge)) => return Some(Err(LlmError::TooLarge { limit: R::EVENT_LIMIT })),
                 None => {}
             }
             match self.fill().await {
