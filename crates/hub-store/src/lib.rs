@@ -6,6 +6,8 @@
 
 #[macro_use]
 mod statement;
+#[macro_use]
+mod usage_columns;
 
 pub mod accounts;
 pub mod alerts;
@@ -39,6 +41,7 @@ pub mod totp;
 mod tx;
 pub mod usage;
 pub mod usage_logs;
+pub mod usage_names;
 pub mod usage_rollup;
 pub mod usage_totals;
 pub mod user_budgets;
@@ -89,7 +92,6 @@ pub fn statements() -> Vec<&'static Statement> {
         usage::STATEMENTS,
         user_budgets::STATEMENTS,
         usage_rollup::STATEMENTS,
-        usage_totals::STATEMENTS,
         user_list::STATEMENTS,
         users::STATEMENTS,
         verifications::STATEMENTS,

@@ -15,19 +15,19 @@ pub struct Statement {
 
 /// Declares the statements of a module and the list of them that the prepare test walks.
 ///
-/// `NAME = "text";` is one text for both. `NAME = postgres: "…", sqlite: "…";` is a pair.
+/// `NAME = "text";` is one text for both. `NAME = postgres: "…", lite: "…";` is a pair. `concat!(…)` may stand for a text.
 macro_rules! statements {
-    ($($name:ident = $($text:literal)? $(postgres: $pg:literal, lite: $lite:literal)?;)+) => {
+    ($($name:ident = $($text:literal)? $(concat!($($piece:tt)+))? $(postgres: $pg:expr, lite: $lite:expr)?;)+) => {
         $(const $name: crate::Statement = crate::Statement {
             name: concat!(module_path!(), "::", stringify!($name)),
-            postgres: statements!(@one $($text)? $($pg)?),
-            sqlite: statements!(@one $($text)? $($lite)?),
+            postgres: statements!(@one $($text)? $(concat!($($piece)+))? $($pg)?),
+            sqlite: statements!(@one $($text)? $(concat!($($piece)+))? $($lite)?),
         };)+
 
         /// The fixed statements of this module.
         pub(crate) const STATEMENTS: &[&crate::Statement] = &[$(&$name),+];
     };
-    (@one $text:literal) => { $text };
+    (@one $text:expr) => { $text };
 }
 
 /// Runs `$body` with the connection as `$c` and a function `$s` that picks a statement's text, once per engine.

@@ -1,8 +1,11 @@
-//! Adding usage up: quarters of an hour are closed one after the other, and added up again when a call comes late.
+//! Adding usage up: quarters of an hour are closed one after the other, and added up again when a call comes late. Hours and days are made of
+//! them as soon as they are complete, and again when one of theirs is.
 //!
 //! Nothing here decides when. What makes the sums exact: a trigger marks every call that is written into a closed quarter (see
 //! `0013_usage.sql`), closing waits for the writers that could not know of it, and a mark goes away in the transaction that adds
 //! its quarter up again.
+
+use std::collections::BTreeSet;
 
 use hub_types::Timestamp;
 use sqlx::FromRow;
@@ -24,65 +27,50 @@ statements! {
     OLDEST = "SELECT MIN(created_at) FROM usage_logs";
     LATE = "SELECT DISTINCT quarter FROM usage_late WHERE quarter >= $1 AND quarter < $2 ORDER BY quarter LIMIT $3";
     UNMARK = "DELETE FROM usage_late WHERE quarter = $1";
-    CLEAR_USERS = "DELETE FROM usage_user_quarters WHERE quarter >= $1 AND quarter < $2";
-    CLEAR_ALL = "DELETE FROM usage_quarters WHERE quarter >= $1 AND quarter < $2";
-    CLEAR_DAYS = "DELETE FROM usage_user_days WHERE day >= $1 AND day < $2";
-    ADD_USERS = postgres: "INSERT INTO usage_user_quarters (user_id, quarter, api_key_id, service, provider, model, calls, failed,
-                      input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, credits)
-                    SELECT user_id, quarter, key_id, service, provider, model,
-                      COUNT(*) AS calls, COUNT(*) FILTER (WHERE status = 'failed') AS failed,
-                      CAST(SUM(input_tokens) AS BIGINT) AS input_tokens,
-                      CAST(SUM(cache_read_tokens) AS BIGINT) AS cache_read_tokens,
-                      CAST(SUM(cache_write_tokens) AS BIGINT) AS cache_write_tokens,
-                      CAST(SUM(output_tokens) AS BIGINT) AS output_tokens,
-                      CAST(SUM(reasoning_tokens) AS BIGINT) AS reasoning_tokens, CAST(SUM(credits) AS BIGINT) AS credits
-                    FROM (SELECT CAST(floor(extract(epoch FROM created_at)) AS BIGINT) / 900 AS quarter,
-                            COALESCE(api_key_id, CAST('00000000-0000-0000-0000-000000000000' AS uuid)) AS key_id, user_id, service, provider, model, status,
-                            input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, credits
-                          FROM usage_logs WHERE created_at >= $1 AND created_at < $2) x
-                    GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2",
-                lite: "INSERT INTO usage_user_quarters (user_id, quarter, api_key_id, service, provider, model, calls, failed,
-                      input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, credits)
-                    SELECT user_id, quarter, key_id, service, provider, model,
-                      COUNT(*) AS calls, COUNT(*) FILTER (WHERE status = 'failed') AS failed,
-                      CAST(SUM(input_tokens) AS BIGINT) AS input_tokens,
-                      CAST(SUM(cache_read_tokens) AS BIGINT) AS cache_read_tokens,
-                      CAST(SUM(cache_write_tokens) AS BIGINT) AS cache_write_tokens,
-                      CAST(SUM(output_tokens) AS BIGINT) AS output_tokens,
-                      CAST(SUM(reasoning_tokens) AS BIGINT) AS reasoning_tokens, CAST(SUM(credits) AS BIGINT) AS credits
-                    FROM (SELECT unixepoch(substr(created_at, 1, 19)) / 900 AS quarter,
-                            COALESCE(api_key_id, zeroblob(16)) AS key_id, user_id, service, provider, model, status,
-                            input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, credits
-                          FROM usage_logs WHERE created_at >= $1 AND created_at < $2) x
-                    GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2";
-    ADD_ALL = "INSERT INTO usage_quarters (quarter, service, provider, model, calls, failed, input_tokens, cache_read_tokens,
-                 cache_write_tokens, output_tokens, reasoning_tokens, credits)
-               SELECT quarter, service, provider, model,
-                 CAST(SUM(calls) AS BIGINT) AS calls, CAST(SUM(failed) AS BIGINT) AS failed,
-                 CAST(SUM(input_tokens) AS BIGINT) AS input_tokens,
-                 CAST(SUM(cache_read_tokens) AS BIGINT) AS cache_read_tokens,
-                 CAST(SUM(cache_write_tokens) AS BIGINT) AS cache_write_tokens,
-                 CAST(SUM(output_tokens) AS BIGINT) AS output_tokens,
-                 CAST(SUM(reasoning_tokens) AS BIGINT) AS reasoning_tokens, CAST(SUM(credits) AS BIGINT) AS credits
-               FROM usage_user_quarters WHERE quarter >= $1 AND quarter < $2 GROUP BY 1, 2, 3, 4";
-    ADD_DAYS = "INSERT INTO usage_user_days (day, user_id, api_key_id, service, provider, model, calls, failed, input_tokens,
-                  cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, credits)
-                SELECT quarter / 96, user_id, api_key_id, service, provider, model,
-                  CAST(SUM(calls) AS BIGINT) AS calls, CAST(SUM(failed) AS BIGINT) AS failed,
-                  CAST(SUM(input_tokens) AS BIGINT) AS input_tokens,
-                  CAST(SUM(cache_read_tokens) AS BIGINT) AS cache_read_tokens,
-                  CAST(SUM(cache_write_tokens) AS BIGINT) AS cache_write_tokens,
-                  CAST(SUM(output_tokens) AS BIGINT) AS output_tokens,
-                  CAST(SUM(reasoning_tokens) AS BIGINT) AS reasoning_tokens, CAST(SUM(credits) AS BIGINT) AS credits
-                FROM usage_user_quarters WHERE quarter >= $1 AND quarter < $2 GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2";
+    // $1 to $2 (exclusive) is the range in seconds since 1970, $3 the length of a sum.
+    CLEAR_USERS = "DELETE FROM usage_user_sums WHERE length = $3 AND start >= $1 AND start < $2";
+    CLEAR_HUB = "DELETE FROM usage_sums WHERE length = $3 AND start >= $1 AND start < $2";
+    ADD_CALLS = postgres: concat!(
+                    "INSERT INTO usage_user_sums (user_id, length, start, api_key_id, service, provider, model, ", sum_columns!(), ")
+                     SELECT user_id, 900, start, key_id, service, provider, model, ", sums_of_calls!(), "
+                     FROM (SELECT CAST(floor(extract(epoch FROM created_at)) AS BIGINT) / 900 * 900 AS start,
+                             COALESCE(api_key_id, CAST('00000000-0000-0000-0000-000000000000' AS uuid)) AS key_id, user_id, service, provider,
+                             model, status, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, credits
+                           FROM usage_logs WHERE created_at >= $1 AND created_at < $2) x
+                     GROUP BY user_id, start, key_id, service, provider, model ORDER BY user_id, start"),
+                lite: concat!(
+                    "INSERT INTO usage_user_sums (user_id, length, start, api_key_id, service, provider, model, ", sum_columns!(), ")
+                     SELECT user_id, 900, start, key_id, service, provider, model, ", sums_of_calls!(), "
+                     FROM (SELECT unixepoch(substr(created_at, 1, 19)) / 900 * 900 AS start,
+                             COALESCE(api_key_id, zeroblob(16)) AS key_id, user_id, service, provider,
+                             model, status, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, credits
+                           FROM usage_logs WHERE created_at >= $1 AND created_at < $2) x
+                     GROUP BY user_id, start, key_id, service, provider, model ORDER BY user_id, start");
+    // From sums of the length $4.
+    ADD_USERS = concat!(
+                    "INSERT INTO usage_user_sums (user_id, length, start, api_key_id, service, provider, model, ", sum_columns!(), ")
+                     SELECT user_id, CAST($3 AS BIGINT), longer, api_key_id, service, provider, model, ", sums_of_sums!(), "
+                     FROM (SELECT start / CAST($3 AS BIGINT) * CAST($3 AS BIGINT) AS longer, user_id, api_key_id, service, provider, model, ",
+                             sum_columns!(), "
+                           FROM usage_user_sums WHERE length = $4 AND start >= $1 AND start < $2) x
+                     GROUP BY user_id, longer, api_key_id, service, provider, model ORDER BY user_id, longer");
+    ADD_HUB = concat!(
+                    "INSERT INTO usage_sums (length, start, service, provider, model, ", sum_columns!(), ")
+                     SELECT length, start, service, provider, model, ", sums_of_sums!(), "
+                     FROM usage_user_sums WHERE length = $3 AND start >= $1 AND start < $2
+                     GROUP BY length, start, service, provider, model ORDER BY start");
     DELETE = "DELETE FROM usage_logs WHERE (created_at, id) IN
                 (SELECT created_at, id FROM usage_logs WHERE created_at < $1 ORDER BY created_at LIMIT $2)";
 }
 
 /// Seconds of a quarter of an hour.
 pub const QUARTER: i64 = 900;
-/// Quarters of a day.
-pub const DAY: i64 = 96;
+/// Seconds of an hour.
+pub const HOUR: i64 = 3600;
+/// Seconds of a day.
+pub const DAY: i64 = 86_400;
+/// Lengths that sums are kept of, the longest first; each is a whole number of the next one.
+pub const LENGTHS: [i64; 3] = [DAY, HOUR, QUARTER];
 
 /// How far usage is added up. All are quarters since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
@@ -121,16 +109,18 @@ pub async fn begin_closing(tx: &mut Tx, quarter: i64) -> Result<()> {
     Ok(())
 }
 
-/// Adds up the quarters from `from`, which must be where it stands, to `to`. `false`: somebody else was faster, or `begin_closing` did not come so
-/// far. Days of UTC that are complete by then are added up too.
+/// Adds up the quarters from `from`, which must be where it stands, to `to`. `false`: somebody else was faster, or `begin_closing` did not
+/// come so far. Longer sums that are complete by then are made too.
 pub async fn close(tx: &mut Tx, from: i64, to: i64) -> Result<bool> {
     if run!(tx, execute, CLOSED, from, to)? != 1 {
         return Ok(false);
     }
-    add(tx, from, to).await?;
-    let (first, last) = (from / DAY * DAY, to / DAY * DAY);
-    if first < last {
-        run!(tx, execute, ADD_DAYS, first, last)?;
+    let (from, to) = (from * QUARTER, to * QUARTER);
+    for length in LENGTHS.into_iter().rev() {
+        let (first, last) = (from / length * length, to / length * length);
+        if first < last {
+            add(tx, length, first, last).await?;
+        }
     }
     Ok(true)
 }
@@ -146,6 +136,8 @@ pub async fn again(tx: &mut Tx, limit: i64) -> Result<usize> {
     let state: Option<State> = run!(tx, row, LOCK)?;
     let state = state.ok_or(StoreError::Corrupt("the state of the usage roll-up"))?;
     let quarters = late(tx, 0, state.closed, limit).await?;
+    // Shorter ones first: longer ones are made of them.
+    let mut sums = BTreeSet::new();
     for &quarter in &quarters {
         // First the marks, then the sums: a call whose mark is seen here is seen by the sums. One that commits in between keeps its mark.
         run!(tx, execute, UNMARK, quarter)?;
@@ -153,14 +145,13 @@ pub async fn again(tx: &mut Tx, limit: i64) -> Result<usize> {
             tracing::error!(quarter, "a call was written after its month had been deleted; it is not counted");
             continue;
         }
-        run!(tx, execute, CLEAR_USERS, quarter, quarter + 1)?;
-        run!(tx, execute, CLEAR_ALL, quarter, quarter + 1)?;
-        add(tx, quarter, quarter + 1).await?;
-        let day = quarter / DAY;
-        if day < state.closed / DAY {
-            run!(tx, execute, CLEAR_DAYS, day, day + 1)?;
-            run!(tx, execute, ADD_DAYS, day * DAY, (day + 1) * DAY)?;
-        }
+        let lengths = LENGTHS.into_iter().map(|length| (length, quarter * QUARTER / length * length));
+        sums.extend(lengths.filter(|(length, start)| start + length <= state.closed * QUARTER));
+    }
+    for (length, start) in sums {
+        run!(tx, execute, CLEAR_USERS, start, start + length, length)?;
+        run!(tx, execute, CLEAR_HUB, start, start + length, length)?;
+        add(tx, length, start, start + length).await?;
     }
     Ok(quarters.len())
 }
@@ -175,8 +166,13 @@ pub async fn delete_before(tx: &mut Tx, before: Timestamp, limit: i64) -> Result
     Ok(run!(tx, execute, DELETE, before, limit)?)
 }
 
-async fn add(tx: &mut Tx, from: i64, to: i64) -> Result<()> {
-    run!(tx, execute, ADD_USERS, start_of(from)?, start_of(to)?)?;
-    run!(tx, execute, ADD_ALL, from, to)?;
+/// Makes the sums of one length, from `from` to `to` in seconds since 1970: those of quarters from the calls, longer ones from the next
+/// shorter ones.
+async fn add(tx: &mut Tx, length: i64, from: i64, to: i64) -> Result<()> {
+    match LENGTHS.into_iter().find(|shorter| *shorter < length) {
+        Some(shorter) => run!(tx, execute, ADD_USERS, from, to, length, shorter)?,
+        None => run!(tx, execute, ADD_CALLS, start_of(from / QUARTER)?, start_of(to / QUARTER)?)?,
+    };
+    run!(tx, execute, ADD_HUB, from, to, length)?;
     Ok(())
 }

@@ -1,96 +1,26 @@
-//! Sums of usage, read from wherever they are: quarters and days that are added up, or the calls themselves.
+//! Sums of usage, read from wherever they are: sums of quarters, hours and days, or the calls themselves.
 //!
-//! Each function reads one range from one source. Which source is right for which range, the rule knows.
+//! What is right for which moment, the rule knows. It names spans of time and the place in a chart that each belongs to; so no database has
+//! to know anything of calendars. A text is built from fixed pieces, one per filter that is set, so that an index can serve it.
 
 use hub_types::{ApiKeyId, Credits, Timestamp, TokenUsage, UserId};
-use sqlx::FromRow;
+use sqlx::{Database, Encode, FromRow, QueryBuilder, Type};
 use uuid::Uuid;
 
+use crate::statement::Statement;
 use crate::{Result, Tx};
 
-statements! {
-    // All of these: $1 to $2 (exclusive) is the range, $3 the offset from UTC and $4 the length of a period in seconds, $5 the group, and
-    // the rest filters, where '' or NULL stands for any.
-    HUB = "SELECT (quarter * 900 + $3) / $4 AS period,
-             CASE CAST($5 AS TEXT) WHEN 'model' THEN model WHEN 'provider' THEN provider WHEN 'service' THEN service ELSE '' END AS label,
-             CAST(SUM(calls) AS BIGINT) AS calls, CAST(SUM(failed) AS BIGINT) AS failed,
-             CAST(SUM(input_tokens) AS BIGINT) AS input_tokens,
-             CAST(SUM(cache_read_tokens) AS BIGINT) AS cache_read_tokens,
-             CAST(SUM(cache_write_tokens) AS BIGINT) AS cache_write_tokens,
-             CAST(SUM(output_tokens) AS BIGINT) AS output_tokens,
-             CAST(SUM(reasoning_tokens) AS BIGINT) AS reasoning_tokens, CAST(SUM(credits) AS BIGINT) AS credits
-           FROM usage_quarters WHERE quarter >= $1 AND quarter < $2
-             AND ($6 = '' OR service = $6) AND ($7 = '' OR provider = $7) AND ($8 = '' OR model = $8)
-           GROUP BY 1, 2";
-    ONE = "SELECT (quarter * 900 + $3) / $4 AS period,
-             CASE CAST($5 AS TEXT) WHEN 'model' THEN model WHEN 'provider' THEN provider WHEN 'service' THEN service ELSE '' END AS label,
-             CASE WHEN CAST($5 AS TEXT) = 'key' THEN api_key_id END AS key_id,
-             CAST(SUM(calls) AS BIGINT) AS calls, CAST(SUM(failed) AS BIGINT) AS failed,
-             CAST(SUM(input_tokens) AS BIGINT) AS input_tokens,
-             CAST(SUM(cache_read_tokens) AS BIGINT) AS cache_read_tokens,
-             CAST(SUM(cache_write_tokens) AS BIGINT) AS cache_write_tokens,
-             CAST(SUM(output_tokens) AS BIGINT) AS output_tokens,
-             CAST(SUM(reasoning_tokens) AS BIGINT) AS reasoning_tokens, CAST(SUM(credits) AS BIGINT) AS credits
-           FROM usage_user_quarters WHERE user_id = $9 AND quarter >= $1 AND quarter < $2
-             AND ($6 = '' OR service = $6) AND ($7 = '' OR provider = $7) AND ($8 = '' OR model = $8)
-             AND (api_key_id = $10 OR $10 IS NULL)
-           GROUP BY 1, 2, 3";
-    EVERYBODY = "SELECT (quarter * 900 + $3) / $4 AS period,
-                   CASE CAST($5 AS TEXT) WHEN 'model' THEN model WHEN 'provider' THEN provider WHEN 'service' THEN service ELSE '' END AS label,
-                   CASE WHEN CAST($5 AS TEXT) = 'user' THEN user_id END AS user_id,
-                   CASE WHEN CAST($5 AS TEXT) = 'key' THEN api_key_id END AS key_id,
-                   CAST(SUM(calls) AS BIGINT) AS calls, CAST(SUM(failed) AS BIGINT) AS failed,
-                   CAST(SUM(input_tokens) AS BIGINT) AS input_tokens,
-                   CAST(SUM(cache_read_tokens) AS BIGINT) AS cache_read_tokens,
-                   CAST(SUM(cache_write_tokens) AS BIGINT) AS cache_write_tokens,
-                   CAST(SUM(output_tokens) AS BIGINT) AS output_tokens,
-                   CAST(SUM(reasoning_tokens) AS BIGINT) AS reasoning_tokens, CAST(SUM(credits) AS BIGINT) AS credits
-                 FROM usage_user_quarters WHERE quarter >= $1 AND quarter < $2
-                   AND ($6 = '' OR service = $6) AND ($7 = '' OR provider = $7) AND ($8 = '' OR model = $8)
-                 GROUP BY 1, 2, 3, 4";
-    DAYS = "SELECT (day * 86400 + $3) / $4 AS period,
-              CASE CAST($5 AS TEXT) WHEN 'model' THEN model WHEN 'provider' THEN provider WHEN 'service' THEN service ELSE '' END AS label,
-              CASE WHEN CAST($5 AS TEXT) = 'user' THEN user_id END AS user_id,
-              CASE WHEN CAST($5 AS TEXT) = 'key' THEN api_key_id END AS key_id,
-              CAST(SUM(calls) AS BIGINT) AS calls, CAST(SUM(failed) AS BIGINT) AS failed,
-              CAST(SUM(input_tokens) AS BIGINT) AS input_tokens,
-              CAST(SUM(cache_read_tokens) AS BIGINT) AS cache_read_tokens,
-              CAST(SUM(cache_write_tokens) AS BIGINT) AS cache_write_tokens,
-              CAST(SUM(output_tokens) AS BIGINT) AS output_tokens,
-              CAST(SUM(reasoning_tokens) AS BIGINT) AS reasoning_tokens, CAST(SUM(credits) AS BIGINT) AS credits
-            FROM usage_user_days WHERE day >= $1 AND day < $2
-              AND ($6 = '' OR service = $6) AND ($7 = '' OR provider = $7) AND ($8 = '' OR model = $8)
-              AND (user_id = $9 OR $9 IS NULL) AND (api_key_id = $10 OR $10 IS NULL)
-            GROUP BY 1, 2, 3, 4";
-    LIVE = postgres: "SELECT (CAST(floor(extract(epoch FROM created_at)) AS BIGINT) + $3) / $4 AS period,
-                     CASE CAST($5 AS TEXT) WHEN 'model' THEN model WHEN 'provider' THEN provider WHEN 'service' THEN service ELSE '' END AS label,
-                     CASE WHEN CAST($5 AS TEXT) = 'user' THEN user_id END AS user_id,
-                     CASE WHEN CAST($5 AS TEXT) = 'key' THEN api_key_id END AS key_id,
-                     COUNT(*) AS calls, COUNT(*) FILTER (WHERE status = 'failed') AS failed,
-                     CAST(SUM(input_tokens) AS BIGINT) AS input_tokens,
-                     CAST(SUM(cache_read_tokens) AS BIGINT) AS cache_read_tokens,
-                     CAST(SUM(cache_write_tokens) AS BIGINT) AS cache_write_tokens,
-                     CAST(SUM(output_tokens) AS BIGINT) AS output_tokens,
-                     CAST(SUM(reasoning_tokens) AS BIGINT) AS reasoning_tokens, CAST(SUM(credits) AS BIGINT) AS credits
-                   FROM usage_logs WHERE created_at >= $1 AND created_at < $2
-                     AND ($6 = '' OR service = $6) AND ($7 = '' OR provider = $7) AND ($8 = '' OR model = $8)
-                     AND (user_id = $9 OR $9 IS NULL) AND (api_key_id = $10 OR $10 IS NULL)
-                   GROUP BY 1, 2, 3, 4",
-           lite: "SELECT (unixepoch(substr(created_at, 1, 19)) + $3) / $4 AS period,
-                     CASE CAST($5 AS TEXT) WHEN 'model' THEN model WHEN 'provider' THEN provider WHEN 'service' THEN service ELSE '' END AS label,
-                     CASE WHEN CAST($5 AS TEXT) = 'user' THEN user_id END AS user_id,
-                     CASE WHEN CAST($5 AS TEXT) = 'key' THEN api_key_id END AS key_id,
-                     COUNT(*) AS calls, COUNT(*) FILTER (WHERE status = 'failed') AS failed,
-                     CAST(SUM(input_tokens) AS BIGINT) AS input_tokens,
-                     CAST(SUM(cache_read_tokens) AS BIGINT) AS cache_read_tokens,
-                     CAST(SUM(cache_write_tokens) AS BIGINT) AS cache_write_tokens,
-                     CAST(SUM(output_tokens) AS BIGINT) AS output_tokens,
-                     CAST(SUM(reasoning_tokens) AS BIGINT) AS reasoning_tokens, CAST(SUM(credits) AS BIGINT) AS credits
-                   FROM usage_logs WHERE created_at >= $1 AND created_at < $2
-                     AND ($6 = '' OR service = $6) AND ($7 = '' OR provider = $7) AND ($8 = '' OR model = $8)
-                     AND (user_id = $9 OR $9 IS NULL) AND (api_key_id = $10 OR $10 IS NULL)
-                   GROUP BY 1, 2, 3, 4";
-}
+/// Before the table with the sums, and after its filters. PostgreSQL must look into the table once per span, and never join it as a whole;
+/// SQLite does what `CROSS JOIN` says.
+const EACH: Statement = Statement {
+    name: "usage_totals::EACH",
+    postgres: "spans p CROSS JOIN LATERAL (SELECT * FROM ",
+    sqlite: "spans p CROSS JOIN ",
+};
+const END: Statement = Statement { name: "usage_totals::END", postgres: " OFFSET 0) u", sqlite: "" };
+
+const SUMS_OF_SUMS: &str = sums_of_sums!();
+const SUMS_OF_CALLS: &str = sums_of_calls!();
 
 /// What calls are told apart by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,37 +40,77 @@ pub enum GroupBy {
 }
 
 impl GroupBy {
-    const fn word(self) -> &'static str {
+    /// What is selected besides sums.
+    const fn selected(self) -> &'static str {
         match self {
             Self::Nothing => "",
-            Self::Model => "model",
-            Self::Provider => "provider",
-            Self::Service => "service",
-            Self::Key => "key",
-            Self::User => "user",
+            Self::Model => "model AS label, ",
+            Self::Provider => "provider AS label, ",
+            Self::Service => "service AS label, ",
+            Self::Key => "api_key_id, user_id, ",
+            Self::User => "user_id, ",
+        }
+    }
+
+    /// How rows are told apart within a place.
+    const fn columns(self) -> &'static str {
+        match self {
+            Self::Nothing => "",
+            Self::Model => ", model",
+            Self::Provider => ", provider",
+            Self::Service => ", service",
+            Self::Key => ", api_key_id, user_id",
+            Self::User => ", user_id",
         }
     }
 }
 
-/// What is added up.
+/// What is added up: calls that fit all filters that are not empty.
 #[derive(Debug, Clone)]
 pub struct Question {
     /// Calls are told apart by this.
     pub group: GroupBy,
-    /// Seconds that local time is ahead of UTC, in the whole range.
-    pub offset: i64,
-    /// Length of a period of local time, in seconds; `i64::MAX` for one period.
-    pub period: i64,
-    /// Only this caller.
-    pub user: Option<UserId>,
-    /// Only this key.
-    pub key: Option<ApiKeyId>,
-    /// Only this service; empty is any.
-    pub service: String,
-    /// Only this provider; empty is any.
-    pub provider: String,
-    /// Only this model; empty is any.
-    pub model: String,
+    /// Only these callers.
+    pub users: Vec<UserId>,
+    /// Only these keys.
+    pub keys: Vec<ApiKeyId>,
+    /// Only these services.
+    pub services: Vec<String>,
+    /// Only these providers.
+    pub providers: Vec<String>,
+    /// Only these models.
+    pub models: Vec<String>,
+}
+
+impl Question {
+    /// True when only the sums per caller can answer.
+    fn of_callers(&self) -> bool {
+        !self.users.is_empty() || !self.keys.is_empty() || matches!(self.group, GroupBy::User | GroupBy::Key)
+    }
+}
+
+/// A range that is read from sums of one length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Which bar of the chart it belongs to.
+    pub place: usize,
+    /// Length of each sum, in seconds: one of `usage_rollup::LENGTHS`.
+    pub length: i64,
+    /// Where the first sum starts, in seconds since 1970.
+    pub from: i64,
+    /// Before this, the last one ends.
+    pub to: i64,
+}
+
+/// A range that is read call by call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moments {
+    /// Which bar of the chart it belongs to.
+    pub place: usize,
+    /// Begun not before.
+    pub from: Timestamp,
+    /// Begun before.
+    pub to: Timestamp,
 }
 
 /// Sums over calls.
@@ -171,14 +141,14 @@ impl Sums {
     }
 }
 
-/// Sums of one group in one period.
+/// Sums of one group in one bar of a chart.
 #[derive(Debug, Clone)]
 pub struct Part {
-    /// Periods of local time since 1970.
-    pub period: i64,
+    /// Which bar.
+    pub place: usize,
     /// Model, provider or service; empty where calls are told apart otherwise.
     pub label: String,
-    /// The caller, where calls are told apart by it.
+    /// The caller, where calls are told apart by it or by key.
     pub user: Option<UserId>,
     /// The key, where calls are told apart by it; `None` for calls without one.
     pub key: Option<ApiKeyId>,
@@ -188,12 +158,13 @@ pub struct Part {
 
 #[derive(FromRow)]
 struct Row {
-    period: i64,
+    place: i64,
+    #[sqlx(default)]
     label: String,
     #[sqlx(default)]
     user_id: Option<Uuid>,
     #[sqlx(default)]
-    key_id: Option<Uuid>,
+    api_key_id: Option<Uuid>,
     calls: i64,
     failed: i64,
     input_tokens: i64,
@@ -215,45 +186,95 @@ impl From<Row> for Part {
             ..TokenUsage::default()
         };
         Self {
-            period: row.period,
+            place: usize::try_from(row.place).unwrap_or(usize::MAX),
             label: row.label,
             user: row.user_id.map(UserId),
             // Sums cannot be keyed by NULL: the nil id stands for no key there.
-            key: row.key_id.filter(|id| !id.is_nil()).map(ApiKeyId),
+            key: row.api_key_id.filter(|id| !id.is_nil()).map(ApiKeyId),
             sums: Sums { calls: row.calls, failed: row.failed, tokens, credits: Credits::from_micro(row.credits) },
         }
     }
 }
 
-/// From the quarters that are added up, `from` to `to` (exclusive).
-pub async fn of_quarters(tx: &mut Tx, question: &Question, from: i64, to: i64) -> Result<Vec<Part>> {
-    let Question { group, offset, period, user, key, service, provider, model } = question;
-    let group_word = group.word();
-    let rows: Vec<Row> = if let Some(user) = user {
-        let key = key.map(|id| id.0);
-        run!(tx, rows, ONE, from, to, *offset, *period, group_word, service, provider, model, user.0, key)?
-    } else if matches!(group, GroupBy::User | GroupBy::Key) {
-        run!(tx, rows, EVERYBODY, from, to, *offset, *period, group_word, service, provider, model)?
-    } else {
-        run!(tx, rows, HUB, from, to, *offset, *period, group_word, service, provider, model)?
-    };
+/// From sums, those of all spans. Of several callers' sums where the question needs to know callers, else from the sums of the whole hub.
+pub async fn of_sums(tx: &mut Tx, question: &Question, spans: &[Span]) -> Result<Vec<Part>> {
+    if spans.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<Row> = on!(tx, |c, s| {
+        let mut query = QueryBuilder::new("WITH spans (place, length, first, last) AS (VALUES ");
+        for (number, span) in spans.iter().enumerate() {
+            let Span { place, length, from, to } = span;
+            // Numbers, so they may stand in the text.
+            query.push(if number == 0 { "" } else { ", " }).push(format_args!("({place}, {length}, {from}, {to})"));
+        }
+        head(&mut query, question.group, SUMS_OF_SUMS, s(EACH));
+        query.push(if question.of_callers() { "usage_user_sums" } else { "usage_sums" });
+        query.push(" u WHERE u.length = p.length AND u.start >= p.first AND u.start < p.last");
+        filter(&mut query, question);
+        tail(&mut query, question.group, s(END));
+        // A plan made for any range and any filter would be a bad one for most.
+        query.build_query_as().persistent(false).fetch_all(c).await
+    })?;
     Ok(rows.into_iter().map(Part::from).collect())
 }
 
-/// From the days of UTC that are added up, `from` to `to` (exclusive).
-pub async fn of_days(tx: &mut Tx, question: &Question, from: i64, to: i64) -> Result<Vec<Part>> {
-    let Question { group, offset, period, user, key, service, provider, model } = question;
-    let (user, key) = (user.map(|id| id.0), key.map(|id| id.0));
-    let rows: Vec<Row> =
-        run!(tx, rows, DAYS, from, to, *offset, *period, group.word(), service, provider, model, user, key)?;
+/// From the calls themselves, those of all ranges.
+pub async fn of_calls(tx: &mut Tx, question: &Question, ranges: &[Moments]) -> Result<Vec<Part>> {
+    if ranges.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<Row> = on!(tx, |c, s| {
+        let mut query = QueryBuilder::new("WITH spans (place, first, last) AS (VALUES ");
+        for (number, Moments { place, from, to }) in ranges.iter().enumerate() {
+            query.push(if number == 0 { "(" } else { ", (" }).push(place);
+            query.push(", ").push_bind(*from).push(", ").push_bind(*to).push(")");
+        }
+        head(&mut query, question.group, SUMS_OF_CALLS, s(EACH));
+        query.push("usage_logs u WHERE u.created_at >= p.first AND u.created_at < p.last");
+        filter(&mut query, question);
+        tail(&mut query, question.group, s(END));
+        query.build_query_as().persistent(false).fetch_all(c).await
+    })?;
     Ok(rows.into_iter().map(Part::from).collect())
 }
 
-/// From the calls themselves that began from `from` to `to` (exclusive).
-pub async fn of_calls(tx: &mut Tx, question: &Question, from: Timestamp, to: Timestamp) -> Result<Vec<Part>> {
-    let Question { group, offset, period, user, key, service, provider, model } = question;
-    let (user, key) = (user.map(|id| id.0), key.map(|id| id.0));
-    let rows: Vec<Row> =
-        run!(tx, rows, LIVE, from, to, *offset, *period, group.word(), service, provider, model, user, key)?;
-    Ok(rows.into_iter().map(Part::from).collect())
+fn head<DB: Database>(query: &mut QueryBuilder<DB>, group: GroupBy, sums: &str, each: &str) {
+    query.push(") SELECT CAST(place AS BIGINT) AS place, ").push(group.selected()).push(sums).push(" FROM ").push(each);
+}
+
+fn tail<DB: Database>(query: &mut QueryBuilder<DB>, group: GroupBy, end: &str) {
+    query.push(end).push(" GROUP BY place").push(group.columns());
+}
+
+/// Adds the filters of a question.
+fn filter<DB: Database>(query: &mut QueryBuilder<DB>, question: &Question)
+where
+    for<'q> Uuid: Encode<'q, DB> + Type<DB>,
+    for<'q> &'q String: Encode<'q, DB> + Type<DB>,
+{
+    let Question { users, keys, services, providers, models, .. } = question;
+    one_of(query, "u.user_id", users.iter().map(|id| id.0));
+    one_of(query, "u.api_key_id", keys.iter().map(|id| id.0));
+    one_of(query, "u.service", services);
+    one_of(query, "u.provider", providers);
+    one_of(query, "u.model", models);
+}
+
+/// `column IN (…)`; nothing when any will do.
+fn one_of<'q, DB, T>(query: &mut QueryBuilder<DB>, column: &str, values: impl IntoIterator<Item = T>)
+where
+    DB: Database,
+    T: Encode<'q, DB> + Type<DB> + 'q,
+{
+    let mut values = values.into_iter().peekable();
+    if values.peek().is_none() {
+        return;
+    }
+    query.push(" AND ").push(column).push(" IN (");
+    let mut list = query.separated(", ");
+    values.for_each(|value| {
+        list.push_bind(value);
+    });
+    query.push(")");
 }

@@ -15,3 +15,4 @@ pub mod roles;
 mod screen;
 mod secrets;
 mod serve;
+pub mod telemetry;

@@ -4,6 +4,7 @@ use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use hub_domain::inference::TRACE_TARGET;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -12,6 +13,7 @@ use tracing_subscriber::{Layer, fmt, registry};
 
 use crate::config::sections::{Log, LogFormat};
 use crate::json_lines::{JsonLines, Members};
+use crate::telemetry::Telemetry;
 
 /// Upper bounds of the time histograms, in seconds: from a cache hit to a long answer of a model.
 const SECONDS: &[f64] =
@@ -19,8 +21,8 @@ const SECONDS: &[f64] =
 /// How often recorded times are folded into the histograms, so that their memory stays small without a scraper.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Starts logging. `json` overrides the format of the settings. Call once.
-pub(crate) fn start(settings: &Log, json: bool) -> Result<()> {
+/// Starts logging, and the making of spans where they are sent. `json` overrides the format of the settings. Call once.
+pub(crate) fn start(settings: &Log, json: bool, telemetry: Option<&Telemetry>) -> Result<()> {
     let json = match settings.format {
         _ if json => true,
         LogFormat::Json => true,
@@ -31,12 +33,15 @@ pub(crate) fn start(settings: &Log, json: bool) -> Result<()> {
     let quiet = Targets::new().with_target("sqlx::postgres::notice", LevelFilter::WARN);
     let asked: Targets = settings.level.parse().context("log.level")?;
     let filter = quiet.with_targets(asked.iter()).with_default(asked.default_level().unwrap_or(LevelFilter::OFF));
+    // What is for tracers only is no line, whatever the level.
+    let filter = filter.with_target(TRACE_TARGET, LevelFilter::OFF);
     let line = if json {
         fmt::layer().fmt_fields(Members).event_format(JsonLines).with_writer(stderr).boxed()
     } else {
         fmt::layer().with_target(false).with_ansi(stderr().is_terminal()).with_writer(stderr).boxed()
     };
-    registry().with(line.with_filter(filter)).try_init().context("logging was started twice")
+    let spans = telemetry.map(Telemetry::layer);
+    registry().with(line.with_filter(filter)).with(spans).try_init().context("logging was started twice")
 }
 
 /// Installs the recorder of metrics. Call once.

@@ -1,18 +1,18 @@
 //! `cargo xtask bench usage`: how fast usage is read when there is much of it.
 //!
 //! It starts a PostgreSQL and a Redis of its own, writes the calls of four months, lets the hub's worker add them up, and asks every
-//! endpoint through the front door, each time something else. Nothing is left behind.
+//! endpoint through the front door, each time something else. Nothing is left behind, unless a directory for it is named.
 
 mod client;
 mod fill;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use serde_json::Value;
 
@@ -32,6 +32,8 @@ const PAGE: Duration = Duration::from_millis(50);
 const SIZE_BUDGET_BYTES: u64 = 7 * 1024 * 1024 * 1024;
 const START_WITHIN: Duration = Duration::from_mins(1);
 const ADD_UP_WITHIN: Duration = Duration::from_mins(15);
+/// A disk: `/tmp` may be memory.
+const DISK: &str = "/var/tmp";
 const PASSWORD: &str = "twelve slow barges pass the lock";
 
 /// What to write and measure.
@@ -43,6 +45,9 @@ pub(crate) struct Options {
     /// A hub that is built already, instead of a release build of this tree.
     #[arg(long, value_name = "FILE")]
     hub: Option<PathBuf>,
+    /// Where the servers keep their files; made when missing, and kept: another run finds the calls there.
+    #[arg(long, value_name = "DIRECTORY")]
+    data: Option<PathBuf>,
 }
 
 /// One line of the table.
@@ -61,19 +66,21 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         repo::hub_binary("release")?
     };
     let interrupt = Interrupt::listen()?;
-    let servers = Servers::start(&interrupt)?;
-    let data = tempfile::Builder::new().prefix("hub-bench-").tempdir()?;
+    let place = tempfile::Builder::new().prefix("hub-bench-").tempdir_in(DISK)?;
+    let place = options.data.as_deref().unwrap_or(place.path());
+    let servers = Servers::start_in(place, &interrupt)?;
     let program =
-        Program { hub, data: data.path(), servers: &servers, secret: hex::encode(hub_types::random_bytes::<32>()) };
-    program.create("create-user", &["--email", "admin@example.com", "--password", PASSWORD, "--role", "admin"])?;
-    let member =
-        program.create("create-user", &["--email", "member@example.com", "--password", PASSWORD, "--role", "user"])?;
-    let member = member.get("id").and_then(Value::as_str).context("no id of the member")?.to_owned();
+        Program { hub, data: place.join("hub"), servers: &servers, secret: servers::secret(&place.join("secret"))? };
+    // Here, so that an old directory comes to the schema of this program.
+    process::output(program.command().arg("migrate"))?;
 
-    let database = Database::new(&servers.postgres_url)?;
-    let started = Instant::now();
-    database.fill(options.rows, &member, &interrupt)?;
-    eprintln!("{} calls written in {:.0} s", options.rows, started.elapsed().as_secs_f64());
+    let mut database = Database::new(&servers.postgres_url)?;
+    match database.written()? {
+        Some(rows) => ensure!(rows == options.rows, "there are {rows} calls in this directory"),
+        None => fill(&program, &database, options.rows, &interrupt)?,
+    }
+    database.read_days()?;
+    let member = database.account("member@example.com")?;
 
     let address = SocketAddr::from(([127, 0, 0, 1], servers::free_port()?));
     let started = Instant::now();
@@ -89,6 +96,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         measure(&client("admin@example.com")?, &client("member@example.com")?, &member, &database, &interrupt)?;
     serving.end();
     report(options.rows, added_up, size, &measures)
+}
+
+/// Writes accounts and calls.
+fn fill(program: &Program, database: &Database, rows: u64, interrupt: &Interrupt) -> Result<()> {
+    let started = Instant::now();
+    program.create("admin@example.com", "admin")?;
+    let member = program.create("member@example.com", "user")?;
+    let member = member.get("id").and_then(Value::as_str).context("no id of the member")?;
+    database.fill(rows, member, interrupt)?;
+    eprintln!("{rows} calls written in {:.0} s", started.elapsed().as_secs_f64());
+    Ok(())
 }
 
 fn report(rows: u64, added_up: Duration, size: u64, measures: &[Measure]) -> Result<()> {
@@ -239,7 +257,7 @@ fn wait(
 /// The hub's binary on these servers.
 struct Program<'a> {
     hub: PathBuf,
-    data: &'a Path,
+    data: PathBuf,
     servers: &'a Servers,
     secret: String,
 }
@@ -250,13 +268,13 @@ impl Program<'_> {
         command.env("DATABASE_URL", &self.servers.postgres_url).env("REDIS_URL", &self.servers.redis_url);
         command.env("JWT_SECRET", &self.secret).env("HUB__SESSIONS__ACCESS_SECONDS", "3600");
         command.env("HUB__LIMITS__USER_PER_MINUTE", "1000000").env("HUB__SERVER__PER_ADDRESS_PER_MINUTE", "0");
-        command.arg("--data-dir").arg(self.data).stdin(Stdio::null());
+        command.arg("--data-dir").arg(&self.data).stdin(Stdio::null());
         command
     }
 
-    /// `hub admin …`, which also makes the schema.
-    fn create(&self, what: &str, arguments: &[&str]) -> Result<Value> {
-        let text = process::output(self.command().args(["--json", "admin", what]).args(arguments))?;
+    fn create(&self, email: &str, role: &str) -> Result<Value> {
+        let arguments = ["--json", "admin", "create-user", "--email", email, "--password", PASSWORD, "--role", role];
+        let text = process::output(self.command().args(arguments))?;
         serde_json::from_str(&text).context("the hub wrote something that is not JSON")
     }
 

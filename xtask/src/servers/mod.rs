@@ -8,10 +8,10 @@
 mod postgres;
 mod redis;
 
-use std::fs::Permissions;
-use std::io::{Read, Write};
+use std::fs::{OpenOptions, Permissions};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ pub(crate) struct Servers {
     // Fields are dropped in this order: first the servers, then the directory they live in.
     postgres: Running,
     redis: Running,
-    _directory: TempDir,
+    _directory: Option<TempDir>,
 }
 
 impl Servers {
@@ -69,8 +69,40 @@ impl Servers {
         let (postgres, postgres_url) =
             postgres::start(&postgres_program, profile, directory.path(), &password, interrupt)?;
         let (redis, redis_url) = redis::start(&redis_program, directory.path(), &password, interrupt)?;
-        Ok(Self { postgres_url, redis_url, postgres, redis, _directory: directory })
+        Ok(Self { postgres_url, redis_url, postgres, redis, _directory: Some(directory) })
     }
+
+    /// Both with their files in a directory that stays, made when it is missing: what PostgreSQL holds is there the next time.
+    pub(crate) fn start_in(directory: &Path, interrupt: &Interrupt) -> Result<Self> {
+        let postgres_program = postgres::Program::ensure()?;
+        let redis_program = redis::ensure()?;
+        interrupt.check()?;
+        std::fs::create_dir_all(directory)?;
+        std::fs::set_permissions(directory, Permissions::from_mode(0o711))?;
+        let directory = directory.canonicalize()?;
+        let password = secret(&directory.join("password"))?;
+        let (postgres, postgres_url) =
+            postgres::start(&postgres_program, postgres::LARGE, &directory, &password, interrupt)?;
+        // It keeps nothing but its settings.
+        match std::fs::remove_dir_all(directory.join("redis")) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).context("an old directory of Redis");
+            }
+            _ => {}
+        }
+        let (redis, redis_url) = redis::start(&redis_program, &directory, &password, interrupt)?;
+        Ok(Self { postgres_url, redis_url, postgres, redis, _directory: None })
+    }
+}
+
+/// 64 hexadecimal digits, which the file keeps; made by chance the first time.
+pub(crate) fn secret(file: &Path) -> Result<String> {
+    if let Ok(text) = std::fs::read_to_string(file) {
+        return Ok(text);
+    }
+    let text = hex::encode(hub_types::random_bytes::<32>());
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?.write_all(text.as_bytes())?;
+    Ok(text)
 }
 
 /// A PostgreSQL that keeps what it has committed, for measuring what that costs. Dropping this stops it and removes its files.

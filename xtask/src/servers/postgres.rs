@@ -34,6 +34,10 @@ pub(super) const FORGETFUL: &[&str] =
 pub(super) const DURABLE: &[&str] =
     &["fsync=on", "synchronous_commit=on", "shared_buffers=256MB", "max_wal_size=4GB", "checkpoint_timeout=15min"];
 
+/// Forgetful too, with room for what is read often, as a server with much data has.
+pub(super) const LARGE: &[&str] =
+    &["fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=512MB", "max_wal_size=2GB"];
+
 /// Where the programs are, and who runs them.
 pub(super) struct Program {
     /// Holds `postgres` and `initdb`.
@@ -92,7 +96,7 @@ pub(super) fn url(port: u16, password: &str) -> String {
     format!("postgres://postgres:{password}@127.0.0.1:{port}/postgres")
 }
 
-/// Creates a cluster in the directory and runs it with the settings of the profile, on the port returned.
+/// Creates a cluster in the directory, unless there is one, and runs it with the settings of the profile, on the port returned.
 pub(super) fn run(
     program: &Program,
     profile: &[&str],
@@ -101,16 +105,10 @@ pub(super) fn run(
     interrupt: &Interrupt,
 ) -> Result<(Running, u16)> {
     let home = directory.join("postgres");
-    DirBuilder::new().mode(0o700).create(&home)?;
-    let secret = home.join("password");
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&secret)?.write_all(password.as_bytes())?;
-    if let Some((user, group)) = program.user {
-        chown(&home, Some(user), Some(group))?;
-        chown(&secret, Some(user), Some(group))?;
-    }
     let data = home.join("data");
-    initialise(program, &home, &data, &secret)?;
-    std::fs::remove_file(&secret)?;
+    if !home.exists() {
+        create(program, &home, &data, password)?;
+    }
 
     let log = directory.join("postgres.log");
     let run = |port: u16| {
@@ -131,6 +129,20 @@ pub(super) fn run(
         })
     };
     start_on_free_port("PostgreSQL", &log, interrupt, run, ready)
+}
+
+/// Makes the directory and the cluster in it.
+fn create(program: &Program, home: &Path, data: &Path, password: &str) -> Result<()> {
+    DirBuilder::new().mode(0o700).create(home)?;
+    let secret = home.join("password");
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&secret)?.write_all(password.as_bytes())?;
+    if let Some((user, group)) = program.user {
+        chown(home, Some(user), Some(group))?;
+        chown(&secret, Some(user), Some(group))?;
+    }
+    initialise(program, home, data, &secret)?;
+    std::fs::remove_file(&secret)?;
+    Ok(())
 }
 
 fn initialise(program: &Program, home: &Path, data: &Path, secret: &Path) -> Result<()> {

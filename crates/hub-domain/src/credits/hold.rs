@@ -1,10 +1,10 @@
-//! Setting credits aside before a call, and renewing the lease while it runs.
+//! Setting credits aside before a call.
 
 use std::time::Duration;
 
 use hub_store::holds::{self, NewHold, Opened};
 use hub_store::{StoreError, accounts};
-use hub_types::{Credits, HoldId, TokenUsage};
+use hub_types::{Credits, TokenUsage};
 use serde::{Deserialize, Serialize};
 
 use super::budget::{self, BudgetShort};
@@ -95,15 +95,4 @@ pub async fn hold(hub: &Hub, hold: &NewHold) -> Result<(), HoldError> {
                 .then_some(budget::CALLS_END),
         })),
     }
-}
-
-/// Renews the lease and notes what was consumed so far. `false`: the hold is lost, the call must stop.
-pub async fn checkpoint(hub: &Hub, id: HoldId, data: &Checkpoint) -> Result<bool, StoreError> {
-    let accrued = data.unit_prices.cost(&data.usage).map_or(Credits::ZERO, |cost| cost.amount);
-    let until = hub.clock.now() + hub.settings.credits.lease();
-    let json = serde_json::to_value(data).map_err(|_| StoreError::Corrupt("a checkpoint"))?;
-    let mut tx = hub.store.write().await?;
-    let ours = holds::checkpoint(&mut tx, id, &hub.instance, accrued, &json, until).await?;
-    tx.commit().await?;
-    Ok(ours)
 }

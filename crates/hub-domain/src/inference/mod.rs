@@ -27,6 +27,7 @@ mod reply;
 mod retry;
 mod route;
 mod standing;
+mod trace;
 mod tries;
 
 use std::time::Duration;
@@ -52,6 +53,7 @@ pub use quote::{Asked, Gate, Quote, QuoteInput, quote};
 pub use registry::Registry;
 pub use reply::{Bill, ChatReply, Frame, Head, Whole};
 pub use route::{Alias, ModelFlags, Routing, Settings as RoutingSettings, Target};
+pub use trace::{TRACE_FACTS, TRACE_TARGET};
 
 /// `[inference]` in `hub.toml`.
 #[derive(Debug, Clone, Deserialize)]

@@ -8,13 +8,14 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use hub_clients::llm::{ChatEvent, ChatEventKind, ChatStream, LlmError, OnHangup};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, timeout};
 
 use super::call::{Call, Lease, millis};
 use super::meter::Meter;
 use super::registry::Candidate;
 use super::standing::Standing;
-use super::{Bill, Frame, InferenceError, breaker, retry};
+use super::{Bill, Frame, InferenceError, breaker, retry, trace};
 use crate::credits::Outcome;
 
 type Events = BoxStream<'static, Result<ChatEvent, LlmError>>;
@@ -45,8 +46,13 @@ impl Audience {
     async fn tell(&mut self, event: ChatEvent) {
         let hidden = event.kind == ChatEventKind::UsageOnly && !self.wants_usage;
         let Some(frames) = self.frames.as_ref().filter(|_| !hidden) else { return };
-        let frame = Frame::Event { raw: event.raw, text: event.text };
-        if !matches!(timeout(self.patience, frames.send(frame)).await, Ok(Ok(()))) {
+        // Mostly there is room, and then no timer is needed.
+        let sent = match frames.try_send(Frame::Event { raw: event.raw, text: event.text }) {
+            Ok(()) => true,
+            Err(TrySendError::Closed(_)) => false,
+            Err(TrySendError::Full(frame)) => matches!(timeout(self.patience, frames.send(frame)).await, Ok(Ok(()))),
+        };
+        if !sent {
             self.frames = None;
         }
     }
@@ -97,6 +103,12 @@ pub(super) async fn relay(
             None
         }
     };
+    match &end {
+        End::Done(_) | End::HungUp => {}
+        End::Broken(error) => trace::failed_as(error.kind()),
+        End::LeaseLost => trace::failed_as("lease_lost"),
+        End::Revoked => trace::failed_as("revoked"),
+    }
     if let (Some(frames), Some(last)) = (audience.frames, last_frame(end, bill)) {
         // Whether the last frame arrives changes nothing: the call is paid for.
         drop(timeout(audience.patience, frames.send(last)).await);

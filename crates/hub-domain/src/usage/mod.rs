@@ -8,11 +8,13 @@ mod error;
 mod log;
 mod names;
 mod range;
+mod reader;
 mod report;
 mod retention;
 mod rollup;
 mod scope;
 mod series;
+mod sources;
 mod zone;
 
 use serde::Deserialize;

@@ -1,11 +1,14 @@
 //! What calls are told apart by, with names. History outlives what it describes: deleted accounts and keys keep their names.
 
+use std::collections::HashMap;
+
 use hub_store::usage_totals::{GroupBy, Part};
-use hub_store::{StoreError, Tx, keys, users};
+use hub_store::{StoreError, Tx, usage_names};
 use hub_types::{ApiKeyId, UserId};
+use uuid::Uuid;
 
 /// What the calls of one group have in common.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Group {
     /// Nothing in particular.
     All,
@@ -39,17 +42,29 @@ pub struct Named {
     pub deleted: bool,
 }
 
-/// Finds the name.
-pub(super) async fn named(tx: &mut Tx, group: Group) -> Result<Named, StoreError> {
-    let (name, deleted) = match &group {
-        Group::All | Group::Key(None) => (String::new(), false),
-        Group::Word(word) => (word.clone(), false),
-        Group::User(id) => users::by_id(tx, *id)
-            .await?
-            .map_or((String::new(), true), |user| (user.email.as_str().to_owned(), user.deleted_at.is_some())),
-        Group::Key(Some(id)) => {
-            keys::by_id(tx, *id).await?.map_or((String::new(), true), |key| (key.name, key.revoked_at.is_some()))
+/// Finds the names, in the same order.
+pub(super) async fn named(tx: &mut Tx, groups: Vec<Group>) -> Result<Vec<Named>, StoreError> {
+    let (mut users, mut keys) = (Vec::new(), Vec::new());
+    for group in &groups {
+        match group {
+            Group::User(id) => users.push(*id),
+            Group::Key(Some(id)) => keys.push(*id),
+            Group::All | Group::Word(_) | Group::Key(None) => {}
         }
+    }
+    let mut found = usage_names::of_users(tx, &users).await?;
+    found.extend(usage_names::of_keys(tx, &keys).await?);
+    let found: HashMap<_, _> = found.into_iter().map(|name| (name.id, (name.name, name.deleted))).collect();
+    // Nobody is called by this id any more.
+    let by_id = |id: Uuid| found.get(&id).cloned().unwrap_or((String::new(), true));
+    let name = |group| {
+        let (name, deleted) = match &group {
+            Group::All | Group::Key(None) => (String::new(), false),
+            Group::Word(word) => (word.clone(), false),
+            Group::User(id) => by_id(id.0),
+            Group::Key(Some(id)) => by_id(id.0),
+        };
+        Named { group, name, deleted }
     };
-    Ok(Named { group, name, deleted })
+    Ok(groups.into_iter().map(name).collect())
 }

@@ -43,13 +43,13 @@ pub async fn roll_up(hub: &Hub) -> Result<(), StoreError> {
 
 /// Up to where the next transaction adds up: to the end of a day, or at first to the day of the oldest call.
 async fn next(hub: &Hub, state: State) -> Result<i64, StoreError> {
-    let mut day = state.closed / DAY + 1;
+    let mut day = state.closed * QUARTER / DAY + 1;
     if state.closed == 0 {
         let mut tx = hub.store.read().await?;
         let oldest = usage_rollup::oldest(&mut tx).await?.unwrap_or_else(|| hub.clock.now());
-        day = oldest.timestamp().div_euclid(QUARTER * DAY).max(1);
+        day = oldest.timestamp().div_euclid(DAY).max(1);
     }
-    Ok((day * DAY).min(state.closing))
+    Ok((day * DAY / QUARTER).min(state.closing))
 }
 
 async fn read(hub: &Hub) -> Result<State, StoreError> {

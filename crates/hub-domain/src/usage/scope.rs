@@ -57,7 +57,7 @@ impl Scope {
         words.into_iter().try_for_each(|(field, word)| check_word(field, word.as_deref()))
     }
 
-    /// What the database is asked, one period and no groups as yet.
+    /// What the database is asked, without groups as yet.
     pub(super) async fn question(&self, tx: &mut Tx, subject: Option<UserId>) -> Result<Question, StoreError> {
         let mut user = subject;
         if let (None, Some(key)) = (user, self.key) {
@@ -66,13 +66,11 @@ impl Scope {
         }
         Ok(Question {
             group: GroupBy::Nothing,
-            offset: 0,
-            period: i64::MAX,
-            user,
-            key: self.key,
-            service: self.service.clone().unwrap_or_default(),
-            provider: self.provider.clone().unwrap_or_default(),
-            model: self.model.clone().unwrap_or_default(),
+            users: user.into_iter().collect(),
+            keys: self.key.into_iter().collect(),
+            services: self.service.iter().cloned().collect(),
+            providers: self.provider.iter().cloned().collect(),
+            models: self.model.iter().cloned().collect(),
         })
     }
 }

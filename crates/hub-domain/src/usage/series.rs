@@ -1,14 +1,16 @@
 //! Sums per hour, day or month of local time, in all and for the dearest groups.
 
+use std::collections::{BTreeSet, HashMap};
+
 use chrono::{DateTime, FixedOffset};
-use hub_store::keys;
 use hub_store::usage_totals::{GroupBy, Question, Sums};
 use hub_types::{Caller, Credits, Timestamp};
 
 use super::names::{self, Group, Named};
 use super::range::Asked;
-use super::report::{Reader, Summary};
-use super::zone::{Interval, Periods};
+use super::reader::{Ranked, Reader};
+use super::report::Summary;
+use super::zone::Interval;
 use super::{Scope, UsageError};
 use crate::Hub;
 
@@ -67,96 +69,85 @@ pub async fn timeseries(
     // A range may begin and end between two seconds.
     let last = (to - chrono::Duration::microseconds(1)).timestamp() + 1;
     let periods = zone.periods(interval, from.timestamp(), last);
-    let question = Question { period: interval.seconds(), ..reader.question.clone() };
 
-    let mut lines = match group {
-        GroupBy::Nothing => Vec::new(),
-        GroupBy::User | GroupBy::Key if question.user.is_none() => {
-            callers(&mut reader, &question, &periods, group).await?
-        }
-        _ => grouped(&mut reader, &question, &periods, group).await?,
+    let (lines, complete) = match group {
+        GroupBy::Nothing => (Vec::new(), false),
+        _ => dearest(&mut reader, &periods, group).await?,
     };
-    let all = line(&mut reader, &question, &periods).await?;
-    let named = lines.len().min(LINES);
-    if lines.len() > LINES || group != GroupBy::Nothing && total(&all) != sum(lines.iter().map(|line| &line.1)) {
-        lines.truncate(named);
-        let others = all.iter().enumerate().map(|(place, sums)| less(sums, lines.iter().map(|line| &line.1), place));
-        let others: Vec<Sums> = others.collect();
-        lines.push((None, others));
+    let all = if complete { added(&lines, periods.len()) } else { all(&mut reader, &periods).await? };
+    let (groups, mut sums): (Vec<_>, Vec<_>) = lines.into_iter().unzip();
+    let named = names::named(&mut reader.tx, groups).await?;
+    let mut groups: Vec<Option<Named>> = named.into_iter().map(Some).collect();
+    if !complete && group != GroupBy::Nothing {
+        sums.push(all.iter().enumerate().map(|(place, whole)| less(whole, &sums, place)).collect());
+        groups.push(None);
     }
-    let mut series = Vec::with_capacity(lines.len());
-    for (group, sums) in lines {
-        let group = match group {
-            Some(group) => Some(names::named(&mut reader.tx, group).await?),
-            None => None,
-        };
-        series.push(Series { group, totals: total(&sums), sums });
-    }
+    let line = |(group, sums): (_, Vec<Sums>)| Series { group, totals: total(&sums), sums };
+    let series = groups.into_iter().zip(sums).map(line).collect();
     let local = |second| zone.local(Timestamp::from_timestamp(second, 0).unwrap_or_default());
     let bucket = |(&(start, end), &sums): (&(i64, i64), &Sums)| Bucket { start: local(start), end: local(end), sums };
-    let buckets = periods.list.iter().zip(&all).map(bucket).collect();
+    let buckets = periods.iter().zip(&all).map(bucket).collect();
     Ok(TimeSeries { summary: reader.summary(total(&all)), buckets, series })
 }
 
-/// A group and its sums per period; `None` for the others.
-type Line = (Option<Group>, Vec<Sums>);
-
 /// Sums per period without groups.
-async fn line(reader: &mut Reader, question: &Question, periods: &Periods) -> Result<Vec<Sums>, UsageError> {
-    let mut lines = grouped(reader, question, periods, GroupBy::Nothing).await?;
-    Ok(lines.pop().map_or_else(|| vec![Sums::default(); periods.list.len()], |line| line.1))
-}
-
-/// Sums per group and period, the dearest group first.
-async fn grouped(
-    reader: &mut Reader,
-    question: &Question,
-    periods: &Periods,
-    group: GroupBy,
-) -> Result<Vec<Line>, UsageError> {
-    let question = Question { group, ..question.clone() };
-    let mut lines = std::collections::BTreeMap::<Group, Vec<Sums>>::new();
-    for &cut in &periods.cuts {
-        for part in reader.parts(&question, cut, false).await? {
-            let line = lines.entry(Group::of(group, &part));
-            let line = line.or_insert_with(|| vec![Sums::default(); periods.list.len()]);
-            if let Some(sums) = periods.place(cut, part.period).and_then(|place| line.get_mut(place)) {
-                sums.add(&part.sums);
-            }
+async fn all(reader: &mut Reader, periods: &[(i64, i64)]) -> Result<Vec<Sums>, UsageError> {
+    let question = reader.question.clone();
+    let mut all = vec![Sums::default(); periods.len()];
+    for part in reader.parts(&question, periods).await? {
+        if let Some(sums) = all.get_mut(part.place) {
+            sums.add(&part.sums);
         }
     }
-    let mut lines: Vec<Line> = lines.into_iter().map(|(group, sums)| (Some(group), sums)).collect();
-    lines.sort_by_cached_key(|(_, sums)| {
-        let total = total(sums);
-        std::cmp::Reverse((total.credits, total.calls))
-    });
-    Ok(lines)
+    Ok(all)
 }
 
-/// Keys or callers of everybody: who is shown is found in the sums of days; only those are read per period.
-async fn callers(
+/// The dearest groups and their sums per period, the dearest first; `true` when there are no others. Which ones is found in the sums of days;
+/// only those are read per period.
+async fn dearest(
     reader: &mut Reader,
-    question: &Question,
-    periods: &Periods,
+    periods: &[(i64, i64)],
     group: GroupBy,
-) -> Result<Vec<Line>, UsageError> {
-    let mut lines = Vec::new();
-    for (group, _) in reader.ranked(group).await? {
-        let one = match group {
-            Group::User(user) => Question { user: Some(user), ..question.clone() },
-            Group::Key(Some(id)) => match keys::by_id(&mut reader.tx, id).await? {
-                Some(key) => Question { user: Some(key.user), key: Some(id), ..question.clone() },
-                None => continue,
-            },
-            // Calls without a key have no common owner; they are among the others.
-            Group::Key(None) | Group::Word(_) | Group::All => continue,
-        };
-        lines.push((Some(group), line(reader, &one, periods).await?));
-        if lines.len() == LINES {
-            break;
+) -> Result<(Vec<(Group, Vec<Sums>)>, bool), UsageError> {
+    let mut ranked = reader.ranked(group).await?;
+    let count = ranked.len();
+    let everybody = reader.question.users.is_empty();
+    // Calls without a key have no common owner; they are among the others.
+    ranked.retain(|one| !(everybody && one.group == Group::Key(None)));
+    ranked.truncate(LINES);
+    let complete = ranked.len() == count;
+    let mut question = Question { group, ..reader.question.clone() };
+    if !complete {
+        narrow(&mut question, &ranked);
+    }
+    let mut lines: Vec<_> = ranked.into_iter().map(|one| (one.group, vec![Sums::default(); periods.len()])).collect();
+    let places: HashMap<Group, usize> = lines.iter().enumerate().map(|(place, line)| (line.0.clone(), place)).collect();
+    for part in reader.parts(&question, periods).await? {
+        let line = places.get(&Group::of(group, &part)).and_then(|place| lines.get_mut(*place));
+        if let Some(sums) = line.and_then(|line| line.1.get_mut(part.place)) {
+            sums.add(&part.sums);
         }
     }
-    Ok(lines)
+    Ok((lines, complete))
+}
+
+/// Asks for these groups only, or for few more.
+fn narrow(question: &mut Question, groups: &[Ranked]) {
+    let words =
+        || groups.iter().filter_map(|one| if let Group::Word(word) = &one.group { Some(word.clone()) } else { None });
+    match question.group {
+        GroupBy::Nothing => {}
+        GroupBy::Model => question.models = words().collect(),
+        GroupBy::Provider => question.providers = words().collect(),
+        GroupBy::Service => question.services = words().collect(),
+        GroupBy::User | GroupBy::Key => {
+            let users: BTreeSet<_> = groups.iter().filter_map(|one| one.user).collect();
+            question.users = users.into_iter().collect();
+            let key = |one: &Ranked| if let Group::Key(key) = one.group { key } else { None };
+            // Sums without a key are among those of all keys.
+            question.keys = groups.iter().map(key).collect::<Option<_>>().unwrap_or_default();
+        }
+    }
 }
 
 fn total(sums: &[Sums]) -> Sums {
@@ -167,26 +158,29 @@ fn total(sums: &[Sums]) -> Sums {
     total
 }
 
-fn sum<'a>(lines: impl Iterator<Item = &'a Vec<Sums>>) -> Sums {
-    let mut all = Sums::default();
-    lines.for_each(|line| all.add(&total(line)));
+/// The sums of all lines per period.
+fn added(lines: &[(Group, Vec<Sums>)], periods: usize) -> Vec<Sums> {
+    let mut all = vec![Sums::default(); periods];
+    for (_, line) in lines {
+        all.iter_mut().zip(line).for_each(|(all, sums)| all.add(sums));
+    }
     all
 }
 
-/// What is left of `all` in one period when these lines are taken out.
-fn less<'a>(all: &Sums, lines: impl Iterator<Item = &'a Vec<Sums>>, place: usize) -> Sums {
+/// What is left of the `whole` of one period when these lines are taken out.
+fn less(whole: &Sums, lines: &[Vec<Sums>], place: usize) -> Sums {
     let mut taken = Sums::default();
-    lines.filter_map(|line| line.get(place)).for_each(|sums| taken.add(sums));
-    let mut tokens = all.tokens;
+    lines.iter().filter_map(|line| line.get(place)).for_each(|sums| taken.add(sums));
+    let mut tokens = whole.tokens;
     tokens.input -= taken.tokens.input;
     tokens.cache_read -= taken.tokens.cache_read;
     tokens.cache_write -= taken.tokens.cache_write;
     tokens.output -= taken.tokens.output;
     tokens.reasoning -= taken.tokens.reasoning;
     Sums {
-        calls: all.calls - taken.calls,
-        failed: all.failed - taken.failed,
+        calls: whole.calls - taken.calls,
+        failed: whole.failed - taken.failed,
         tokens,
-        credits: Credits::from_micro(all.credits.micro() - taken.credits.micro()),
+        credits: Credits::from_micro(whole.credits.micro() - taken.credits.micro()),
     }
 }

@@ -1,19 +1,14 @@
 //! Local time: hours, days and months of a time zone as ranges of UTC.
 //!
-//! A range is cut where the zone's offset changes. Within a cut the offset is constant, so a period is a plain division, which both
-//! databases can do. A day with a clock change lies in two cuts and is one period; an hour that comes twice is two.
-
-use std::collections::HashMap;
+//! A range is cut where the zone's offset changes. Within a cut the offset is constant, so a period is a plain division. A day with a clock
+//! change lies in two cuts and is one period; an hour that comes twice is two. No database has to know any of this.
 
 use chrono::{DateTime, Datelike, Duration, FixedOffset, LocalResult, NaiveDate, NaiveTime, Offset, TimeZone};
 use chrono_tz::Tz;
-use hub_store::usage_rollup::QUARTER;
+use hub_store::usage_rollup::{DAY, HOUR, QUARTER};
 use hub_types::Timestamp;
 
 use super::UsageError;
-
-const HOUR: i64 = 3600;
-const DAY: i64 = 86_400;
 
 /// A time zone by its IANA name; the default is UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,21 +27,11 @@ pub enum Interval {
 
 /// Seconds since 1970, with one offset from UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cut {
-    pub(super) from: i64,
-    pub(super) to: i64,
+struct Cut {
+    from: i64,
+    to: i64,
     /// Seconds that local time is ahead of UTC.
-    pub(super) offset: i64,
-}
-
-/// The periods of a range, in order, without gaps.
-#[derive(Debug)]
-pub(super) struct Periods {
-    interval: Interval,
-    pub(super) cuts: Vec<Cut>,
-    /// Start and end of each, in seconds since 1970; the first and last one are cut by the range.
-    pub(super) list: Vec<(i64, i64)>,
-    places: HashMap<i64, usize>,
+    offset: i64,
 }
 
 impl Zone {
@@ -117,20 +102,24 @@ impl Zone {
         cuts
     }
 
-    /// The periods from `from` to `to` (exclusive), in seconds since 1970.
-    pub(super) fn periods(self, interval: Interval, from: i64, to: i64) -> Periods {
-        let mut periods = Periods { interval, cuts: self.cuts(from, to), list: Vec::new(), places: HashMap::new() };
-        for cut in periods.cuts.clone() {
-            let length = interval.seconds();
+    /// The periods from `from` to `to` (exclusive), in order and without gaps: start and end of each, in seconds since 1970. The first and the
+    /// last one are cut by the range.
+    pub(super) fn periods(self, interval: Interval, from: i64, to: i64) -> Vec<(i64, i64)> {
+        let length = interval.seconds();
+        let mut periods: Vec<(i64, i64)> = Vec::new();
+        let mut last = i64::MIN;
+        for cut in self.cuts(from, to) {
             for number in (cut.from + cut.offset).div_euclid(length)..=(cut.to - 1 + cut.offset).div_euclid(length) {
                 let start = (number * length - cut.offset).max(cut.from);
                 let end = ((number + 1) * length - cut.offset).min(cut.to);
                 let name = interval.name(cut, number);
-                if let Some(period) = periods.places.get(&name).and_then(|place| periods.list.get_mut(*place)) {
-                    period.1 = end;
-                } else {
-                    periods.places.insert(name, periods.list.len());
-                    periods.list.push((start, end));
+                match periods.last_mut() {
+                    // Clocks that go back over midnight do not begin the old day again.
+                    Some(period) if name <= last => period.1 = end,
+                    _ => {
+                        periods.push((start, end));
+                        last = name;
+                    }
                 }
             }
         }
@@ -139,15 +128,15 @@ impl Zone {
 }
 
 impl Interval {
-    /// What the database divides by; months are made of days.
-    pub(super) const fn seconds(self) -> i64 {
+    /// Seconds of one, were clocks never changed; months are made of days.
+    const fn seconds(self) -> i64 {
         match self {
             Self::Hour => HOUR,
             Self::Day | Self::Month => DAY,
         }
     }
 
-    /// One number per period: the same for two parts of one, different for all others.
+    /// One number per period: the same for two parts of one, greater for later ones.
     fn name(self, cut: Cut, number: i64) -> i64 {
         match self {
             Self::Hour => (number * HOUR - cut.offset).max(cut.from),
@@ -157,13 +146,6 @@ impl Interval {
                 i64::from(date.year()) * 12 + i64::from(date.month0())
             }
         }
-    }
-}
-
-impl Periods {
-    /// Where in `list` the database's period `number` of a cut belongs.
-    pub(super) fn place(&self, cut: Cut, number: i64) -> Option<usize> {
-        self.places.get(&self.interval.name(cut, number)).copied()
     }
 }
 
@@ -180,8 +162,8 @@ mod tests {
     fn lengths(zone: &str, interval: Interval, from: &str, to: &str) -> Vec<i64> {
         let zone = Zone::named(Some(zone)).unwrap();
         let periods = zone.periods(interval, seconds(from), seconds(to));
-        assert!(periods.list.windows(2).all(|pair| pair[0].1 == pair[1].0), "{zone:?}");
-        periods.list.iter().map(|(start, end)| (end - start) / 60).collect()
+        assert!(periods.windows(2).all(|pair| pair[0].1 == pair[1].0), "{zone:?}");
+        periods.iter().map(|(start, end)| (end - start) / 60).collect()
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use chrono::Duration;
 use hub_store::usage::{self, UsageRow};
-use hub_store::usage_rollup::{self, QUARTER, State};
-use hub_store::usage_totals::{self, GroupBy, Question};
+use hub_store::usage_rollup::{self, LENGTHS, QUARTER, State};
+use hub_store::usage_totals::{self, GroupBy, Moments, Question, Span};
 use hub_store::users::{self, NewUser};
 use hub_store::{Store, Tx, usage_logs};
-use hub_types::{Credits, Timestamp, TokenUsage, UsageId, UserId};
+use hub_types::{ApiKeyId, Credits, Timestamp, TokenUsage, UsageId, UserId};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -49,30 +49,33 @@ fn quarter(at: Timestamp) -> i64 {
 fn question(user: Option<UserId>, group: GroupBy) -> Question {
     Question {
         group,
-        offset: 0,
-        period: i64::MAX,
-        user,
-        key: None,
-        service: String::new(),
-        provider: String::new(),
-        model: String::new(),
+        users: user.into_iter().collect(),
+        keys: Vec::new(),
+        services: Vec::new(),
+        providers: Vec::new(),
+        models: Vec::new(),
     }
 }
 
-/// Calls and micro-credits as the sums of quarters, of one's own quarters, and of days say.
-async fn sums(tx: &mut Tx, user: UserId) -> Vec<(i64, i64)> {
-    let (from, to) = (0, quarter(now()) + 1000);
-    let found = [
-        usage_totals::of_quarters(tx, &question(None, GroupBy::Nothing), from, to).await.unwrap(),
-        usage_totals::of_quarters(tx, &question(Some(user), GroupBy::Key), from, to).await.unwrap(),
-        usage_totals::of_quarters(tx, &question(None, GroupBy::User), from, to).await.unwrap(),
-        usage_totals::of_days(tx, &question(None, GroupBy::User), from, to).await.unwrap(),
-        usage_totals::of_days(tx, &question(Some(user), GroupBy::Model), from, to).await.unwrap(),
-    ];
-    let sum = |parts: Vec<usage_totals::Part>| {
-        parts.iter().fold((0, 0), |sum, part| (sum.0 + part.sums.calls, sum.1 + part.sums.credits.micro()))
-    };
-    found.into_iter().map(sum).collect()
+/// Calls and micro-credits of the hub, of each caller, and of one's own, as the sums of this length say.
+async fn sums(tx: &mut Tx, user: UserId, length: i64) -> [(i64, i64); 3] {
+    let span = [Span { place: 0, length, from: 0, to: now().timestamp() + 1_000_000 }];
+    let questions =
+        [question(None, GroupBy::Nothing), question(None, GroupBy::User), question(Some(user), GroupBy::Model)];
+    let mut found = [(0, 0); 3];
+    for (found, question) in found.iter_mut().zip(&questions) {
+        for part in usage_totals::of_sums(tx, question, &span).await.unwrap() {
+            *found = (found.0 + part.sums.calls, found.1 + part.sums.credits.micro());
+        }
+    }
+    found
+}
+
+/// Asserts that the sums of every length say so.
+async fn assert_sums(tx: &mut Tx, user: UserId, expected: (i64, i64)) {
+    for length in LENGTHS {
+        assert_eq!(sums(tx, user, length).await, [expected; 3], "{length} s");
+    }
 }
 
 async fn close(store: &Store, to: i64) {
@@ -101,7 +104,7 @@ both! {
         assert_eq!(again(&store).await, 0, "what is not closed needs no mark");
         close(&store, end).await;
         let mut tx = store.read().await.unwrap();
-        assert_eq!(sums(&mut tx, user).await, [(1, 5); 5]);
+        assert_sums(&mut tx, user, (1, 5)).await;
         drop(tx);
 
         // A late settle changes the row; another call comes late, at the last microsecond of its quarter.
@@ -113,11 +116,91 @@ both! {
         let mut tx = store.read().await.unwrap();
         let late = usage_rollup::late(&mut tx, 0, end, 10).await.unwrap();
         assert_eq!(late, [quarter(early), quarter(early) + 1]);
-        assert_eq!(sums(&mut tx, user).await, [(1, 5); 5]);
+        assert_sums(&mut tx, user, (1, 5)).await;
         drop(tx);
         assert_eq!((again(&store).await, again(&store).await), (2, 0));
         let mut tx = store.read().await.unwrap();
-        assert_eq!(sums(&mut tx, user).await, [(3, 117); 5]);
+        assert_sums(&mut tx, user, (3, 117)).await;
+    }
+
+    async fn longer_sums_are_made_when_all_of_them_is_closed(store: Store) {
+        let user = UserId::new(&clock());
+        // Two days ago at one in the morning, in the third quarter of the hour.
+        let hour = (now().timestamp() / 86_400 - 2) * 86_400 + 3600;
+        let at = |second: i64| Timestamp::from_timestamp(hour + second, 0).unwrap();
+        let first = call(user, at(2000), 5);
+        put(&store, &first).await;
+        close(&store, quarter(at(2700))).await;
+        let mut tx = store.read().await.unwrap();
+        assert_eq!(sums(&mut tx, user, 900).await, [(1, 5); 3]);
+        assert_eq!(sums(&mut tx, user, 3600).await, [(0, 0); 3], "the hour is not over");
+        drop(tx);
+        // Something comes late while only the quarter is closed, and again when the hour is.
+        put(&store, &call(user, at(1900), 20)).await;
+        assert_eq!(again(&store).await, 1);
+        put(&store, &call(user, at(3599), 100)).await;
+        close(&store, quarter(at(3600))).await;
+        let mut tx = store.read().await.unwrap();
+        assert_eq!(sums(&mut tx, user, 3600).await, [(3, 125); 3]);
+        assert_eq!(sums(&mut tx, user, 86_400).await, [(0, 0); 3], "the day is not over");
+        drop(tx);
+        put(&store, &UsageRow { credits: Credits::from_micro(6), ..first }).await;
+        assert_eq!(again(&store).await, 1);
+        put(&store, &call(user, at(-1), 1000)).await;
+        assert_eq!(again(&store).await, 1);
+        let mut tx = store.read().await.unwrap();
+        assert_eq!(sums(&mut tx, user, 3600).await, [(4, 1126); 3]);
+        drop(tx);
+        close(&store, quarter(at(30 * 3600))).await;
+        let mut tx = store.read().await.unwrap();
+        assert_sums(&mut tx, user, (4, 1126)).await;
+    }
+
+    async fn many_spans_and_filters_are_one_question(store: Store) {
+        let (ada, bob) = (UserId::new(&clock()), UserId::new(&clock()));
+        let key = ApiKeyId::new(&clock());
+        let day = now().timestamp() / 86_400 - 2;
+        let at = |second: i64| Timestamp::from_timestamp(day * 86_400 + second, 0).unwrap();
+        put(&store, &UsageRow { api_key: Some(key), model: "one".to_owned(), ..call(ada, at(0), 1) }).await;
+        put(&store, &UsageRow { model: "two".to_owned(), ..call(ada, at(5000), 20) }).await;
+        put(&store, &UsageRow { model: "two".to_owned(), provider: "other".to_owned(), ..call(bob, at(86_399), 300) }).await;
+        close(&store, quarter(at(86_400))).await;
+        // More ranges than a year has days. All but the first 96 are long ago and empty.
+        let from = |n: i64| if n < 96 { day * 86_400 + n * 900 } else { n * 900 };
+        let (spans, ranges): (Vec<_>, Vec<_>) = (0..1500)
+            .zip(0..)
+            .map(|(n, place)| {
+                let (from, to) = (from(n), from(n) + 900);
+                let moment = |second| Timestamp::from_timestamp(second, 0).unwrap();
+                (Span { place, length: 900, from, to }, Moments { place, from: moment(from), to: moment(to) })
+            })
+            .unzip();
+        let all = question(None, GroupBy::Nothing);
+        let two = vec!["two".to_owned()];
+        let cases = [
+            (all.clone(), vec![(0, 1), (5, 20), (95, 300)]),
+            (question(None, GroupBy::User), vec![(0, 1), (5, 20), (95, 300)]),
+            (question(Some(ada), GroupBy::Key), vec![(0, 1), (5, 20)]),
+            (Question { users: vec![ada, bob], models: two.clone(), ..all.clone() }, vec![(5, 20), (95, 300)]),
+            (Question { keys: vec![key], users: vec![ada], ..all.clone() }, vec![(0, 1)]),
+            (Question { models: two, providers: vec!["sandbox".to_owned()], ..all.clone() }, vec![(5, 20)]),
+            (Question { services: vec!["none".to_owned(), "sandbox".to_owned()], ..all.clone() }, vec![(0, 1), (5, 20), (95, 300)]),
+            (Question { services: vec!["none".to_owned()], ..all }, vec![]),
+        ];
+        let mut tx = store.snapshot().await.unwrap();
+        for (question, expected) in cases {
+            for parts in [
+                usage_totals::of_sums(&mut tx, &question, &spans).await.unwrap(),
+                usage_totals::of_calls(&mut tx, &question, &ranges).await.unwrap(),
+            ] {
+                let mut found: Vec<_> = parts.iter().map(|part| (part.place, part.sums.credits.micro())).collect();
+                found.sort_unstable();
+                assert_eq!(found, expected, "{question:?}");
+                let keys = parts.iter().filter(|part| part.key.is_some()).count();
+                assert_eq!(keys, usize::from(question.group == GroupBy::Key));
+            }
+        }
+        assert!(usage_totals::of_sums(&mut tx, &question(None, GroupBy::Nothing), &[]).await.unwrap().is_empty());
     }
 
     async fn two_workers_add_up_once(store: Store) {
@@ -137,7 +220,7 @@ both! {
         let (one, other) = tokio::join!(work(), work());
         assert!(one != other);
         let mut tx = store.read().await.unwrap();
-        assert_eq!(sums(&mut tx, user).await, [(1, 5); 5]);
+        assert_sums(&mut tx, user, (1, 5)).await;
     }
 
     async fn closing_waits_for_who_cannot_know_of_it(store: Store) {
@@ -159,7 +242,7 @@ both! {
         assert!(usage_rollup::close(&mut tx, 0, end).await.unwrap());
         tx.commit().await.unwrap();
         let mut tx = store.read().await.unwrap();
-        assert_eq!(sums(&mut tx, user).await, [(1, 5); 5]);
+        assert_sums(&mut tx, user, (1, 5)).await;
     }
 
     async fn nothing_is_let_go_of_before_it_is_added_up(store: Store) {
@@ -184,7 +267,7 @@ both! {
         let mut tx = store.write().await.unwrap();
         usage_rollup::delete_before(&mut tx, before, 10).await.unwrap();
         assert_eq!(usage_rollup::oldest(&mut tx).await.unwrap(), None);
-        assert_eq!(sums(&mut tx, user).await, [(1, 6); 5]);
+        assert_sums(&mut tx, user, (1, 6)).await;
     }
 
     async fn a_deleted_account_keeps_its_name_in_the_log(store: Store) {

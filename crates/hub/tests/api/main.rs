@@ -30,6 +30,7 @@ mod roles;
 mod routing;
 mod security;
 mod streams;
+mod telemetry;
 mod token_keys;
 mod usage;
 mod users;

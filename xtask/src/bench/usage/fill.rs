@@ -18,13 +18,27 @@ pub(super) struct Database {
 
 impl Database {
     pub(super) fn new(url: &str) -> Result<Self> {
-        let mut database = Self { psql: Psql::new(url)?, days: Vec::new() };
-        let days = format!(
-            "SELECT to_char(d, 'YYYY-MM-DD') FROM generate_series(current_date - {}, current_date + 5, interval '1 day') d",
-            DAYS - 1
-        );
-        database.days = database.sql(&days)?.lines().map(str::to_owned).collect();
-        Ok(database)
+        Ok(Self { psql: Psql::new(url)?, days: Vec::new() })
+    }
+
+    /// How many calls an earlier run has written here; `None` when there was none, or it did not come to its end.
+    pub(super) fn written(&self) -> Result<Option<u64>> {
+        if self.sql("SELECT to_regclass('bench_written') IS NULL")?.trim() == "t" {
+            return Ok(None);
+        }
+        Ok(Some(self.sql("SELECT calls FROM bench_written")?.trim().parse().context("a number of calls")?))
+    }
+
+    /// Reads which days there are calls of.
+    pub(super) fn read_days(&mut self) -> Result<()> {
+        let days = "SELECT to_char(first_day + n, 'YYYY-MM-DD') FROM bench_written, generate_series(0, days + 5) n";
+        self.days = self.sql(days)?.lines().map(str::to_owned).collect();
+        Ok(())
+    }
+
+    /// The id of an account.
+    pub(super) fn account(&self, email: &str) -> Result<String> {
+        Ok(self.sql(&format!("SELECT id FROM users WHERE email = '{email}'"))?.trim().to_owned())
     }
 
     /// A day by its number; the first one is 0.
@@ -34,6 +48,9 @@ impl Database {
 
     /// Writes the calls, `member`'s the most.
     pub(super) fn fill(&self, rows: u64, member: &str, interrupt: &Interrupt) -> Result<()> {
+        let days =
+            format!("SELECT to_char(current_date - n, 'YYYY-MM-DD') FROM generate_series({}, 0, -1) n", DAYS - 1);
+        let days = self.sql(&days)?;
         self.sql(&format!(
             "DO $$
              DECLARE month date;
@@ -50,13 +67,13 @@ impl Database {
              CREATE TABLE bench_users AS
                SELECT n, CASE WHEN n = 0 THEN '{member}' ELSE '018f0000-0000-7000-8000-' || lpad(n::text, 12, '0') END::uuid AS id
                FROM generate_series(0, 99) n;
-             INSERT INTO api_keys (id, user_id, name, key_hash, key_prefix, scopes, models, addresses, created_at)
-               SELECT ('018f0000-0000-7000-9000-' || lpad((u.n * 2 + k)::text, 12, '0'))::uuid, u.id, 'key ' || k,
-                 sha256((u.n * 2 + k)::text::bytea), 'sk_', '[]', '[]', '[]', now()
-               FROM bench_users u, generate_series(0, 1) k;"
+             INSERT INTO api_keys (id, line_id, user_id, name, key_hash, key_prefix, scopes, models, addresses, created_at)
+               SELECT key, key, id, 'key ' || k, sha256((n * 2 + k)::text::bytea), 'sk_', '[]', '[]', '[]', now()
+               FROM (SELECT n, k, id, ('018f0000-0000-7000-9000-' || lpad((n * 2 + k)::text, 12, '0'))::uuid AS key
+                     FROM bench_users, generate_series(0, 1) k) x;"
         ))?;
         let per_day = rows / DAYS;
-        for (number, day) in (0..DAYS).zip(&self.days) {
+        for (number, day) in (0..DAYS).zip(days.lines()) {
             interrupt.check()?;
             let start = format!("timestamptz '{day} 00:00:00+00'");
             // The last day is not over: what was called today lies in the hours that were.
@@ -79,7 +96,11 @@ impl Database {
                  ORDER BY c.i;"
             ))?;
         }
-        Ok(())
+        let first = days.lines().next().context("no days")?;
+        self.sql(&format!(
+            "CREATE TABLE bench_written AS SELECT {rows}::bigint AS calls, date '{first}' AS first_day, {DAYS} AS days"
+        ))
+        .map(drop)
     }
 
     /// True when the worker has nothing left to do.

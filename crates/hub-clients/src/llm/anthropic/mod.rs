@@ -11,7 +11,6 @@ mod tests;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use hub_types::Clock;
-use reqwest::RequestBuilder;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
@@ -20,7 +19,7 @@ use url::Url;
 pub use config::AnthropicConfig;
 
 use self::stream::Events;
-use super::http::{self, ConfigError, Http, Opened};
+use super::http::{self, ConfigError, Http, Opened, Request};
 use super::{
     ApiVersion, BadRequest, CallRequest, ChatAnswer, ChatCall, ChatStream, LlmError, LlmProvider, MessagesRequest,
     ModelInfo, OnHangup, TokenBound, WholeAnswer, count,
@@ -116,7 +115,7 @@ impl AnthropicProvider {
         Ok(told)
     }
 
-    fn post(&self, url: &Url, messages: &MessagesRequest, body: Bytes, streams: bool) -> RequestBuilder {
+    fn post(&self, url: &Url, messages: &MessagesRequest, body: Bytes, streams: bool) -> Request {
         let version: &'static str = ApiVersion::as_str(messages.version());
         let request = self.http.post(url.clone(), body, streams).header(VERSION, HeaderValue::from_static(version));
         match messages.betas() {

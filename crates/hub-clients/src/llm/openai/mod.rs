@@ -139,7 +139,7 @@ impl OpenAiProvider {
         (body, streams): (Bytes, bool),
         call: &ChatCall,
         read: Read,
-        reader: impl Reader,
+        reader: impl Reader + Unpin,
     ) -> Result<ChatAnswer, LlmError> {
         let request = self.http.post(url.clone(), body, streams);
         let request = http::with_id(request, CLIENT_REQUEST_ID, &call.request_id);

@@ -10,6 +10,7 @@ mod server;
 mod shared;
 mod stripe;
 mod surroundings;
+mod telemetry;
 
 pub use mail::{Mail, MailTransport};
 pub use oauth::{OAuth, SecretPlace};
@@ -21,3 +22,4 @@ pub use server::{Ops, Server, Upstreams};
 pub use shared::{Cache, Database};
 pub use stripe::Stripe;
 pub use surroundings::{Log, LogFormat};
+pub use telemetry::{Adopt, Telemetry};
