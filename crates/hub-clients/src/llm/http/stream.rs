@@ -108,7 +108,9 @@ impl<R: Reader> Relay<R> {
             }
             match self.reader.next_event() {
                 Some(Ok(event)) => return Poll::Ready(Some(self.read(event))),
-                Some(Err(EventTooLarge)) => return Poll::Ready(Some(Err(LlmError::TooLarge { limit: R::EVENT_LIMIT }))),
+                Some(Err(EventTooLarge)) => {
+                    return Poll::Ready(Some(Err(LlmError::TooLarge { limit: R::EVENT_LIMIT })));
+                }
                 None => {}
             }
             match ready!(self.poll_fill(cx)) {
