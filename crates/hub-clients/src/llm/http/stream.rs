@@ -24,6 +24,9 @@ const TAIL_PIECES: u8 = 8;
 
 /// Finds the facts of one wire's events.
 pub(in crate::llm) trait Reader: Send + 'static {
+    /// Largest event of the wire, in bytes.
+    const EVENT_LIMIT: usize = EVENT_LIMIT;
+
     /// Reads an event. An event of kind `Done` is the end mark.
     fn read(&mut self, event: SseEvent) -> Result<ChatEvent, LlmError>;
 
@@ -32,15 +35,15 @@ pub(in crate::llm) trait Reader: Send + 'static {
 }
 
 /// The events of an answer.
-pub(in crate::llm) fn events(
+pub(in crate::llm) fn events<R: Reader + Unpin>(
     body: Body,
     timeouts: Timeouts,
-    facts: impl Reader + Unpin,
+    facts: R,
 ) -> BoxStream<'static, Result<ChatEvent, LlmError>> {
     let now = Instant::now();
     Box::pin(Relay {
         body,
-        reader: SseReader::new(),
+        reader: SseReader::up_to(R::EVENT_LIMIT),
         phase: Phase::Open,
         begun: false,
         waiting: None,
@@ -105,7 +108,9 @@ impl<R: Reader> Relay<R> {
             }
             match self.reader.next_event() {
                 Some(Ok(event)) => return Poll::Ready(Some(self.read(event))),
-                Some(Err(EventTooLarge)) => return Poll::Ready(Some(Err(LlmError::TooLarge { limit: EVENT_LIMIT }))),
+                Some(Err(EventTooLarge)) => {
+                    return Poll::Ready(Some(Err(LlmError::TooLarge { limit: R::EVENT_LIMIT })));
+                }
                 None => {}
             }
             match ready!(self.poll_fill(cx)) {

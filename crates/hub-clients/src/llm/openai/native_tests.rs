@@ -200,6 +200,17 @@ async fn a_response_without_usage_is_counted_from_what_came() {
 }
 
 #[tokio::test]
+async fn the_last_event_may_be_as_large_as_a_whole_answer() {
+    let text = "x".repeat(3 * 1024 * 1024);
+    let done = format!(
+        "data: {{\"type\":\"response.completed\",\"response\":{{\"instructions\":\"{text}\",\"usage\":{{\"input_tokens\":1,\"output_tokens\":2}}}}}}\n\n"
+    );
+    let (events, error) = streamed(&format!("{DELTA}{done}"), ask_stream()).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!((events[1].raw.len(), events[1].usage.map(|usage| usage.output)), (done.len(), Some(2)));
+}
+
+#[tokio::test]
 async fn what_is_no_response_is_a_protocol_error() {
     for body in ["<html>", "{\"id\":1}", "[]"] {
         let request = responses(&json!({"model": "m", "input": "x"}));

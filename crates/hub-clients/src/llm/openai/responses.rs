@@ -9,7 +9,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::llm::count::Estimate;
-use crate::llm::http::{Reader, Reject};
+use crate::llm::http::{ANSWER_LIMIT, Reader, Reject};
 use crate::llm::sse::{EVENT_LIMIT, SseEvent};
 use crate::llm::{ChatEvent, ChatEventKind, LlmError, WholeAnswer};
 use crate::wire::openai::{Response, ResponseEvent, Text};
@@ -148,6 +148,9 @@ impl Events {
 }
 
 impl Reader for Events {
+    /// The last event holds the whole answer.
+    const EVENT_LIMIT: usize = ANSWER_LIMIT;
+
     fn read(&mut self, event: SseEvent) -> Result<ChatEvent, LlmError> {
         let data = event.data.unwrap_or_default();
         if data.trim_ascii() == b"[DONE]" {

@@ -85,9 +85,11 @@ impl Item<'_> {
         let whole = raw.get().len();
         size.messages += 1;
         match self.kind.as_str() {
-            _ if is_message && self.role.get().is_some() => return spread(self.content, whole, at, size),
-            // Without a role and a type, an item is the name of an earlier one.
-            _ if is_message => return Err(kept(at, "id")),
+            _ if is_message => match (self.role.get(), self.content) {
+                (Some(_), Some(content)) => return spread(Some(content), whole, at, size),
+                // With an id and little else, an item is the name of an earlier one.
+                _ => return Err(kept(at, "id")),
+            },
             "item_reference" => return Err(kept(at, "item_reference")),
             // A picture the provider made is sent back whole, or named.
             "image_generation_call" if self.result.as_str().is_empty() => return Err(kept(at, "id")),

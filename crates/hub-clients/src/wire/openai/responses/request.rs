@@ -262,6 +262,7 @@ mod tests {
             ("prompt_cache_options", json!({"comparison_response_id": "resp_1"}), "prompt_cache_options"),
             ("input", json!([{"type": "item_reference", "id": "msg_1"}]), "input[0]"),
             ("input", json!([{"role": "user", "content": "x"}, {"id": "msg_1"}]), "input[1]"),
+            ("input", json!([{"role": "assistant", "id": "msg_1"}]), "input[0]"),
             ("input", json!([{"type": "image_generation_call", "id": "ig_1", "result": null}]), "input[0]"),
             ("input", json!([{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]), "input[0]"),
             ("input", json!([{"type": "computer_call_output", "output": {"file_id": "f"}}]), "input[0]"),
