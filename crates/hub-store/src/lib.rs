@@ -92,6 +92,7 @@ pub fn statements() -> Vec<&'static Statement> {
         usage::STATEMENTS,
         user_budgets::STATEMENTS,
         usage_rollup::STATEMENTS,
+        usage_totals::STATEMENTS,
         user_list::STATEMENTS,
         users::STATEMENTS,
         verifications::STATEMENTS,
