@@ -24,179 +24,105 @@ use crate::usage::UsageRow;
 use crate::{Result, Store, StoreError, Tx};
 
 statements! {
-    // `(SELECT $n)` keeps the planner from looking at the length of a list: it plans once and not for each batch. `locked` is read
-    // before the first account is touched, so all are locked in one order, whatever the join does afterwards.
-    POST = postgres: "WITH locked AS MATERIALIZED (
-                        SELECT user_id FROM credit_accounts WHERE user_id = ANY (ARRAY(SELECT unnest($1::uuid[])))
-                        ORDER BY user_id FOR NO KEY UPDATE),
-                      moved AS (
-                        UPDATE credit_accounts AS a SET balance = a.balance + m.amount, held = a.held + m.held,
-                          version = a.version + m.movements, updated_at = m.at
-                        FROM unnest((SELECT $1::uuid[]), (SELECT $2::bigint[]), (SELECT $3::bigint[]), (SELECT $4::bigint[]),
-                          (SELECT $5::bigint[]), (SELECT $6::bigint[]), (SELECT $7::bigint[]), (SELECT $8::timestamptz[]))
-                          AS m(user_id, needed, rise, must, amount, held, movements, at)
-                        WHERE (SELECT count(*) FROM locked) > 0
-                          AND a.user_id = ANY (ARRAY(SELECT unnest($1::uuid[]))) AND a.user_id = m.user_id
-                          AND a.balance + a.overdraft_limit - a.held >= m.needed AND a.balance + m.rise <= 1000000000000000
-                          AND (m.must = 0 OR a.status = 'active' OR (m.must = 1 AND a.status <> 'closed'))
-                        RETURNING a.user_id, a.balance, a.version),
-                      posted AS (
-                        INSERT INTO credit_transactions (id, user_id, kind, amount, balance_after, account_version, idem_key, idem_hash,
-                          hold_id, reverses, actor_id, reason, metadata, created_at)
-                        SELECT r.id, r.user_id, r.kind, r.amount, moved.balance - r.after, moved.version - r.later, r.idem_key,
-                          r.idem_hash, r.hold_id, NULL, r.actor_id, r.reason, r.metadata, r.created_at
-                        FROM unnest((SELECT $9::uuid[]), (SELECT $10::uuid[]), (SELECT $11::text[]), (SELECT $12::bigint[]),
-                          (SELECT $13::bigint[]), (SELECT $14::bigint[]), (SELECT $15::text[]), (SELECT $16::bytea[]),
-                          (SELECT $17::uuid[]), (SELECT $18::uuid[]), (SELECT $19::text[]), (SELECT $20::jsonb[]),
-                          (SELECT $21::timestamptz[])) AS r(id, user_id, kind, amount, after, later, idem_key, idem_hash, hold_id,
-                          actor_id, reason, metadata, created_at)
-                        JOIN moved ON moved.user_id = r.user_id)
-                      SELECT user_id, balance, version FROM moved",
-           lite: "UPDATE credit_accounts AS a SET balance = a.balance + m.amount, held = a.held + m.held,
-                    version = a.version + m.movements, updated_at = m.at
-                  FROM (SELECT unhex(value->>'user_id', '-') AS user_id, value->>'needed' AS needed, value->>'rise' AS rise,
-                          value->>'must' AS must, value->>'amount' AS amount, value->>'held' AS held, value->>'movements' AS movements,
-                          value->>'at' AS at FROM json_each($1)) AS m
-                  WHERE a.user_id = m.user_id
-                    AND a.balance + a.overdraft_limit - a.held >= m.needed AND a.balance + m.rise <= 1000000000000000
-                    AND (m.must = 0 OR a.status = 'active' OR (m.must = 1 AND a.status <> 'closed'))
-                  RETURNING user_id, balance, version;
-                  INSERT INTO credit_transactions (id, user_id, kind, amount, balance_after, account_version, idem_key, idem_hash,
-                    hold_id, reverses, actor_id, reason, metadata, created_at)
-                  SELECT unhex(r.value->>'id', '-'), a.user_id, r.value->>'kind', r.value->>'amount', a.balance - (r.value->>'after'),
-                    a.version - (r.value->>'later'), r.value->>'idem_key', unhex(r.value->>'idem_hash'),
-                    unhex(r.value->>'hold_id', '-'), NULL, unhex(r.value->>'actor_id', '-'), r.value->>'reason', r.value->'metadata',
-                    r.value->>'created_at'
-                  FROM json_each($2) AS r CROSS JOIN credit_accounts AS a WHERE a.user_id = unhex(r.value->>'user_id', '-')";
+    // Charges alone. `(SELECT $n)` keeps the planner from looking at the length of a list: it plans once and not for each batch.
+    POST = postgres: concat!("WITH ", locked!("true"), moved!(), posted!(), " SELECT user_id, balance, version FROM moved"),
+           lite: concat!(lite_moved!(), lite_posted!());
     // The same with calls that begin and end. The last line fails on purpose, and with it everything, where a hold was resolved whose
     // account did not move, or an account has fewer resolved holds than it should.
-    ALL = postgres: "WITH resolved AS (
-                       UPDATE credit_holds AS h SET status = e.status, settled_amount = e.charged, resolved_at = e.at
-                       FROM unnest((SELECT $22::uuid[]), (SELECT $23::uuid[]), (SELECT $24::bigint[]), (SELECT $25::text[]),
-                         (SELECT $26::text[]), (SELECT $27::bigint[]), (SELECT $28::timestamptz[]))
-                         AS e(id, price_id, amount, provider, status, charged, at)
-                       WHERE h.id = ANY (ARRAY(SELECT unnest($22::uuid[]))) AND h.id = e.id AND h.status = 'held'
-                         AND h.amount = e.amount AND h.price_id = e.price_id AND h.provider = e.provider AND h.budgets = '[]'
-                       RETURNING h.id),
-                     locked AS MATERIALIZED (
-                       SELECT user_id FROM credit_accounts
-                       WHERE (SELECT count(*) FROM resolved) >= 0 AND user_id = ANY (ARRAY(SELECT unnest($1::uuid[])))
-                       ORDER BY user_id FOR NO KEY UPDATE),
-                     moved AS (
-                       UPDATE credit_accounts AS a SET balance = a.balance + m.amount, held = a.held + m.held,
-                         version = a.version + m.movements, updated_at = m.at
-                       FROM unnest((SELECT $1::uuid[]), (SELECT $2::bigint[]), (SELECT $3::bigint[]), (SELECT $4::bigint[]),
-                         (SELECT $5::bigint[]), (SELECT $6::bigint[]), (SELECT $7::bigint[]), (SELECT $8::timestamptz[]),
-                         (SELECT $29::bigint[])) AS m(user_id, needed, rise, must, amount, held, movements, at, ends)
-                       WHERE (SELECT count(*) FROM locked) > 0
-                         AND a.user_id = ANY (ARRAY(SELECT unnest($1::uuid[]))) AND a.user_id = m.user_id
-                         AND a.balance + a.overdraft_limit - a.held >= m.needed AND a.balance + m.rise <= 1000000000000000
-                         AND (m.must = 0 OR a.status = 'active' OR (m.must = 1 AND a.status <> 'closed'))
-                       RETURNING a.user_id, a.balance, a.version, m.ends),
-                     posted AS (
-                       INSERT INTO credit_transactions (id, user_id, kind, amount, balance_after, account_version, idem_key, idem_hash,
-                         hold_id, reverses, actor_id, reason, metadata, created_at)
-                       SELECT r.id, r.user_id, r.kind, r.amount, moved.balance - r.after, moved.version - r.later, r.idem_key,
-                         r.idem_hash, r.hold_id, NULL, r.actor_id, r.reason, r.metadata, r.created_at
-                       FROM unnest((SELECT $9::uuid[]), (SELECT $10::uuid[]), (SELECT $11::text[]), (SELECT $12::bigint[]),
-                         (SELECT $13::bigint[]), (SELECT $14::bigint[]), (SELECT $15::text[]), (SELECT $16::bytea[]),
-                         (SELECT $17::uuid[]), (SELECT $18::uuid[]), (SELECT $19::text[]), (SELECT $20::jsonb[]),
-                         (SELECT $21::timestamptz[])) AS r(id, user_id, kind, amount, after, later, idem_key, idem_hash, hold_id,
-                         actor_id, reason, metadata, created_at)
-                       JOIN moved ON moved.user_id = r.user_id),
-                     opened AS (
-                       INSERT INTO credit_holds (id, user_id, api_key_id, request_id, kind, amount, accrued, price_id, service, provider,
-                         model, status, owner, checkpoint, lease_until, created_at, budgets)
-                       SELECT h.id, h.user_id, h.api_key_id, h.request_id, h.kind, h.amount, 0, h.price_id, h.service, h.provider,
-                         h.model, 'held', h.owner, h.checkpoint, h.lease_until, h.created_at, '[]'
-                       FROM jsonb_to_recordset($30) AS h(id uuid, user_id uuid, api_key_id uuid, request_id text, kind text,
-                         amount bigint, price_id uuid, service text, provider text, model text, owner text, checkpoint jsonb,
-                         lease_until timestamptz, created_at timestamptz)
-                       JOIN moved ON moved.user_id = h.user_id),
-                     papers AS MATERIALIZED (
-                       SELECT * FROM jsonb_to_recordset($31) AS p(id uuid, user_id uuid, transaction_id uuid, api_key_id uuid,
-                         request_id text, kind text, route text, service text, provider text, model text, upstream_model text,
-                         upstream_id text, price_id uuid, unit_prices jsonb, input bigint, cache_read bigint, cache_write bigint,
-                         output bigint, reasoning bigint, cache_write_long bigint, input_audio bigint, input_image bigint,
-                         output_audio bigint, output_image bigint, all_input bigint, all_cache_write bigint, all_output bigint,
-                         usage_source text, exact_pico bigint, amount bigint, uncollected bigint, held bigint, outcome text,
-                         attempts jsonb, attempt_count integer, latency_ms bigint, first_token_ms bigint, metadata jsonb,
-                         began_at timestamptz, created_at timestamptz)),
-                     receipted AS (
-                       INSERT INTO receipts (id, user_id, transaction_id, api_key_id, request_id, route, service, provider, model,
-                         upstream_model, upstream_id, price_id, unit_prices, input_tokens, cache_read_tokens, cache_write_tokens,
-                         output_tokens, reasoning_tokens, usage_source, exact_pico, amount, uncollected, held, outcome, attempts,
-                         created_at, cache_write_long_tokens, input_audio_tokens, input_image_tokens, output_audio_tokens,
-                         output_image_tokens)
-                       SELECT id, user_id, transaction_id, api_key_id, request_id, route, service, provider, model, upstream_model,
-                         upstream_id, price_id, unit_prices, input, cache_read, cache_write, output, reasoning, usage_source,
-                         exact_pico, amount, uncollected, held, outcome, attempts, created_at, cache_write_long, input_audio,
-                         input_image, output_audio, output_image FROM papers),
-                     logged AS (
-                       INSERT INTO usage_logs (id, created_at, user_id, api_key_id, request_id, hold_id, kind, route, service, provider,
-                         model, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_source,
-                         credits, status, attempts, latency_ms, first_token_ms, metadata, cache_write_long_tokens, input_audio_tokens,
-                         input_image_tokens, output_audio_tokens, output_image_tokens)
-                       SELECT id, began_at, user_id, api_key_id, request_id, id, kind, route, service, provider, model, all_input,
-                         cache_read, all_cache_write, all_output, reasoning, usage_source, amount, outcome, attempt_count, latency_ms,
-                         first_token_ms, metadata, cache_write_long, input_audio, input_image, output_audio, output_image FROM papers)
-                     SELECT user_id, balance, version FROM moved
-                     WHERE 1 / (CASE WHEN (SELECT count(*) FROM resolved) = cardinality($22::uuid[])
-                       AND (SELECT COALESCE(sum(ends), 0) FROM moved) = cardinality($22::uuid[]) THEN 1 ELSE 0 END) = 1",
-          lite: "UPDATE credit_holds AS h SET status = e.status, settled_amount = e.charged, resolved_at = e.at
-                 FROM (SELECT unhex(value->>'id', '-') AS id, value->>'amount' AS amount, unhex(value->>'price_id', '-') AS price_id,
-                         value->>'provider' AS provider, value->>'status' AS status, value->>'charged' AS charged, value->>'at' AS at
-                       FROM json_each($3)) AS e
-                 WHERE h.id = e.id AND h.status = 'held' AND h.amount = e.amount AND h.price_id = e.price_id
-                   AND h.provider = e.provider AND h.budgets = '[]'
-                 RETURNING user_id, 0 AS balance, -1 AS version;
-                 UPDATE credit_accounts AS a SET balance = a.balance + m.amount, held = a.held + m.held,
-                   version = a.version + m.movements, updated_at = m.at
-                 FROM (SELECT unhex(value->>'user_id', '-') AS user_id, value->>'needed' AS needed, value->>'rise' AS rise,
-                         value->>'must' AS must, value->>'amount' AS amount, value->>'held' AS held, value->>'movements' AS movements,
-                         value->>'at' AS at FROM json_each($1)) AS m
-                 WHERE a.user_id = m.user_id
-                   AND a.balance + a.overdraft_limit - a.held >= m.needed AND a.balance + m.rise <= 1000000000000000
-                   AND (m.must = 0 OR a.status = 'active' OR (m.must = 1 AND a.status <> 'closed'))
-                 RETURNING user_id, balance, version;
-                 INSERT INTO credit_transactions (id, user_id, kind, amount, balance_after, account_version, idem_key, idem_hash,
-                   hold_id, reverses, actor_id, reason, metadata, created_at)
-                 SELECT unhex(r.value->>'id', '-'), a.user_id, r.value->>'kind', r.value->>'amount', a.balance - (r.value->>'after'),
-                   a.version - (r.value->>'later'), r.value->>'idem_key', unhex(r.value->>'idem_hash'),
-                   unhex(r.value->>'hold_id', '-'), NULL, unhex(r.value->>'actor_id', '-'), r.value->>'reason', r.value->'metadata',
-                   r.value->>'created_at'
-                 FROM json_each($2) AS r CROSS JOIN credit_accounts AS a WHERE a.user_id = unhex(r.value->>'user_id', '-');
-                 INSERT INTO credit_holds (id, user_id, api_key_id, request_id, kind, amount, accrued, price_id, service, provider, model,
-                   status, owner, checkpoint, lease_until, created_at, budgets)
-                 SELECT unhex(value->>'id', '-'), unhex(value->>'user_id', '-'), unhex(value->>'api_key_id', '-'), value->>'request_id',
-                   value->>'kind', value->>'amount', 0, unhex(value->>'price_id', '-'), value->>'service', value->>'provider',
-                   value->>'model', 'held', value->>'owner', value->'checkpoint', value->>'lease_until', value->>'created_at', '[]'
-                 FROM json_each($4);
+    ALL = postgres: concat!(
+              "WITH resolved AS (
+               UPDATE credit_holds AS h SET status = e.status, settled_amount = e.charged, resolved_at = e.at
+               FROM unnest((SELECT $23::uuid[]), (SELECT $24::uuid[]), (SELECT $25::bigint[]), (SELECT $26::text[]),
+                 (SELECT $27::text[]), (SELECT $28::bigint[]), (SELECT $29::timestamptz[]))
+                 AS e(id, price_id, amount, provider, status, charged, at)
+               WHERE h.id = ANY (ARRAY(SELECT unnest($23::uuid[]))) AND h.id = e.id AND h.status = 'held'
+                 AND h.amount = e.amount AND h.price_id = e.price_id AND h.provider = e.provider AND h.budgets = '[]'
+               RETURNING h.id), ",
+              locked!("(SELECT count(*) FROM resolved) >= 0"),
+              moved!(),
+              posted!(),
+              ", opened AS (
+                 INSERT INTO credit_holds (id, user_id, api_key_id, request_id, kind, amount, accrued, price_id, service, provider,
+                   model, status, owner, checkpoint, lease_until, created_at, budgets)
+                 SELECT h.id, h.user_id, h.api_key_id, h.request_id, h.kind, h.amount, 0, h.price_id, h.service, h.provider,
+                   h.model, 'held', h.owner, h.checkpoint, h.lease_until, h.created_at, '[]'
+                 FROM jsonb_to_recordset($30) AS h(id uuid, user_id uuid, api_key_id uuid, request_id text, kind text,
+                   amount bigint, price_id uuid, service text, provider text, model text, owner text, checkpoint jsonb,
+                   lease_until timestamptz, created_at timestamptz)
+                 JOIN moved ON moved.user_id = h.user_id),
+               papers AS MATERIALIZED (
+                 SELECT * FROM jsonb_to_recordset($31) AS p(id uuid, user_id uuid, transaction_id uuid, api_key_id uuid,
+                   request_id text, kind text, route text, service text, provider text, model text, upstream_model text,
+                   upstream_id text, price_id uuid, unit_prices jsonb, input bigint, cache_read bigint, cache_write bigint,
+                   output bigint, reasoning bigint, cache_write_long bigint, input_audio bigint, input_image bigint,
+                   output_audio bigint, output_image bigint, all_input bigint, all_cache_write bigint, all_output bigint,
+                   usage_source text, exact_pico bigint, amount bigint, uncollected bigint, held bigint, outcome text,
+                   attempts jsonb, attempt_count integer, latency_ms bigint, first_token_ms bigint, metadata jsonb,
+                   began_at timestamptz, created_at timestamptz)),
+               receipted AS (
                  INSERT INTO receipts (id, user_id, transaction_id, api_key_id, request_id, route, service, provider, model,
                    upstream_model, upstream_id, price_id, unit_prices, input_tokens, cache_read_tokens, cache_write_tokens,
                    output_tokens, reasoning_tokens, usage_source, exact_pico, amount, uncollected, held, outcome, attempts,
                    created_at, cache_write_long_tokens, input_audio_tokens, input_image_tokens, output_audio_tokens,
                    output_image_tokens)
-                 SELECT unhex(value->>'id', '-'), unhex(value->>'user_id', '-'), unhex(value->>'transaction_id', '-'),
-                   unhex(value->>'api_key_id', '-'), value->>'request_id', value->>'route', value->>'service', value->>'provider',
-                   value->>'model', value->>'upstream_model', value->>'upstream_id', unhex(value->>'price_id', '-'),
-                   value->'unit_prices', value->>'input', value->>'cache_read', value->>'cache_write', value->>'output',
-                   value->>'reasoning', value->>'usage_source', value->>'exact_pico', value->>'amount', value->>'uncollected',
-                   value->>'held', value->>'outcome', value->'attempts', value->>'created_at', value->>'cache_write_long',
-                   value->>'input_audio', value->>'input_image', value->>'output_audio', value->>'output_image'
-                 FROM json_each($5);
-                 INSERT INTO usage_logs (id, created_at, user_id, api_key_id, request_id, hold_id, kind, route, service, provider, model,
-                   input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_source, credits, status,
-                   attempts, latency_ms, first_token_ms, metadata, cache_write_long_tokens, input_audio_tokens, input_image_tokens,
-                   output_audio_tokens, output_image_tokens)
-                 SELECT unhex(value->>'id', '-'), value->>'began_at', unhex(value->>'user_id', '-'), unhex(value->>'api_key_id', '-'),
-                   value->>'request_id', unhex(value->>'id', '-'), value->>'kind', value->>'route', value->>'service',
-                   value->>'provider', value->>'model', value->>'all_input', value->>'cache_read', value->>'all_cache_write',
-                   value->>'all_output', value->>'reasoning', value->>'usage_source', value->>'amount', value->>'outcome',
-                   value->>'attempt_count', value->>'latency_ms', value->>'first_token_ms', value->'metadata',
-                   value->>'cache_write_long', value->>'input_audio', value->>'input_image', value->>'output_audio',
-                   value->>'output_image'
-                 FROM json_each($5)";
+                 SELECT id, user_id, transaction_id, api_key_id, request_id, route, service, provider, model, upstream_model,
+                   upstream_id, price_id, unit_prices, input, cache_read, cache_write, output, reasoning, usage_source,
+                   exact_pico, amount, uncollected, held, outcome, attempts, created_at, cache_write_long, input_audio,
+                   input_image, output_audio, output_image FROM papers),
+               logged AS (
+                 INSERT INTO usage_logs (id, created_at, user_id, api_key_id, request_id, hold_id, kind, route, service, provider,
+                   model, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_source,
+                   credits, status, attempts, latency_ms, first_token_ms, metadata, cache_write_long_tokens, input_audio_tokens,
+                   input_image_tokens, output_audio_tokens, output_image_tokens)
+                 SELECT id, began_at, user_id, api_key_id, request_id, id, kind, route, service, provider, model, all_input,
+                   cache_read, all_cache_write, all_output, reasoning, usage_source, amount, outcome, attempt_count, latency_ms,
+                   first_token_ms, metadata, cache_write_long, input_audio, input_image, output_audio, output_image FROM papers)
+               SELECT user_id, balance, version FROM moved
+               WHERE 1 / (CASE WHEN (SELECT count(*) FROM resolved) = cardinality($23::uuid[])
+                 AND (SELECT COALESCE(sum(ends), 0) FROM moved) = cardinality($23::uuid[]) THEN 1 ELSE 0 END) = 1"
+          ),
+          lite: concat!(
+              "UPDATE credit_holds AS h SET status = e.status, settled_amount = e.charged, resolved_at = e.at
+               FROM (SELECT unhex(value->>'id', '-') AS id, value->>'amount' AS amount, unhex(value->>'price_id', '-') AS price_id,
+                       value->>'provider' AS provider, value->>'status' AS status, value->>'charged' AS charged, value->>'at' AS at
+                     FROM json_each($3)) AS e
+               WHERE h.id = e.id AND h.status = 'held' AND h.amount = e.amount AND h.price_id = e.price_id
+                 AND h.provider = e.provider AND h.budgets = '[]'
+               RETURNING user_id, 0 AS balance, -1 AS version; ",
+              lite_moved!(),
+              lite_posted!(),
+              "; INSERT INTO credit_holds (id, user_id, api_key_id, request_id, kind, amount, accrued, price_id, service, provider, model,
+                 status, owner, checkpoint, lease_until, created_at, budgets)
+               SELECT unhex(value->>'id', '-'), unhex(value->>'user_id', '-'), unhex(value->>'api_key_id', '-'), value->>'request_id',
+                 value->>'kind', value->>'amount', 0, unhex(value->>'price_id', '-'), value->>'service', value->>'provider',
+                 value->>'model', 'held', value->>'owner', value->'checkpoint', value->>'lease_until', value->>'created_at', '[]'
+               FROM json_each($4);
+               INSERT INTO receipts (id, user_id, transaction_id, api_key_id, request_id, route, service, provider, model,
+                 upstream_model, upstream_id, price_id, unit_prices, input_tokens, cache_read_tokens, cache_write_tokens,
+                 output_tokens, reasoning_tokens, usage_source, exact_pico, amount, uncollected, held, outcome, attempts,
+                 created_at, cache_write_long_tokens, input_audio_tokens, input_image_tokens, output_audio_tokens,
+                 output_image_tokens)
+               SELECT unhex(value->>'id', '-'), unhex(value->>'user_id', '-'), unhex(value->>'transaction_id', '-'),
+                 unhex(value->>'api_key_id', '-'), value->>'request_id', value->>'route', value->>'service', value->>'provider',
+                 value->>'model', value->>'upstream_model', value->>'upstream_id', unhex(value->>'price_id', '-'),
+                 value->'unit_prices', value->>'input', value->>'cache_read', value->>'cache_write', value->>'output',
+                 value->>'reasoning', value->>'usage_source', value->>'exact_pico', value->>'amount', value->>'uncollected',
+                 value->>'held', value->>'outcome', value->'attempts', value->>'created_at', value->>'cache_write_long',
+                 value->>'input_audio', value->>'input_image', value->>'output_audio', value->>'output_image'
+               FROM json_each($5);
+               INSERT INTO usage_logs (id, created_at, user_id, api_key_id, request_id, hold_id, kind, route, service, provider, model,
+                 input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_source, credits, status,
+                 attempts, latency_ms, first_token_ms, metadata, cache_write_long_tokens, input_audio_tokens, input_image_tokens,
+                 output_audio_tokens, output_image_tokens)
+               SELECT unhex(value->>'id', '-'), value->>'began_at', unhex(value->>'user_id', '-'), unhex(value->>'api_key_id', '-'),
+                 value->>'request_id', unhex(value->>'id', '-'), value->>'kind', value->>'route', value->>'service',
+                 value->>'provider', value->>'model', value->>'all_input', value->>'cache_read', value->>'all_cache_write',
+                 value->>'all_output', value->>'reasoning', value->>'usage_source', value->>'amount', value->>'outcome',
+                 value->>'attempt_count', value->>'latency_ms', value->>'first_token_ms', value->'metadata',
+                 value->>'cache_write_long', value->>'input_audio', value->>'input_image', value->>'output_audio',
+                 value->>'output_image'
+               FROM json_each($5)"
+          );
 }
 
 /// SQLSTATE of the division that `ALL` fails with on purpose.
@@ -356,6 +282,7 @@ async fn on_postgres(pool: &PgPool, batch: &Once) -> Result<Wrote> {
         .bind(column!(parts, part => part.held.micro()))
         .bind(column!(parts, part => part.movements))
         .bind(column!(parts, part => part.at))
+        .bind(column!(parts, part => part.ends))
         .bind(column!(rows, row => row.posting.id.0))
         .bind(column!(rows, row => row.posting.user.0))
         .bind(column!(rows, row => row.posting.kind.as_str()))
@@ -381,7 +308,6 @@ async fn on_postgres(pool: &PgPool, batch: &Once) -> Result<Wrote> {
             .bind(column!(ended, one => one.end.as_str()))
             .bind(column!(ended, one => one.receipt.amount.micro()))
             .bind(column!(ended, one => one.receipt.created_at))
-            .bind(column!(parts, part => part.ends))
             .bind(Json(column!(batch.opened, hold => OpenedRow::from(hold))))
             .bind(Json(column!(ended, one => Paper::from(one))))
     };

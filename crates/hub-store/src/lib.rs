@@ -5,6 +5,8 @@
 //! code between two of them. The rules for portable SQL stand in `docs/sql.md`.
 
 #[macro_use]
+mod fold_texts;
+#[macro_use]
 mod statement;
 #[macro_use]
 mod usage_columns;
@@ -95,6 +97,7 @@ pub fn statements() -> Vec<&'static Statement> {
         usage::STATEMENTS,
         user_budgets::STATEMENTS,
         usage_rollup::STATEMENTS,
+        usage_totals::STATEMENTS,
         user_list::STATEMENTS,
         users::STATEMENTS,
         verifications::STATEMENTS,

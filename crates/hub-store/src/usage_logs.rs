@@ -1,13 +1,25 @@
 //! Reading the usage log itself, newest first, at any depth.
 //!
 //! The text is built from fixed pieces, one per filter that is set: a filter that might be NULL would keep PostgreSQL from using the
-//! index of that filter.
+//! index of that filter. One filter has an index. Several together have none, so a page of calls that are rare could read very many;
+//! who asks for that says in which ranges they are.
 
 use hub_types::{ApiKeyId, Credits, Timestamp, TokenUsage, UsageId, UserId};
 use sqlx::{FromRow, QueryBuilder};
 use uuid::Uuid;
 
+use crate::statement::Statement;
 use crate::{Result, Tx};
+
+/// How calls are looked for within ranges: on PostgreSQL by one look into the index per range.
+const EACH: Statement = Statement {
+    name: "usage_logs::EACH",
+    postgres: ") SELECT u.* FROM ranges p CROSS JOIN LATERAL (SELECT * FROM usage_logs u WHERE ",
+    sqlite: ") SELECT u.* FROM ranges p CROSS JOIN usage_logs u WHERE ",
+};
+
+/// What ends the look into one range; SQLite has no such part.
+const END: Statement = Statement { name: "usage_logs::END", postgres: ") u", sqlite: "" };
 
 /// Names come after the page is cut, so that they are looked up for its rows only.
 const HEAD: &str = "SELECT u.id, u.created_at, u.user_id, a.email, a.name AS user_name, a.deleted_at AS user_deleted_at, u.api_key_id,
@@ -15,7 +27,7 @@ const HEAD: &str = "SELECT u.id, u.created_at, u.user_id, a.email, a.name AS use
       u.cache_read_tokens, u.cache_write_tokens, u.output_tokens, u.reasoning_tokens, u.usage_source, u.credits, u.status, u.attempts,
       u.cache_write_long_tokens, u.input_audio_tokens, u.input_image_tokens, u.output_audio_tokens, u.output_image_tokens,
       u.latency_ms, u.first_token_ms
-    FROM (SELECT * FROM usage_logs WHERE created_at <= ";
+    FROM (";
 const TAIL: &str = ") u LEFT JOIN users a ON a.id = u.user_id LEFT JOIN api_keys k ON k.id = u.api_key_id
     ORDER BY u.created_at DESC, u.id DESC";
 
@@ -161,36 +173,59 @@ impl From<Row> for Call {
     }
 }
 
-/// Calls that fit the filter, newest first, those before the position `(at, id)`.
-pub async fn list(tx: &mut Tx, filter: &Filter, before: (Timestamp, UsageId), limit: i64) -> Result<Vec<Call>> {
-    let rows: Vec<Row> = on!(tx, |c, _s| {
+/// Calls that fit the filter, newest first, those before the position `(at, id)`. With `ranges`, only those that began in one of them (the
+/// end is exclusive); ranges do not overlap.
+pub async fn list(
+    tx: &mut Tx,
+    filter: &Filter,
+    before: (Timestamp, UsageId),
+    ranges: Option<&[(Timestamp, Timestamp)]>,
+    limit: i64,
+) -> Result<Vec<Call>> {
+    if ranges.is_some_and(<[_]>::is_empty) {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<Row> = on!(tx, |c, s| {
         let mut query = QueryBuilder::new(HEAD);
-        query.push_bind(before.0).push(" AND (created_at < ").push_bind(before.0);
-        query.push(" OR id < ").push_bind(before.1.0).push(")");
+        if let Some(ranges) = ranges {
+            query.push("WITH ranges (first, last) AS (VALUES ");
+            for (number, (from, to)) in ranges.iter().enumerate() {
+                query.push(if number == 0 { "(" } else { ", (" }).push_bind(*from).push(", ").push_bind(*to).push(")");
+            }
+            query.push(s(EACH)).push("u.created_at >= p.first AND u.created_at < p.last AND ");
+        } else {
+            query.push("SELECT * FROM usage_logs u WHERE ");
+        }
+        query.push("u.created_at <= ").push_bind(before.0).push(" AND (u.created_at < ").push_bind(before.0);
+        query.push(" OR u.id < ").push_bind(before.1.0).push(")");
         if let Some(from) = filter.from {
-            query.push(" AND created_at >= ").push_bind(from);
+            query.push(" AND u.created_at >= ").push_bind(from);
         }
         if let Some(user) = filter.user {
-            query.push(" AND user_id = ").push_bind(user.0);
+            query.push(" AND u.user_id = ").push_bind(user.0);
         }
         if let Some(key) = filter.key {
-            query.push(" AND api_key_id = ").push_bind(key.0);
+            query.push(" AND u.api_key_id = ").push_bind(key.0);
         }
         if let Some(model) = &filter.model {
-            query.push(" AND model = ").push_bind(model);
+            query.push(" AND u.model = ").push_bind(model);
         }
         if let Some(provider) = &filter.provider {
-            query.push(" AND provider = ").push_bind(provider);
+            query.push(" AND u.provider = ").push_bind(provider);
         }
         if let Some(status) = &filter.status {
-            query.push(" AND status = ").push_bind(status);
+            query.push(" AND u.status = ").push_bind(status);
             if status != "completed" {
                 // Says what the index of the few others says of itself.
-                query.push(" AND status <> 'completed'");
+                query.push(" AND u.status <> 'completed'");
             }
         }
-        query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(limit).push(TAIL);
-        query.build_query_as().fetch_all(c).await
+        if ranges.is_some() && !s(END).is_empty() {
+            query.push(" ORDER BY u.created_at DESC, u.id DESC LIMIT ").push(limit).push(s(END));
+        }
+        query.push(" ORDER BY u.created_at DESC, u.id DESC LIMIT ").push_bind(limit).push(TAIL);
+        // A plan made for any position and any filter would be a bad one for most.
+        query.build_query_as().persistent(false).fetch_all(c).await
     })?;
     Ok(rows.into_iter().map(Call::from).collect())
 }

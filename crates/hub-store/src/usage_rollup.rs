@@ -1,5 +1,5 @@
-//! Adding usage up: quarters of an hour are closed one after the other, and added up again when a call comes late. Hours and days are made of
-//! them as soon as they are complete, and again when one of theirs is.
+//! Adding usage up: quarters of an hour are closed one after the other, and added up again when a call comes late. Longer sums are
+//! made of them as soon as they are complete, and again when one of theirs is.
 //!
 //! Nothing here decides when. What makes the sums exact: a trigger marks every call that is written into a closed quarter (see
 //! `0013_usage.sql`), closing waits for the writers that could not know of it, and a mark goes away in the transaction that adds
@@ -69,8 +69,8 @@ pub const QUARTER: i64 = 900;
 pub const HOUR: i64 = 3600;
 /// Seconds of a day.
 pub const DAY: i64 = 86_400;
-/// Lengths that sums are kept of, the longest first; each is a whole number of the next one.
-pub const LENGTHS: [i64; 3] = [DAY, HOUR, QUARTER];
+/// Lengths that sums are kept of, in seconds and counted from 1970, the longest first; each is a whole number of the next one.
+pub const LENGTHS: [i64; 4] = [10 * DAY, DAY, HOUR, QUARTER];
 
 /// How far usage is added up. All are quarters since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]

@@ -10,6 +10,11 @@ use uuid::Uuid;
 use crate::statement::Statement;
 use crate::{Result, Tx};
 
+statements! {
+    // A question with many spans looks dear, and compiling its plan takes longer than answering it.
+    PLAINLY = postgres: "SET LOCAL jit = off", lite: "SELECT 1";
+}
+
 /// Before the table with the sums, and after its filters. PostgreSQL must look into the table once per span, and never join it as a whole;
 /// SQLite does what `CROSS JOIN` says.
 const EACH: Statement = Statement {
@@ -19,6 +24,7 @@ const EACH: Statement = Statement {
 };
 const END: Statement = Statement { name: "usage_totals::END", postgres: " OFFSET 0) u", sqlite: "" };
 
+const IN_SPAN: &str = " u WHERE u.length = p.length AND u.start >= p.first AND u.start < p.last";
 const SUMS_OF_SUMS: &str = sums_of_sums!();
 const SUMS_OF_CALLS: &str = sums_of_calls!();
 
@@ -89,10 +95,10 @@ impl Question {
     }
 }
 
-/// A range that is read from sums of one length.
+/// A range that is read from sums of one length, for one bar of the chart or several of the same width.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// Which bar of the chart it belongs to.
+    /// Which bar of the chart the first sum belongs to.
     pub place: usize,
     /// Length of each sum, in seconds: one of `usage_rollup::LENGTHS`.
     pub length: i64,
@@ -100,6 +106,8 @@ pub struct Span {
     pub from: i64,
     /// Before this, the last one ends.
     pub to: i64,
+    /// So many seconds further, the next bar begins.
+    pub step: i64,
 }
 
 /// A range that is read call by call.
@@ -156,6 +164,17 @@ pub struct Part {
     pub sums: Sums,
 }
 
+/// A sum that holds calls which fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
+pub struct Slot {
+    /// Its length in seconds.
+    pub length: i64,
+    /// Where it starts, in seconds since 1970.
+    pub start: i64,
+    /// How many calls fit.
+    pub count: i64,
+}
+
 #[derive(FromRow)]
 struct Row {
     place: i64,
@@ -196,27 +215,48 @@ impl From<Row> for Part {
     }
 }
 
+/// Readies a transaction for questions about sums.
+pub async fn begin(tx: &mut Tx) -> Result<()> {
+    run!(tx, execute, PLAINLY)?;
+    Ok(())
+}
+
 /// From sums, those of all spans. Of several callers' sums where the question needs to know callers, else from the sums of the whole hub.
 pub async fn of_sums(tx: &mut Tx, question: &Question, spans: &[Span]) -> Result<Vec<Part>> {
     if spans.is_empty() {
         return Ok(Vec::new());
     }
     let rows: Vec<Row> = on!(tx, |c, s| {
-        let mut query = QueryBuilder::new("WITH spans (place, length, first, last) AS (VALUES ");
-        for (number, span) in spans.iter().enumerate() {
-            let Span { place, length, from, to } = span;
-            // Numbers, so they may stand in the text.
-            query.push(if number == 0 { "" } else { ", " }).push(format_args!("({place}, {length}, {from}, {to})"));
-        }
-        head(&mut query, question.group, SUMS_OF_SUMS, s(EACH));
-        query.push(if question.of_callers() { "usage_user_sums" } else { "usage_sums" });
-        query.push(" u WHERE u.length = p.length AND u.start >= p.first AND u.start < p.last");
+        let mut query = QueryBuilder::new("");
+        values(&mut query, spans);
+        head(&mut query, "p.place + (u.start - p.first) / p.step", question.group, SUMS_OF_SUMS, s(EACH));
+        query.push(if question.of_callers() { "usage_user_sums" } else { "usage_sums" }).push(IN_SPAN);
         filter(&mut query, question);
         tail(&mut query, question.group, s(END));
         // A plan made for any range and any filter would be a bad one for most.
         query.build_query_as().persistent(false).fetch_all(c).await
     })?;
     Ok(rows.into_iter().map(Part::from).collect())
+}
+
+/// The newest sums with calls that fit, or with failed ones; of every length that the spans have, at most `limit`.
+pub async fn slots(tx: &mut Tx, question: &Question, spans: &[Span], failed: bool, limit: i64) -> Result<Vec<Slot>> {
+    if spans.is_empty() {
+        return Ok(Vec::new());
+    }
+    let counted = if failed { "failed" } else { "calls" };
+    Ok(on!(tx, |c, s| {
+        let mut query = QueryBuilder::new("");
+        values(&mut query, spans);
+        query
+            .push(format_args!(") SELECT u.length, u.start, CAST(SUM({counted}) AS BIGINT) AS count FROM "))
+            .push(s(EACH));
+        query.push(if question.of_callers() { "usage_user_sums" } else { "usage_sums" }).push(IN_SPAN);
+        filter(&mut query, question);
+        query.push(format_args!(" AND u.{counted} > 0")).push(s(END));
+        query.push(" GROUP BY u.length, u.start ORDER BY u.start DESC LIMIT ").push_bind(limit);
+        query.build_query_as().persistent(false).fetch_all(c).await
+    })?)
 }
 
 /// From the calls themselves, those of all ranges.
@@ -230,7 +270,7 @@ pub async fn of_calls(tx: &mut Tx, question: &Question, ranges: &[Moments]) -> R
             query.push(if number == 0 { "(" } else { ", (" }).push(place);
             query.push(", ").push_bind(*from).push(", ").push_bind(*to).push(")");
         }
-        head(&mut query, question.group, SUMS_OF_CALLS, s(EACH));
+        head(&mut query, "p.place", question.group, SUMS_OF_CALLS, s(EACH));
         query.push("usage_logs u WHERE u.created_at >= p.first AND u.created_at < p.last");
         filter(&mut query, question);
         tail(&mut query, question.group, s(END));
@@ -239,12 +279,21 @@ pub async fn of_calls(tx: &mut Tx, question: &Question, ranges: &[Moments]) -> R
     Ok(rows.into_iter().map(Part::from).collect())
 }
 
-fn head<DB: Database>(query: &mut QueryBuilder<DB>, group: GroupBy, sums: &str, each: &str) {
-    query.push(") SELECT CAST(place AS BIGINT) AS place, ").push(group.selected()).push(sums).push(" FROM ").push(each);
+/// The spans as a table. Numbers, so they may stand in the text.
+fn values<DB: Database>(query: &mut QueryBuilder<DB>, spans: &[Span]) {
+    query.push("WITH spans (place, length, first, last, step) AS (VALUES ");
+    for (number, Span { place, length, from, to, step }) in spans.iter().enumerate() {
+        query.push(if number == 0 { "" } else { ", " }).push(format_args!("({place}, {length}, {from}, {to}, {step})"));
+    }
+}
+
+fn head<DB: Database>(query: &mut QueryBuilder<DB>, place: &str, group: GroupBy, sums: &str, each: &str) {
+    query.push(format_args!(") SELECT CAST({place} AS BIGINT) AS place, ")).push(group.selected()).push(sums);
+    query.push(" FROM ").push(each);
 }
 
 fn tail<DB: Database>(query: &mut QueryBuilder<DB>, group: GroupBy, end: &str) {
-    query.push(end).push(" GROUP BY place").push(group.columns());
+    query.push(end).push(" GROUP BY 1").push(group.columns());
 }
 
 /// Adds the filters of a question.

@@ -36,7 +36,7 @@ pub(super) const DURABLE: &[&str] =
 
 /// Forgetful too, with room for what is read often, as a server with much data has.
 pub(super) const LARGE: &[&str] =
-    &["fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=512MB", "max_wal_size=2GB"];
+    &["fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=512MB", "max_wal_size=512MB"];
 
 /// Where the programs are, and who runs them.
 pub(super) struct Program {

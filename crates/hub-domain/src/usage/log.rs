@@ -5,6 +5,7 @@ use hub_types::{Caller, Timestamp, UsageId};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::find::Finder;
 use super::range::Asked;
 use super::scope::check_word;
 use super::{Scope, UsageError, Zone};
@@ -44,8 +45,14 @@ pub async fn logs(
         // No id is below the nil one, so this position stands for the moment itself, exclusive.
         start = start.min((to, UsageId(Uuid::nil())));
     }
-    let mut tx = hub.store.read().await?;
-    Ok(store::list(&mut tx, &filter, start, limit).await?)
+    let Some(finder) = Finder::of(&filter) else {
+        let mut tx = hub.store.read().await?;
+        return Ok(store::list(&mut tx, &filter, start, None, limit).await?);
+    };
+    let mut tx = hub.store.snapshot().await?;
+    // The position's own moment is in the range: other calls may have begun in it.
+    let ranges = finder.ranges(&mut tx, start.0 + chrono::Duration::microseconds(1), limit).await?;
+    Ok(store::list(&mut tx, &filter, start, Some(&ranges), limit).await?)
 }
 
 /// Checks an export. Who takes out other people's calls leaves a row in the audit trail. The rows come from [`export_page`].

@@ -5,6 +5,7 @@
 //! nothing of it: the subject stands in every query.
 
 mod error;
+mod find;
 mod log;
 mod names;
 mod range;

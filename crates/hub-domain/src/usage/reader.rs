@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use hub_store::usage_rollup;
 use hub_store::usage_totals::{self, GroupBy, Part, Question, Sums};
 use hub_store::{StoreError, Tx};
 use hub_types::{Caller, UserId};
@@ -10,12 +9,9 @@ use hub_types::{Caller, UserId};
 use super::names::Group;
 use super::range::{Asked, Range};
 use super::report::Summary;
-use super::sources::{Source, moments, quarters, sources, spans};
-use super::{Scope, UsageError};
+use super::sources::{Source, WHOLE, moments, spans};
+use super::{Scope, UsageError, sources};
 use crate::Hub;
-
-/// Quarters that are read call by call because something came late to them. If there are more, everything after them is.
-const LATE: i64 = 50;
 
 /// One snapshot in which a report is read.
 pub(super) struct Reader {
@@ -48,16 +44,9 @@ impl Reader {
         scope.check()?;
         let range = asked.within(hub, days, too_long)?;
         let mut tx = hub.store.snapshot().await?;
+        usage_totals::begin(&mut tx).await?;
         let question = scope.question(&mut tx, subject).await?;
-        let mut state = usage_rollup::state(&mut tx).await?;
-        let (first, last) = quarters(range.from, range.to);
-        let mut late = usage_rollup::late(&mut tx, first, last.min(state.closed), LATE + 1).await?;
-        if late.len() > usize::try_from(LATE).unwrap_or(usize::MAX) {
-            // Still exact, only slower: the worker is behind.
-            state.closed = late.pop().unwrap_or(state.closed).min(state.closed);
-            late.retain(|quarter| *quarter < state.closed);
-        }
-        let sources = sources(range.from, range.to, state, &late)?;
+        let sources = sources::of_range(&mut tx, range.from, range.to).await?;
         Ok(Self { tx, range, question, sources })
     }
 
@@ -82,7 +71,7 @@ impl Reader {
 
     /// Sums of the whole range, all in one place.
     pub(super) async fn whole(&mut self, question: &Question) -> Result<Vec<Part>, UsageError> {
-        Ok(self.parts(question, &[(i64::MIN, i64::MAX)]).await?)
+        Ok(self.parts(question, WHOLE).await?)
     }
 
     /// Sums per period; its place in the list is the place of the part. The periods, in seconds since 1970, leave nothing of the range out.

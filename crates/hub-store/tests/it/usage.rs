@@ -2,8 +2,8 @@
 
 use chrono::Duration;
 use hub_store::usage::{self, UsageRow};
-use hub_store::usage_rollup::{self, LENGTHS, QUARTER, State};
-use hub_store::usage_totals::{self, GroupBy, Moments, Question, Span};
+use hub_store::usage_rollup::{self, DAY, LENGTHS, QUARTER, State};
+use hub_store::usage_totals::{self, GroupBy, Moments, Question, Slot, Span};
 use hub_store::users::{self, NewUser};
 use hub_store::{Store, Tx, usage_logs};
 use hub_types::{ApiKeyId, Credits, Timestamp, TokenUsage, UsageId, UserId};
@@ -59,7 +59,8 @@ fn question(user: Option<UserId>, group: GroupBy) -> Question {
 
 /// Calls and micro-credits of the hub, of each caller, and of one's own, as the sums of this length say.
 async fn sums(tx: &mut Tx, user: UserId, length: i64) -> [(i64, i64); 3] {
-    let span = [Span { place: 0, length, from: 0, to: now().timestamp() + 1_000_000 }];
+    let to = now().timestamp() + 1_000_000;
+    let span = [Span { place: 0, length, from: 0, to, step: to }];
     let questions =
         [question(None, GroupBy::Nothing), question(None, GroupBy::User), question(Some(user), GroupBy::Model)];
     let mut found = [(0, 0); 3];
@@ -71,9 +72,9 @@ async fn sums(tx: &mut Tx, user: UserId, length: i64) -> [(i64, i64); 3] {
     found
 }
 
-/// Asserts that the sums of every length say so.
+/// Asserts that the sums of every length up to a day say so.
 async fn assert_sums(tx: &mut Tx, user: UserId, expected: (i64, i64)) {
-    for length in LENGTHS {
+    for length in LENGTHS.into_iter().filter(|length| *length <= DAY) {
         assert_eq!(sums(tx, user, length).await, [expected; 3], "{length} s");
     }
 }
@@ -154,6 +155,14 @@ both! {
         close(&store, quarter(at(30 * 3600))).await;
         let mut tx = store.read().await.unwrap();
         assert_sums(&mut tx, user, (4, 1126)).await;
+        let tens = sums(&mut tx, user, 10 * DAY).await;
+        drop(tx);
+        close(&store, quarter(at(20 * DAY))).await;
+        put(&store, &call(user, at(0), 10_000)).await;
+        assert_eq!(again(&store).await, 1);
+        let mut tx = store.read().await.unwrap();
+        assert_sums(&mut tx, user, (5, 11_126)).await;
+        assert_eq!((tens, sums(&mut tx, user, 10 * DAY).await), ([(0, 0); 3], [(5, 11_126); 3]));
     }
 
     async fn many_spans_and_filters_are_one_question(store: Store) {
@@ -172,7 +181,7 @@ both! {
             .map(|(n, place)| {
                 let (from, to) = (from(n), from(n) + 900);
                 let moment = |second| Timestamp::from_timestamp(second, 0).unwrap();
-                (Span { place, length: 900, from, to }, Moments { place, from: moment(from), to: moment(to) })
+                (Span { place, length: 900, from, to, step: 900 }, Moments { place, from: moment(from), to: moment(to) })
             })
             .unzip();
         let all = question(None, GroupBy::Nothing);
@@ -200,7 +209,45 @@ both! {
                 assert_eq!(keys, usize::from(question.group == GroupBy::Key));
             }
         }
+        // One span for bars of half an hour, the first of them number 7.
+        let half_hours = [Span { place: 7, length: 900, from: day * DAY, to: (day + 1) * DAY, step: 1800 }];
+        let parts = usage_totals::of_sums(&mut tx, &question(None, GroupBy::Model), &half_hours).await.unwrap();
+        let mut found: Vec<_> = parts.iter().map(|part| (part.place, part.label.as_str(), part.sums.calls)).collect();
+        found.sort_unstable();
+        assert_eq!(found, [(7, "one", 1), (9, "two", 1), (54, "two", 1)]);
         assert!(usage_totals::of_sums(&mut tx, &question(None, GroupBy::Nothing), &[]).await.unwrap().is_empty());
+    }
+
+    async fn the_log_is_read_in_the_ranges_that_sums_name(store: Store) {
+        let (ada, bob) = (UserId::new(&clock()), UserId::new(&clock()));
+        let day = now().timestamp() / DAY - 2;
+        let at = |second: i64| Timestamp::from_timestamp(day * DAY + second, 0).unwrap();
+        for (user, second, status) in [(ada, 10, "completed"), (ada, 3700, "failed"), (ada, 3800, "completed"), (bob, 9000, "failed")] {
+            put(&store, &UsageRow { status: status.to_owned(), ..call(user, at(second), second) }).await;
+        }
+        close(&store, quarter(at(DAY))).await;
+        let mut tx = store.snapshot().await.unwrap();
+        let hours = [Span { place: 0, length: 3600, from: day * DAY, to: (day + 1) * DAY, step: DAY }];
+        let ada_only = question(Some(ada), GroupBy::Nothing);
+        let slot = |hour: i64, count| Slot { length: 3600, start: day * DAY + hour * 3600, count };
+        let found = usage_totals::slots(&mut tx, &ada_only, &hours, false, 10).await.unwrap();
+        assert_eq!(found, [slot(1, 2), slot(0, 1)]);
+        let found = usage_totals::slots(&mut tx, &ada_only, &hours, true, 10).await.unwrap();
+        assert_eq!(found, [slot(1, 1)]);
+        let found = usage_totals::slots(&mut tx, &question(None, GroupBy::Nothing), &hours, false, 1).await.unwrap();
+        assert_eq!(found, [slot(2, 1)]);
+
+        let filter = usage_logs::Filter { user: Some(ada), ..usage_logs::Filter::default() };
+        let ranges = [(at(0), at(900)), (at(3600), at(4500))];
+        let credits = async |tx: &mut Tx, before, ranges: &[_], limit| {
+            let rows = usage_logs::list(tx, &filter, (before, UsageId(Uuid::max())), Some(ranges), limit).await.unwrap();
+            rows.iter().map(|row| row.credits.micro()).collect::<Vec<_>>()
+        };
+        assert_eq!(credits(&mut tx, now(), &ranges, 10).await, [3800, 3700, 10]);
+        assert_eq!(credits(&mut tx, now(), &ranges, 2).await, [3800, 3700]);
+        assert_eq!(credits(&mut tx, at(3700), &ranges, 10).await, [3700, 10]);
+        assert_eq!(credits(&mut tx, now(), &ranges[..1], 10).await, [10]);
+        assert!(credits(&mut tx, now(), &[], 10).await.is_empty());
     }
 
     async fn two_workers_add_up_once(store: Store) {
@@ -284,7 +331,7 @@ both! {
             Store::Sqlite { writer, .. } => sqlx::query(delete).execute(writer).await.map(drop).unwrap(),
         }
         let mut tx = store.read().await.unwrap();
-        let rows = usage_logs::list(&mut tx, &usage_logs::Filter::default(), (now(), UsageId(Uuid::max())), 10).await.unwrap();
+        let rows = usage_logs::list(&mut tx, &usage_logs::Filter::default(), (now(), UsageId(Uuid::max())), None, 10).await.unwrap();
         assert_eq!((rows.len(), rows[0].email.as_deref(), rows[0].user_deleted), (1, Some("ada@example.com"), true));
     }
 }

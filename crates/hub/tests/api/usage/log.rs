@@ -34,6 +34,50 @@ on_both_pairs! {
         hub.finish().await;
     }
 
+    async fn several_filters_find_all_that_fit_at_any_depth(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let mut ada = hub.user("ada").await;
+        let key = key_of(&hub, &ada).await;
+        for number in 0..60_i64 {
+            let (key, model) = (if number % 2 == 0 { Some(key) } else { None }, format!("model-{}", number % 5));
+            call(&hub, &ada, key, &model, number).await;
+            // Over more than ten days, several in one quarter of an hour, some at one moment.
+            let minutes = if number % 9 == 0 { 60 * 40 } else if number % 3 == 0 { 0 } else { 4 };
+            hub.advance(Duration::minutes(minutes));
+        }
+        for rolled_up in [false, true] {
+            if rolled_up {
+                hub.advance(Duration::minutes(40));
+                hub_domain::usage::roll_up(&hub.hub).await.unwrap();
+                // It begins in what is closed, as a call that settles late would.
+                hub.sign_in(&mut ada).await;
+                call(&hub, &ada, Some(key), "model-4", 1).await;
+            }
+            hub.sign_in(&mut ada).await;
+            let all = all_logs(&hub, &ada.access_token, "").await;
+            for model in ["model-0", "model-1", "model-4", "none"] {
+                for key in [None, Some(key)] {
+                    let query = key.map_or(format!("model={model}"), |key| format!("model={model}&keyId={key}"));
+                    let key = key.map(|key| key.to_string());
+                    let fits = |row: &&serde_json::Value| {
+                        row["model"] == model && key.as_deref().is_none_or(|key| row["keyId"] == key)
+                    };
+                    let expected: Vec<_> = all.iter().filter(fits).cloned().collect();
+                    assert_eq!(all_logs(&hub, &ada.access_token, &query).await, expected, "{query}, {rolled_up}");
+                }
+            }
+            let failed = all_logs(&hub, &ada.access_token, "status=failed&model=model-1").await;
+            assert!(failed.is_empty());
+            let part = all_logs(&hub, &ada.access_token, "model=model-0&provider=sandbox&from=2026-11-25&to=2026-12-01").await;
+            let within = |row: &&serde_json::Value| {
+                row["model"] == "model-0" && ("2026-11-25".."2026-12-01").contains(&row["createdAt"].as_str().unwrap())
+            };
+            assert_eq!(part, all.iter().filter(within).cloned().collect::<Vec<_>>());
+            assert!(!part.is_empty());
+        }
+        hub.finish().await;
+    }
+
     async fn filters_find_what_they_say(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;

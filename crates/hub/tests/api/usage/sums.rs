@@ -94,6 +94,43 @@ on_both_pairs! {
         hub.finish().await;
     }
 
+    async fn the_dearest_ten_have_lines_and_all_others_one(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let mut admin = hub.admin().await;
+        let mut users = Vec::new();
+        for number in 0..12 {
+            let user = hub.user(&format!("user{number}")).await;
+            let key = key_of(&hub, &user).await;
+            call(&hub, &user, Some(key), &format!("model-{number}"), 100 + number).await;
+            users.push(user);
+        }
+        hub.advance(Duration::hours(3));
+        // The dearest of all has no key, so it has no line among keys.
+        call(&hub, &users[0], None, "model-0", 2000).await;
+        for rolled_up in [false, true] {
+            if rolled_up {
+                hub.advance(Duration::days(2));
+                usage::roll_up(&hub.hub).await.unwrap();
+            }
+            hub.sign_in(&mut admin).await;
+            let token = &admin.access_token;
+            for zone in ["Asia/Kathmandu", "Pacific/Kiritimati"] {
+                assert_eq!(agree(&hub, token, &format!("tz={zone}")).await.values().sum::<i64>(), 13);
+            }
+            for (group, dearest) in [("model", 2120), ("user", 2120), ("key", 121)] {
+                let found = get(&hub, token, &format!("/api/usage/timeseries?interval=hour&from=2026-11-22&groupBy={group}")).await;
+                let (series, buckets) = (found["series"].as_array().unwrap(), found["buckets"].as_array().unwrap());
+                assert_eq!(series.len(), 11, "{group}");
+                assert_eq!(sum(&series[0]["totals"]).1, dearest, "{group}");
+                for (place, bucket) in buckets.iter().enumerate() {
+                    let lines: i64 = series.iter().map(|line| micro(&line["credits"][place])).sum();
+                    assert_eq!(lines, micro(&bucket["credits"]), "{group}, {bucket}");
+                }
+            }
+        }
+        hub.finish().await;
+    }
+
     async fn what_settles_late_is_counted_once_and_at_once(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let mut ada = hub.user("ada").await;
