@@ -213,7 +213,7 @@ impl Call {
                 // A task of its own: this one was made large enough for everything that may come before an answer, and a stream may
                 // last for half an hour.
                 let tasks = self.hub.tasks.clone();
-                let relay = relay::relay(self, candidate.clone(), stream, *first, lease, frames);
+                let relay = relay::relay(self, candidate.clone(), stream, first, lease, frames);
                 tasks.spawn(relay.in_current_span());
             }
         }

@@ -33,6 +33,16 @@ async fn fund(test: &TestHub, user: UserId) {
     tx.commit().await.unwrap();
 }
 
+fn checkpoint() -> Checkpoint {
+    Checkpoint {
+        route: "/v1/chat/completions".to_owned(),
+        upstream_model: "sandbox".to_owned(),
+        unit_prices: UnitPrices::default(),
+        usage: TokenUsage::default(),
+        attempts: 1,
+    }
+}
+
 async fn open(test: &TestHub, user: UserId, owner: &str) -> HoldId {
     let clock = &test.hub.clock;
     let id = HoldId::new(clock);
@@ -48,7 +58,7 @@ async fn open(test: &TestHub, user: UserId, owner: &str) -> HoldId {
         provider: "sandbox".to_owned(),
         model: "sandbox".to_owned(),
         owner: owner.to_owned(),
-        checkpoint: json!({}),
+        checkpoint: serde_json::to_value(checkpoint()).unwrap(),
         lease_until: clock.now() + Duration::from_secs(60),
         budgets: Vec::new(),
         at: clock.now(),
@@ -72,13 +82,7 @@ async fn leases_renewed_at_the_same_time_are_each_answered_for_their_own_hold() 
     }
     asked.push((HoldId::new(&test.hub.clock), false));
     test.advance(chrono::Duration::seconds(50));
-    let data = Checkpoint {
-        route: "/v1/chat/completions".to_owned(),
-        upstream_model: "sandbox".to_owned(),
-        unit_prices: UnitPrices::default(),
-        usage: TokenUsage::default(),
-        attempts: 1,
-    };
+    let data = checkpoint();
     let answers = join_all(asked.iter().map(|(id, _)| credits::checkpoint(&test.hub, *id, &data))).await;
     for ((id, ours), answer) in asked.iter().zip(answers) {
         assert_eq!(answer.unwrap(), *ours, "{id}");

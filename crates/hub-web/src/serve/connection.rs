@@ -51,7 +51,12 @@ impl Server {
     ) -> Self {
         let mut http1 = http1::Builder::new();
         // hyper's own header timer also runs while a connection rests; the watch keeps the two limits apart.
-        http1.timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(options.max_header_bytes.max(8192));
+        http1
+            .timer(TokioTimer::new())
+            .header_read_timeout(None)
+            .max_buf_size(options.max_header_bytes.max(8192))
+            // One read may bring more than the buffer was meant for; this limit is exact.
+            .max_header_size(options.max_header_bytes);
         // Hyper parses into the stack for its default of 100 and into the heap for any other number.
         if options.max_headers != 100 {
             http1.max_headers(options.max_headers);
