@@ -5,8 +5,8 @@ use std::time::Duration;
 use hub_domain::access::StoreError;
 use hub_domain::access::TicketError;
 use hub_domain::identity::{
-    AcceptInviteError, ChangeEmailError, ChangePasswordError, FactorError, HasherError, LoginError, ProofError,
-    ReauthenticateError, RegisterError, ResetError, VerifyError, Weakness,
+    AcceptInviteError, ChangeEmailError, ChangePasswordError, FactorError, HasherError, LinkError, LoginError,
+    ProofError, ReauthenticateError, RegisterError, VerifyError, Weakness,
 };
 use hub_domain::sessions::{IssueError, RefreshError, SessionError};
 use hub_types::ErrorCode;
@@ -64,30 +64,29 @@ pub(crate) fn refresh(error: RefreshError) -> ApiError {
 }
 
 /// Refusals of a password reset.
-pub(crate) fn reset(error: ResetError) -> ApiError {
-    match error {
-        ResetError::Invalid => {
-            ApiError::new(ErrorCode::Validation).message("The link is wrong, used or expired; ask for a new one")
-        }
-        ResetError::Throttled(wait) => throttled(wait),
-        ResetError::Password(error) => ApiError::validation("password", error.to_string()),
-        ResetError::Weak(weaknesses) => weak(&weaknesses),
-        ResetError::Hasher(error) => hasher(error),
-        ResetError::Store(error) => store(error),
-    }
+pub(crate) fn reset(error: LinkError) -> ApiError {
+    link(error, "The link is wrong, used or expired; ask for a new one")
 }
 
 /// Refusals of an invitation.
 pub(crate) fn accept_invite(error: AcceptInviteError) -> ApiError {
     match error {
-        AcceptInviteError::Invalid => ApiError::new(ErrorCode::Validation)
-            .message("The link is wrong, used or expired; ask whoever invited you for a new one"),
-        AcceptInviteError::Throttled(wait) => throttled(wait),
         AcceptInviteError::Name => ApiError::validation("name", error.to_string()),
-        AcceptInviteError::Password(error) => ApiError::validation("password", error.to_string()),
-        AcceptInviteError::Weak(weaknesses) => weak(&weaknesses),
-        AcceptInviteError::Hasher(error) => hasher(error),
-        AcceptInviteError::Store(error) => store(error),
+        AcceptInviteError::Link(error) => {
+            link(error, "The link is wrong, used or expired; ask whoever invited you for a new one")
+        }
+    }
+}
+
+/// Refusals of a mailed link that comes with a new password; `worthless` is said of one that is no good.
+fn link(error: LinkError, worthless: &'static str) -> ApiError {
+    match error {
+        LinkError::Invalid => ApiError::new(ErrorCode::Validation).message(worthless),
+        LinkError::Throttled(wait) => throttled(wait),
+        LinkError::Password(error) => ApiError::validation("password", error.to_string()),
+        LinkError::Weak(weaknesses) => weak(&weaknesses),
+        LinkError::Hasher(error) => hasher(error),
+        LinkError::Store(error) => store(error),
     }
 }
 

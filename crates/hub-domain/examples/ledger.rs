@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use hub_cache::Cache;
 use hub_clients::mail::MemoryOutbox;
-use hub_domain::credits::{self, Deduct, Writer};
+use hub_domain::credits::{self, Deduct, Renewals, Writer};
 use hub_domain::identity::{HashSettings, Hasher};
 use hub_domain::sealing::Sealer;
 use hub_domain::sessions::TokenKeys;
@@ -206,13 +206,13 @@ async fn prepare(order: Order) -> Result<Bench> {
         user: UserId::new(&hub.clock),
         email: "bench@example.com".parse()?,
         name: String::new(),
-        roles: Vec::new(),
-        permissions: vec![Permission::CreditsUpdate.name().to_owned()],
+        roles: Arc::default(),
+        permissions: [Permission::CreditsUpdate.name().to_owned()].into(),
         verified: true,
         credential: Credential::Operator,
-        models: Vec::new(),
+        models: Arc::default(),
         line: None,
-        budgets: Vec::new(),
+        budgets: Arc::default(),
         acting: None,
         tier: RateTier::Manager,
         address: None,
@@ -236,8 +236,10 @@ fn hub(store: Store, clock: Clock) -> Result<Hub> {
         payments: hub_domain::payments::Registry::default(),
         providers: inference::Registry::new(Vec::new()),
         routing: inference::Routing::new(1),
+        pictures: hub_domain::access::Memory::default(),
         prices: pricing::PriceBook::default(),
         ledger: Writer::default(),
+        renewals: Renewals::default(),
         instance: "bench".to_owned(),
         clock,
     })

@@ -5,11 +5,12 @@
 //! Security headers and CORS stand outside the envelope, so that errors carry them too and a browser can read a 413; the
 //! limits stand inside it, so that their refusals are rendered.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use hub_types::Clock;
-use hub_web::{BodyLimits, BodyTimeout, TrustedProxies};
+use hub_web::{BodyLimits, BodyTimeout, TraceJoin, TrustedProxies};
 use url::Url;
 use utoipa::openapi::OpenApi;
 
@@ -47,6 +48,8 @@ pub struct GatewayParts {
     pub document: OpenApi,
     /// Health and metrics.
     pub operations: Operations,
+    /// Ties requests to traces that span programs. Default none.
+    pub trace_join: Option<Arc<dyn TraceJoin>>,
 }
 
 impl GatewayParts {
@@ -66,6 +69,7 @@ impl GatewayParts {
             routes: Vec::new(),
             document,
             operations,
+            trace_join: None,
         }
     }
 }
@@ -94,7 +98,7 @@ pub fn front_door(parts: GatewayParts) -> Router {
     let app = hub_web::with_envelope(app, &parts.clock);
     let app = with_cors(app, &parts.cors_origins);
     let app = with_security_headers(app, https);
-    let app = hub_web::with_trace(app);
+    let app = hub_web::with_trace(app, parts.trace_join);
     let app = hub_web::with_request_id(app, &parts.clock, &parts.trusted_proxies);
     let app = hub_web::with_client_address(app, &parts.trusted_proxies);
     hub_web::with_last_resort(app)

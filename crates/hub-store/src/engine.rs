@@ -5,7 +5,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::pool::PoolConnectionMetadata;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
 
@@ -20,6 +21,9 @@ statements! {
     PING = "SELECT 1";
     NOW = postgres: "SELECT clock_timestamp()", lite: "SELECT strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')";
 }
+
+/// A connection that rested longer may have been cut in the meantime.
+const RESTED: Duration = Duration::from_secs(1);
 
 /// Which database, and how many connections.
 #[derive(Debug, Clone)]
@@ -217,9 +221,20 @@ async fn open_postgres(url: &str, schema: Option<&str>, options: &StoreOptions) 
     let pool = PgPoolOptions::new()
         .max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)
+        // A round trip before each transaction would ask what the transaction itself finds out: only who rested is asked.
+        .test_before_acquire(false)
+        .before_acquire(|connection, rested| Box::pin(is_alive(connection, rested)))
         .connect_with(connect)
         .await?;
     Ok(Store::Postgres(pool))
+}
+
+/// Asks a connection that rested for a while for a sign of life; the pool replaces it when none comes.
+pub(crate) async fn is_alive(connection: &mut PgConnection, rested: PoolConnectionMetadata) -> sqlx::Result<bool> {
+    if rested.idle_for > RESTED {
+        connection.ping().await?;
+    }
+    Ok(true)
 }
 
 async fn open_sqlite(path: PathBuf, options: &StoreOptions) -> Result<Store> {
@@ -233,7 +248,8 @@ async fn open_sqlite(path: PathBuf, options: &StoreOptions) -> Result<Store> {
         .busy_timeout(Duration::from_secs(5))
         .pragma("wal_autocheckpoint", "2000")
         .disable_statement_logging();
-    let pool = || SqlitePoolOptions::new().acquire_timeout(options.acquire_timeout);
+    // There is no line that could have been cut, so nothing is asked before a connection is used.
+    let pool = || SqlitePoolOptions::new().acquire_timeout(options.acquire_timeout).test_before_acquire(false);
     let writer = pool().max_connections(1).connect_with(connect.clone()).await?;
     let readers = pool()
         .max_connections(options.max_connections.clamp(1, 16))

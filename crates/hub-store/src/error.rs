@@ -40,6 +40,15 @@ impl StoreError {
             _ => false,
         }
     }
+
+    /// True when two transactions waited for each other and the database ended this one. There is one order of locks, so this is a defect.
+    pub fn is_deadlock(&self) -> bool {
+        match self {
+            Self::Refused(sqlx::Error::Database(error)) => error.code().as_deref() == Some("40P01"),
+            Self::Shared(cause) => cause.is_deadlock(),
+            _ => false,
+        }
+    }
 }
 
 impl From<sqlx::Error> for StoreError {

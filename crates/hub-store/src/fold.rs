@@ -31,16 +31,16 @@ statements! {
                      FROM json_each($1) AS k CROSS JOIN credit_transactions AS t
                      WHERE t.user_id = unhex(k.value->>'user_id', '-') AND t.idem_key = k.value->>'idem_key'";
     // The second mention of the accounts leads the planner to their primary key.
-    MOVE = postgres: "UPDATE credit_accounts AS a SET balance = a.balance + m.amount, held = a.held - m.released,
+    MOVE = postgres: "UPDATE credit_accounts AS a SET balance = a.balance + m.amount, held = a.held + m.held,
                         version = a.version + m.movements, updated_at = m.at
-                      FROM jsonb_to_recordset($1) AS m(user_id uuid, was bigint, movements bigint, amount bigint, released bigint,
+                      FROM jsonb_to_recordset($1) AS m(user_id uuid, was bigint, movements bigint, amount bigint, held bigint,
                         at timestamptz)
                       WHERE a.user_id = ANY (ARRAY(SELECT (u->>'user_id')::uuid FROM jsonb_array_elements($1) AS u))
                         AND a.user_id = m.user_id AND a.version = m.was",
-           lite: "UPDATE credit_accounts AS a SET balance = a.balance + m.amount, held = a.held - m.released,
+           lite: "UPDATE credit_accounts AS a SET balance = a.balance + m.amount, held = a.held + m.held,
                     version = a.version + m.movements, updated_at = m.at
                   FROM (SELECT unhex(value->>'user_id', '-') AS user_id, value->>'was' AS was, value->>'movements' AS movements,
-                          value->>'amount' AS amount, value->>'released' AS released, value->>'at' AS at FROM json_each($1)) AS m
+                          value->>'amount' AS amount, value->>'held' AS held, value->>'at' AS at FROM json_each($1)) AS m
                   WHERE a.user_id = m.user_id AND a.version = m.was";
     INSERT = postgres: "INSERT INTO credit_transactions (id, user_id, kind, amount, balance_after, account_version, idem_key, idem_hash,
                           hold_id, reverses, actor_id, reason, metadata, created_at)
@@ -69,8 +69,8 @@ pub struct Change {
     pub movements: i64,
     /// Their sum, signed.
     pub amount: Credits,
-    /// Held credits given back.
-    pub released: Credits,
+    /// Change of what is held, signed.
+    pub held: Credits,
     /// When.
     pub at: Timestamp,
 }
@@ -140,7 +140,7 @@ struct ChangeRow {
     was: i64,
     movements: i64,
     amount: i64,
-    released: i64,
+    held: i64,
     at: String,
 }
 
@@ -151,7 +151,7 @@ impl From<&Change> for ChangeRow {
             was: change.was,
             movements: change.movements,
             amount: change.amount.micro(),
-            released: change.released.micro(),
+            held: change.held.micro(),
             at: time(change.at),
         }
     }

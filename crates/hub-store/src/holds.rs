@@ -75,6 +75,38 @@ pub struct NewHold {
     pub at: Timestamp,
 }
 
+impl NewHold {
+    /// The windows it takes from, as it remembers them.
+    pub(crate) fn charged(&self) -> Vec<Charged> {
+        let charged = |charge: &Charge| Charged { window: charge.window.clone(), limit: charge.limit.micro() };
+        self.budgets.iter().map(charged).collect()
+    }
+
+    /// The hold this becomes when it is opened, without its checkpoint.
+    pub fn opened(&self) -> Hold {
+        Hold {
+            id: self.id,
+            user: self.user,
+            api_key: self.api_key,
+            request_id: self.request_id.clone(),
+            kind: self.kind.to_owned(),
+            amount: self.amount,
+            accrued: Credits::ZERO,
+            settled: None,
+            price: self.price,
+            service: self.service.clone(),
+            provider: self.provider.clone(),
+            model: self.model.clone(),
+            status: "held".to_owned(),
+            owner: self.owner.clone(),
+            checkpoint: Value::Null,
+            lease_until: self.lease_until,
+            created_at: self.at,
+            budgets: self.charged(),
+        }
+    }
+}
+
 /// What became of a hold that was to be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opened {
@@ -203,8 +235,6 @@ pub async fn open(tx: &mut Tx, hold: &NewHold) -> Result<Opened> {
     if !accounts::reserve(tx, hold.user, hold.amount, hold.at).await? {
         return Ok(Opened::Account);
     }
-    let charged = |charge: &Charge| Charged { window: charge.window.clone(), limit: charge.limit.micro() };
-    let charged: Vec<Charged> = hold.budgets.iter().map(charged).collect();
     run!(
         tx,
         execute,
@@ -223,7 +253,7 @@ pub async fn open(tx: &mut Tx, hold: &NewHold) -> Result<Opened> {
         Json(&hold.checkpoint),
         hold.lease_until,
         hold.at,
-        Json(&charged),
+        Json(&hold.charged()),
     )?;
     Ok(Opened::Yes)
 }

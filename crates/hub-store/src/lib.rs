@@ -5,6 +5,8 @@
 //! code between two of them. The rules for portable SQL stand in `docs/sql.md`.
 
 #[macro_use]
+mod fold_texts;
+#[macro_use]
 mod statement;
 #[macro_use]
 mod usage_columns;
@@ -17,6 +19,8 @@ mod engine;
 mod error;
 pub mod fold;
 pub mod fold_holds;
+pub mod fold_once;
+mod fold_rows;
 pub mod grants;
 pub mod history;
 pub mod holds;
@@ -69,6 +73,7 @@ pub fn statements() -> Vec<&'static Statement> {
         engine::STATEMENTS,
         fold::STATEMENTS,
         fold_holds::STATEMENTS,
+        fold_once::STATEMENTS,
         grants::STATEMENTS,
         history::STATEMENTS,
         holds::STATEMENTS,

@@ -16,6 +16,7 @@ use hub_domain::identity::HashSettings;
 use hub_domain::inference::Configured;
 use hub_store::{Store, StoreOptions};
 use hub_types::Clock;
+use hub_web::TraceJoin;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -35,6 +36,7 @@ pub struct Builder {
     pair: Pair,
     settings: Settings,
     providers: Vec<Configured>,
+    trace_join: Option<Arc<dyn TraceJoin>>,
     wire: Option<SocketAddr>,
 }
 
@@ -48,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) sandbox: SandboxMeter,
     pub(crate) secrets: Secrets,
     providers: Vec<Configured>,
+    trace_join: Option<Arc<dyn TraceJoin>>,
 }
 
 impl Builder {
@@ -63,7 +66,7 @@ impl Builder {
         settings.routing.rate_limit_pause_ms = 1;
         // The sandbox is added here, without its delay and with its meter at hand.
         settings.sandbox.enabled = Some(false);
-        Self { pair, settings, providers: Vec::new(), wire: None }
+        Self { pair, settings, providers: Vec::new(), trace_join: None, wire: None }
     }
 
     /// Changes the settings.
@@ -93,6 +96,12 @@ impl Builder {
         self
     }
 
+    /// Ties requests to traces.
+    pub fn trace_join(mut self, join: Arc<dyn TraceJoin>) -> Self {
+        self.trace_join = Some(join);
+        self
+    }
+
     /// Puts a wire that can be cut between the hub and its Redis. On SQLite and memory the cache cannot be lost.
     pub async fn on_a_wire(mut self) -> (Self, Option<Wire>) {
         if self.pair == Pair::SqliteMemory {
@@ -105,6 +114,11 @@ impl Builder {
 
     /// Starts it.
     pub async fn start(self) -> TestHub {
+        // Boxed, or every test would have the room for a start while it runs.
+        Box::pin(self.started()).await
+    }
+
+    async fn started(self) -> TestHub {
         errors::listen();
         let clock = Clock::fixed_at(START);
         let mut providers = self.providers;
@@ -116,7 +130,8 @@ impl Builder {
         let place = Arc::new(Place::new(self.pair, self.wire));
         let outbox = MemoryOutbox::new();
         let secrets = Secrets::one(SECRET);
-        let shared = Shared { place, settings: self.settings, clock, outbox, sandbox: meter, secrets, providers };
+        let (settings, trace_join) = (self.settings, self.trace_join);
+        let shared = Shared { place, settings, clock, outbox, sandbox: meter, secrets, providers, trace_join };
         let (store, cache) = shared.connect().await;
         shared.start(store, cache).await
     }
@@ -153,6 +168,7 @@ impl Shared {
             roles: Roles::ALL,
             started: hub.clock.now(),
             metrics: None,
+            trace_join: self.trace_join.clone(),
             connections: connections.clone(),
         };
         let app = compose::app(&hub, &options).expect("the router is composed");

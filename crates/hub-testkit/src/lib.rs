@@ -12,6 +12,7 @@
 )]
 
 mod builder;
+mod collector;
 mod errors;
 mod finish;
 mod hub;
@@ -24,6 +25,7 @@ mod users;
 mod wire;
 
 pub use builder::Builder;
+pub use collector::{Collector, SentSpan};
 pub use hub::TestHub;
 pub use pair::{Pair, servers};
 pub use request::TestRequest;

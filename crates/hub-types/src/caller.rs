@@ -1,6 +1,7 @@
 //! Who is calling, after the credential was verified against the database.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::{ApiKeyId, Budget, Email, KeyLine, Permission, RateTier, SessionId, UserId};
 
@@ -26,7 +27,8 @@ pub struct Acting {
     pub email: Email,
 }
 
-/// A verified caller. The subject of every rule comes from here, never from a body, a query or a header.
+/// A verified caller. The subject of every rule comes from here, never from a body, a query or a header. Cheap to clone: each request does so
+/// several times.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// The account.
@@ -36,9 +38,9 @@ pub struct Caller {
     /// Display name, may be empty.
     pub name: String,
     /// Names of all roles.
-    pub roles: Vec<String>,
+    pub roles: Arc<[String]>,
     /// Names of all permissions in force: those of the roles, narrowed to the key's scopes where a key is used.
-    pub permissions: Vec<String>,
+    pub permissions: Arc<[String]>,
     /// True when the address was proven.
     pub verified: bool,
     /// What was presented.
@@ -46,11 +48,11 @@ pub struct Caller {
     /// Who truly acts, where that is not the account itself.
     pub acting: Option<Acting>,
     /// Models this credential may use; empty means all.
-    pub models: Vec<String>,
+    pub models: Arc<[String]>,
     /// The line of the key in use and its limits.
     pub line: Option<KeyLine>,
     /// Budgets an administrator set for this user, at most one per period. They take the place of the role's.
-    pub budgets: Vec<Budget>,
+    pub budgets: Arc<[Budget]>,
     /// Which request limit applies.
     pub tier: RateTier,
     /// Where the request came from, as far as trusted proxies tell; `None` on the command line.

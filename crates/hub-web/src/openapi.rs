@@ -1,11 +1,14 @@
 //! What every OpenAPI document of the hub shares, and the one document made of all parts.
 
+mod clashes;
 mod errors;
 
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Components, Info, License, OpenApi, Paths};
 use utoipa::{PartialSchema, ToSchema};
+
+pub use clashes::clashes;
 
 /// The name of the access-token scheme in `security(...)`.
 pub const BEARER: &str = "bearer";
@@ -40,7 +43,7 @@ pub struct ErrorObject {
 }
 
 /// One document of all parts: title, version, licence, security schemes and the errors of each operation added. Where two parts
-/// describe the same path and method, the first wins; `hub` has a test that none do.
+/// say different things under one name, the first wins: see [`clashes`]; `hub` has a test that none do.
 pub fn document(parts: Vec<OpenApi>) -> OpenApi {
     let mut info = Info::new("Smart AI Hub", env!("CARGO_PKG_VERSION"));
     info.description = Some("Accounts, credits and API keys in front of AI providers.".into());
@@ -55,7 +58,7 @@ pub fn document(parts: Vec<OpenApi>) -> OpenApi {
     document
 }
 
-/// Merges documents into `base`: paths, components and tags are joined, the head of `base` stays.
+/// Merges documents into `base`: paths, components and tags are joined, the head of `base` stays. See [`clashes`].
 pub fn merge(base: OpenApi, parts: impl IntoIterator<Item = OpenApi>) -> OpenApi {
     parts.into_iter().fold(base, OpenApi::merge_from)
 }

@@ -65,6 +65,17 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceId(pub Arc<str>);
 
+/// Who named the trace of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TraceSource {
+    /// Nobody: it begins here.
+    Here,
+    /// Somebody whose word is not believed.
+    Stranger,
+    /// A trusted proxy, or another process of the hub.
+    Proxy,
+}
+
 /// Gives every request of `router` a [`RequestId`] (UUID v7 of `clock`) and a [`TraceId`], sets `x-request-id` on the
 /// answer, and hands both on to services behind us through the request's headers.
 pub fn with_request_id(router: Router, clock: &Clock, trusted: &TrustedProxies) -> Router {
@@ -76,12 +87,13 @@ async fn request_id(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let believed = if trusted.contains(peer_of(&request)) { inbound(request.headers()) } else { None };
+    let proxy = trusted.contains(peer_of(&request));
+    let believed = if proxy { inbound(request.headers()) } else { None };
     let fresh = new_v7(&clock);
     let id = believed.unwrap_or_else(|| RequestId::new(fresh.to_string()));
-    let trace = match trace_of(request.headers()) {
-        Some(trace) => trace,
-        None => begin_trace(request.headers_mut(), fresh),
+    let (trace, source) = match trace_of(request.headers()) {
+        Some(trace) => (trace, if proxy { TraceSource::Proxy } else { TraceSource::Stranger }),
+        None => (begin_trace(request.headers_mut(), fresh), TraceSource::Here),
     };
     let header = HeaderValue::from_str(id.as_str()).ok();
     if let Some(value) = &header {
@@ -90,6 +102,7 @@ async fn request_id(
     let anthropic = ErrorShape::of(request.uri().path(), request.headers()) == ErrorShape::Anthropic;
     request.extensions_mut().insert(id);
     request.extensions_mut().insert(TraceId(trace));
+    request.extensions_mut().insert(source);
     let mut response = next.run(request).await;
     if let Some(value) = header {
         if anthropic {

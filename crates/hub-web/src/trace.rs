@@ -7,16 +7,17 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::State;
 use axum::extract::{MatchedPath, Request};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use http::Method;
+use http::{HeaderMap, Method};
 use hub_types::UserId;
 use tokio::time::Instant;
 use tracing::{Instrument, Span, field};
 
 use crate::observed::{Observed, Observer};
-use crate::{CallerId, RequestId, TraceId};
+use crate::{CallerId, RequestId, TraceId, TraceSource};
 
 /// Longest part of a path in the log, in bytes.
 const MAX_PATH: usize = 512;
@@ -28,22 +29,36 @@ const CLIENT_GONE: u16 = 499;
 #[derive(Debug, Clone)]
 pub struct RouteName(pub Arc<str>);
 
-/// Traces every request of `router`.
-pub fn with_trace(router: Router) -> Router {
-    router.layer(from_fn(trace))
+/// Ties the span of a request to a trace that spans programs; only where spans leave the process.
+pub trait TraceJoin: Send + Sync + 'static {
+    /// Makes `span`, which nothing has entered yet, part of the trace that `headers` name, or begins one, and writes into `headers` what
+    /// services behind us shall continue. Returns the trace's id; `None` leaves everything as it was.
+    fn join(&self, span: &Span, headers: &mut HeaderMap, source: TraceSource) -> Option<Arc<str>>;
 }
 
-async fn trace(request: Request, next: Next) -> Response {
+/// Traces every request of `router`.
+pub fn with_trace(router: Router, join: Option<Arc<dyn TraceJoin>>) -> Router {
+    router.layer(from_fn_with_state(join, trace))
+}
+
+async fn trace(State(join): State<Option<Arc<dyn TraceJoin>>>, mut request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let path = path.get(..MAX_PATH).unwrap_or(path);
     let span = tracing::info_span!(
         "request",
         requestId = request.extensions().get::<RequestId>().map(field::display),
-        traceId = request.extensions().get::<TraceId>().map(|trace| field::display(Arc::clone(&trace.0))),
+        traceId = request
+            .extensions()
+            .get::<TraceId>()
+            .filter(|_| join.is_none())
+            .map(|trace| field::display(Arc::clone(&trace.0))),
         method = method_label(request.method()),
         route = field::Empty,
         path,
     );
+    if let Some(join) = join {
+        join_trace(&*join, &span, &mut request);
+    }
     let mut record = Record {
         started: Instant::now(),
         method: method_label(request.method()),
@@ -63,6 +78,17 @@ async fn trace(request: Request, next: Next) -> Response {
     record.status = response.status().as_u16();
     record.user = response.extensions_mut().remove::<CallerId>().map(|caller| caller.0);
     response.map(|inner| Body::new(Observed::new(inner, record)))
+}
+
+/// The id in the log is that of the trace.
+fn join_trace(join: &dyn TraceJoin, span: &Span, request: &mut Request) {
+    let source = request.extensions().get::<TraceSource>().copied().unwrap_or(TraceSource::Here);
+    if let Some(trace) = join.join(span, request.headers_mut(), source) {
+        request.extensions_mut().insert(TraceId(trace));
+    }
+    if let Some(trace) = request.extensions().get::<TraceId>() {
+        span.record("traceId", field::display(&trace.0));
+    }
 }
 
 fn route_of(path: &MatchedPath) -> Arc<str> {

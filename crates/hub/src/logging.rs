@@ -4,6 +4,7 @@ use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use hub_domain::inference::TRACE_TARGET;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -11,6 +12,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt, registry};
 
 use crate::config::sections::{Log, LogFormat};
+use crate::json_lines::{JsonLines, Members};
+use crate::telemetry::Telemetry;
 
 /// Upper bounds of the time histograms, in seconds: from a cache hit to a long answer of a model.
 const SECONDS: &[f64] =
@@ -18,8 +21,8 @@ const SECONDS: &[f64] =
 /// How often recorded times are folded into the histograms, so that their memory stays small without a scraper.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Starts logging. `json` overrides the format of the settings. Call once.
-pub(crate) fn start(settings: &Log, json: bool) -> Result<()> {
+/// Starts logging, and the making of spans where they are sent. `json` overrides the format of the settings. Call once.
+pub(crate) fn start(settings: &Log, json: bool, telemetry: Option<&Telemetry>) -> Result<()> {
     let json = match settings.format {
         _ if json => true,
         LogFormat::Json => true,
@@ -30,18 +33,20 @@ pub(crate) fn start(settings: &Log, json: bool) -> Result<()> {
     let quiet = Targets::new().with_target("sqlx::postgres::notice", LevelFilter::WARN);
     let asked: Targets = settings.level.parse().context("log.level")?;
     let filter = quiet.with_targets(asked.iter()).with_default(asked.default_level().unwrap_or(LevelFilter::OFF));
+    // What is for tracers only is no line, whatever the level.
+    let filter = filter.with_target(TRACE_TARGET, LevelFilter::OFF);
     let line = if json {
-        fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_current_span(true)
-            .with_span_list(false)
-            .with_writer(stderr)
-            .boxed()
+        fmt::layer().fmt_fields(Members).event_format(JsonLines).with_writer(stderr).boxed()
     } else {
         fmt::layer().with_target(false).with_ansi(stderr().is_terminal()).with_writer(stderr).boxed()
     };
-    registry().with(line.with_filter(filter)).try_init().context("logging was started twice")
+    let lines = registry().with(line.with_filter(filter));
+    // Not one layer that may be empty: where nobody traces, nothing is asked for each call site.
+    let started = match telemetry {
+        Some(telemetry) => lines.with(telemetry.layer()).try_init(),
+        None => lines.try_init(),
+    };
+    started.context("logging was started twice")
 }
 
 /// Installs the recorder of metrics. Call once.

@@ -1,6 +1,7 @@
 //! `hub serve`: opens the parts, starts the roles, waits for a signal, drains.
 //!
-//! Order of the end: listeners stop accepting, requests in flight and tracked tasks get their time, then the database closes.
+//! Order of the end: listeners stop accepting, requests in flight and tracked tasks get their time, spans are sent, then the
+//! database closes.
 
 use std::io::{ErrorKind, IsTerminal, stdout};
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ use crate::first_start;
 use crate::logging;
 use crate::roles::{Role, Roles};
 use crate::screen::Started;
+use crate::telemetry::Telemetry;
 
 /// How often the clock is set by the database's, where several processes share one.
 const FOLLOW: Duration = Duration::from_mins(1);
@@ -37,7 +39,8 @@ pub(crate) async fn serve(context: &Context, roles: Roles, listen: Option<&str>)
     if !loaded.is_set("server.listen") {
         loaded.settings.server.listen.set_port(roles.usual_port());
     }
-    logging::start(&loaded.settings.log, context.json)?;
+    let telemetry = Telemetry::start(&loaded.settings.telemetry)?;
+    logging::start(&loaded.settings.log, context.json, telemetry.as_ref())?;
     loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     check_processes(&loaded, roles)?;
     // Before anything is made: a first administrator whose password is never shown would help nobody.
@@ -61,6 +64,7 @@ pub(crate) async fn serve(context: &Context, roles: Roles, listen: Option<&str>)
         roles,
         started: hub.clock.now(),
         metrics: Some(metrics.clone()),
+        trace_join: telemetry.as_ref().map(Telemetry::join),
         connections: connections.clone(),
     };
     let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
@@ -92,6 +96,9 @@ pub(crate) async fn serve(context: &Context, roles: Roles, listen: Option<&str>)
     tokio::select! {
         () = wait_for_all(&hub, &connections, Instant::now() + drain) => {}
         name = signals.next() => tracing::warn!(signal = name, "asked again, not waiting any longer"),
+    }
+    if let Some(telemetry) = telemetry {
+        telemetry.stop().await;
     }
     let closing = timeout_at(Instant::now() + CLOSING, hub.store.close()).await;
     tracing::info!(closed = closing.is_ok(), "stopped");

@@ -257,6 +257,11 @@ async def drive(pair_of, processes, checks):
         "OPENAI_API_KEY": "any", "OPENAI_BASE_URL": f"{at}/v1",
         "ANTHROPIC_API_KEY": "any", "ANTHROPIC_BASE_URL": at,
         "HUB__CREDITS__LEASE_SECONDS": str(LEASE_SECONDS),
+        # As impatient as an operator may be: what is compared is who pays, not how long a call waits for its next try.
+        "HUB__ROUTING__FIRST_PAUSE_MS": "50",
+        "HUB__ROUTING__LONGEST_PAUSE_MS": "1000",
+        "HUB__ROUTING__RATE_LIMIT_PAUSE_MS": "200",
+        "HUB__ROUTING__BREAKER__OPEN_SECONDS": "1",
         # The callers name their requests, so that receipts can be found even by those who saw no answer.
         "HUB__SERVER__TRUSTED_PROXIES": "127.0.0.1/32",
     }

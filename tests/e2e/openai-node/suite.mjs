@@ -61,6 +61,7 @@ class Suite {
     await this.models();
     await this.answers();
     await this.tools();
+    await this.responses();
     await this.refusals();
     await this.hangUp();
     await this.case("the ledger is clean and holds only these charges", async () => {
@@ -156,6 +157,56 @@ class Suite {
         known[2] += piece.function?.arguments ?? "";
       }
       assert.deepEqual(calls, wanted);
+    });
+  }
+
+  /** Responses, which the upstream speaks itself. */
+  async responses() {
+    const [said] = this.provider.scripted("plain question");
+    const [result, call] = this.provider.scripted("weather in both");
+    const create = async (usage, request, read = (data) => data) => {
+      const { balance: before } = await this.member.balance(this.hub);
+      const { data, response } = await this.client.responses.create({ model: this.provider.model, ...request }).withResponse();
+      const answer = await read(data);
+      const after = await this.member.settled(this.hub);
+      const receipt = await this.member.receipt(this.hub, response.headers.get("x-hub-receipt"));
+      assert.deepEqual([receipt.usage.input, receipt.usage.output], [usage.prompt_tokens, usage.completion_tokens], "tokens");
+      assert.equal(before - after, micro(receipt.amount), "what left the balance");
+      this.charges += 1;
+      return answer;
+    };
+
+    await this.case("responses are the upstream's, whole and streamed", async () => {
+      const answer = await create(said.usage, { input: "plain question" });
+      assert.deepEqual([answer.output_text, answer.status], [said.content, "completed"]);
+      const events = await create(said.usage, { input: "plain question", stream: true }, collect);
+      const pieces = events.filter((event) => event.type === "response.output_text.delta").map((event) => event.delta);
+      assert.deepEqual([pieces.join(""), events.at(-1).type], [said.content, "response.completed"]);
+      assert.ok(pieces.length > 5, "the answer did not come in pieces");
+    });
+
+    await this.case("parallel tool calls of responses pass through, and their results go back", async () => {
+      const question = { role: "user", content: "weather in both cities, please" };
+      const tools = TOOLS.map((tool) => ({ type: "function", strict: null, ...tool.function }));
+      const want = call.toolCalls.map((tool) => [tool.id, tool.name, tool.arguments]);
+      const told = (output) =>
+        output.filter((item) => item.type === "function_call").map((item) => [item.call_id, item.name, JSON.parse(item.arguments)]);
+      const events = await create(call.usage, { input: [question], tools, stream: true }, collect);
+      assert.deepEqual(told(events.at(-1).response.output), want, "streamed");
+      const { output } = await create(call.usage, { input: [question], tools });
+      assert.deepEqual(told(output), want, "whole");
+      const results = want.map(([id]) => ({ type: "function_call_output", call_id: id, output: "sun" }));
+      const answer = await create(result.usage, { input: [question, ...output, ...results], tools });
+      assert.equal(answer.output_text, result.content);
+    });
+
+    await this.case("refused and failed responses throw the SDK's own errors and cost nothing", async () => {
+      const { balance: before } = await this.member.balance(this.hub);
+      const ask = (input) => this.client.responses.create({ model: this.provider.model, input });
+      const disliked = await thrown(BadRequestError, ask("refuse me"));
+      assert.match(disliked.message, /the upstream does not like this/);
+      await thrown(InternalServerError, ask("break down"));
+      assert.equal(await this.member.settled(this.hub), before, "balance");
     });
   }
 

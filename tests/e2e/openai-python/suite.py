@@ -67,6 +67,7 @@ class Suite:
             equal(self.client.models.retrieve(self.provider.model).id, self.provider.model)
         self.answers()
         self.tools()
+        self.responses()
         self.refusals()
         self.hang_up()
         with self.case("the ledger is clean and holds only these charges"):
@@ -158,6 +159,59 @@ class Suite:
                         known[1] += piece.function.name or ""
                         known[2] += piece.function.arguments or ""
             equal([tuple(calls[index]) for index in sorted(calls)], want, "tool calls")
+
+    def responses(self):
+        """Responses, which the upstream speaks itself."""
+        ask = lambda **arguments: self.client.responses.with_raw_response.create(model=self.provider.model, **arguments)
+        said = self.provider.scripted("plain question")[0]
+
+        with self.case("responses are the upstream's, whole and streamed, and cost what their receipts say"):
+            heard = len(self.provider.heard("/v1/responses"))
+            with self.billed(said["usage"]) as bill:
+                raw = ask(input="plain question")
+                bill["receipt"] = raw.headers["x-hub-receipt"]
+            answer = raw.parse()
+            equal((answer.output_text, answer.status), (said["content"], "completed"))
+            with self.billed(said["usage"]) as bill:
+                raw = ask(input="plain question", stream=True)
+                bill["receipt"] = raw.headers["x-hub-receipt"]
+                *events, last = raw.parse()
+            pieces = [event.delta for event in events if event.type == "response.output_text.delta"]
+            equal(("".join(pieces), last.type, last.response.output_text), (said["content"], "response.completed", said["content"]))
+            true(len(pieces) > 5, "the answer did not come in pieces")
+            equal(len(self.provider.heard("/v1/responses")), heard + 2, "calls in the upstream's own wire")
+
+        result, call = self.provider.scripted("weather in both")
+        tools = [{"type": "function", "strict": None} | tool["function"] for tool in TOOLS]
+        want = [(t["id"], t["name"], compact(t["arguments"])) for t in call["toolCalls"]]
+        told = lambda response: [(i.call_id, i.name, i.arguments) for i in response.output if i.type == "function_call"]
+
+        with self.case("parallel tool calls of responses pass through, whole and streamed, and their results go back"):
+            question = {"role": "user", "content": "weather in both cities, please"}
+            with self.billed(call["usage"]) as bill:
+                raw = ask(input=[question], tools=tools, stream=True)
+                bill["receipt"] = raw.headers["x-hub-receipt"]
+                *_, last = raw.parse()
+            equal(told(last.response), want, "streamed tool calls")
+            with self.billed(call["usage"]) as bill:
+                raw = ask(input=[question], tools=tools)
+                bill["receipt"] = raw.headers["x-hub-receipt"]
+            equal(told(raw.parse()), want, "tool calls")
+            results = [{"type": "function_call_output", "call_id": id, "output": "sun"} for id, *_ in want]
+            turns = [question, *(item.to_dict() for item in raw.parse().output), *results]
+            with self.billed(result["usage"]) as bill:
+                raw = ask(input=turns, tools=tools)
+                bill["receipt"] = raw.headers["x-hub-receipt"]
+            equal(raw.parse().output_text, result["content"], "text")
+
+        with self.case("refused and failed responses raise the SDK's own errors and cost nothing"):
+            before, _ = self.member.balance(self.hub)
+            disliked = raised(openai.BadRequestError, lambda: ask(input="refuse me"))
+            true("the upstream does not like this" in disliked.message, f"the provider's words: {disliked.message}")
+            for stream in (False, True):
+                down = raised(openai.InternalServerError, lambda: ask(input="break down", stream=stream))
+                true("secret upstream detail" not in str(down.body), f"a provider's inner words: {down.body}")
+            equal(self.member.settled(self.hub), before, "balance")
 
     def refusals(self):
         def create(client, content="plain question", **changes):

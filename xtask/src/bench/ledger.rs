@@ -145,7 +145,9 @@ COMMIT;
     );
     let file = server.directory().join("spec.sql");
     std::fs::write(&file, script)?;
-    pgbench(server.pgbench().args(["--no-vacuum", "--file"]).arg(file))
+    // Triggers of the ledger find the other tables by the search path, as they do in the hub.
+    let path = format!("-c search_path={SCHEMA}");
+    pgbench(server.pgbench().env("PGOPTIONS", path).args(["--no-vacuum", "--file"]).arg(file))
 }
 
 /// pgbench's own measure: three updates, a select and an insert.

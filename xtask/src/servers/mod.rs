@@ -25,7 +25,7 @@ use crate::process::Running;
 /// A port may be taken between our looking and the server's listening; then another is tried.
 const PORT_TRIES: u32 = 5;
 /// A disk: `/tmp` may be memory, `/var/tmp` outlives a restart of the machine.
-const DISK: &str = "/var/tmp";
+pub(crate) const DISK: &str = "/var/tmp";
 const READY_WITHIN: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(50);
 

@@ -15,6 +15,23 @@ pub(super) struct Source {
     tests: bool,
 }
 
+impl Source {
+    #[cfg(test)]
+    pub(super) fn new(path: &str, text: &str) -> Self {
+        Self { path: path.to_owned(), text: text.to_owned(), tests: false }
+    }
+
+    /// From the root, with forward slashes.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Its text without the tests at its end; nothing for a file of tests.
+    pub(super) fn code(&self) -> &str {
+        if self.tests { "" } else { self.text.split("#[cfg(test)]\nmod ").next().unwrap_or_default() }
+    }
+}
+
 /// All source files of all rooms.
 pub(super) fn read(root: &Path) -> Result<Vec<Source>> {
     let mut files = Vec::new();
@@ -81,7 +98,7 @@ mod tests {
     use super::*;
 
     fn source(path: &str, text: &str) -> Source {
-        Source { path: path.to_owned(), text: text.to_owned(), tests: false }
+        Source::new(path, text)
     }
 
     #[test]

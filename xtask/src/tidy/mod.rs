@@ -2,6 +2,7 @@
 
 mod arrows;
 mod files;
+mod schemas;
 
 use anyhow::{Result, bail};
 
@@ -12,6 +13,7 @@ pub(crate) fn run() -> Result<()> {
     let mut wrong = arrows::check(&repo::metadata()?)?;
     let files = files::read(repo::root())?;
     wrong.extend(files::check(&files));
+    wrong.extend(schemas::check(&files));
     for line in &wrong {
         eprintln!("{line}");
     }

@@ -9,7 +9,7 @@
 //! **The estimate** (about four characters a token) is used only for a call whose provider sent no usage, and the receipt
 //! then says `counted`.
 
-use crate::wire::openai::{EmbeddingsRequest, PromptSize};
+use crate::wire::openai::{CompletionRequest, EmbeddingsRequest, PromptSize};
 
 /// Tokens allowed per message, and once per call, for the marks a chat template adds. Known templates use 3 to 8.
 pub const MESSAGE_TOKENS: i64 = 16;
@@ -48,6 +48,13 @@ pub fn input_bound(size: &PromptSize, image_tokens: i64) -> i64 {
 pub fn embeddings_bound(request: &EmbeddingsRequest) -> i64 {
     let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
     count(request.size()).saturating_add(count(request.inputs()).saturating_mul(MESSAGE_TOKENS))
+}
+
+/// Upper bound of the prompts of an old completions request. Prompts in token numbers are counted exactly: nothing is added to them.
+pub fn completion_bound(request: &CompletionRequest) -> i64 {
+    let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    let texts = count(request.text_bytes()).saturating_add(count(request.texts()).saturating_mul(MESSAGE_TOKENS));
+    count(request.tokens()).saturating_add(texts)
 }
 
 /// A count of tokens nobody reported; adds up over the chunks of a stream without losing fractions.

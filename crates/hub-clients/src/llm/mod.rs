@@ -25,7 +25,9 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::wire::BadRequest;
 pub use crate::wire::anthropic::{ApiVersion, MessagesRequest};
-pub use crate::wire::openai::{ChatRequest, Edits, EmbeddingsRequest, MaxTokensField};
+pub use crate::wire::openai::{
+    ChatRequest, CompletionRequest, Edits, EmbeddingsRequest, MaxTokensField, ResponsesRequest,
+};
 pub use error::{LlmError, MAX_RETRY_AFTER, TransportError, Wait};
 pub use event::{ChatAnswer, ChatEvent, ChatEventKind, ChatStream, WholeAnswer};
 pub use fault::ProviderFault;
@@ -50,12 +52,12 @@ pub trait LlmProvider: Send + Sync + 'static {
 
     /// The most the provider can bill for this call, known before it is made: the hub holds credits for it.
     ///
-    /// `max_output_default` (tokens per choice) stands in when the caller named no limit; the hub then sends the same
-    /// number as [`ChatCall::max_output`]. Input that nobody can size (files, hosted search) counts as
+    /// `model` is the model's name at this upstream. `max_output_default` (tokens per choice) stands in when the caller named no limit; the
+    /// hub then sends the same number as [`ChatCall::max_output`]. Input that nobody can size (files, hosted search) counts as
     /// [`count::WHOLE_WINDOW`]; a caller who knows the model's context window may lower the bound to it.
     ///
     /// Errors when the call cannot be written in the provider's wire: then nothing needs to be held.
-    fn bound(&self, call: &CallRequest, max_output_default: i64) -> Result<TokenBound, BadRequest>;
+    fn bound(&self, call: &CallRequest, model: &str, max_output_default: i64) -> Result<TokenBound, BadRequest>;
 
     /// Makes the call once and answers in the caller's wire.
     ///

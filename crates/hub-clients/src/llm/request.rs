@@ -1,7 +1,7 @@
 //! A call in the caller's own wire, and how it reaches a provider that speaks another.
 //!
-//! Where both speak the same wire the caller's bytes go through. Every other wire is carried as chat: [`CallRequest::as_chat`] on the way
-//! there, [`CallRequest::tell`] on the way back.
+//! Where both speak the same wire the caller's bytes go through. To every other provider a call is carried as chat:
+//! [`CallRequest::as_chat`] on the way there, [`CallRequest::tell`] on the way back. That form is made when it is needed and not before.
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,7 +12,7 @@ use super::count::Estimate;
 use super::{ChatAnswer, ChatStream, LlmError, WholeAnswer};
 use crate::wire::BadRequest;
 use crate::wire::anthropic::MessagesRequest;
-use crate::wire::openai::{ChatRequest, EmbeddingsRequest};
+use crate::wire::openai::{ChatRequest, CompletionRequest, EmbeddingsRequest, PromptSize, ResponsesRequest};
 use crate::wire::translate::responses_over_chat::{self, Echo};
 use crate::wire::translate::{Translated, completion_over_chat, messages_over_chat, retold};
 
@@ -24,9 +24,15 @@ pub struct CallRequest(Form);
 enum Form {
     Chat(ChatRequest),
     Messages(Arc<Messages>),
-    Completion(ChatRequest),
+    Completion(Arc<Completion>),
     Responses(Arc<Responses>),
     Embeddings(EmbeddingsRequest),
+}
+
+#[derive(Debug)]
+struct Completion {
+    request: CompletionRequest,
+    chat: OnceLock<Result<ChatRequest, BadRequest>>,
 }
 
 #[derive(Debug)]
@@ -37,8 +43,8 @@ struct Messages {
 
 #[derive(Debug)]
 struct Responses {
-    chat: Translated<ChatRequest>,
-    echo: Echo,
+    request: ResponsesRequest,
+    chat: OnceLock<Result<(Translated<ChatRequest>, Echo), BadRequest>>,
 }
 
 /// A call as chat.
@@ -66,23 +72,25 @@ impl From<EmbeddingsRequest> for CallRequest {
     }
 }
 
+impl From<CompletionRequest> for CallRequest {
+    fn from(request: CompletionRequest) -> Self {
+        Self(Form::Completion(Arc::new(Completion { request, chat: OnceLock::new() })))
+    }
+}
+
+impl From<ResponsesRequest> for CallRequest {
+    fn from(request: ResponsesRequest) -> Self {
+        Self(Form::Responses(Arc::new(Responses { request, chat: OnceLock::new() })))
+    }
+}
+
 impl CallRequest {
-    /// Reads a request of the old text completions.
-    pub fn completion(body: &Bytes) -> Result<Self, BadRequest> {
-        completion_over_chat::request(body).map(|chat| Self(Form::Completion(chat)))
-    }
-
-    /// Reads a request of OpenAI's responses; the stateless part of them is known.
-    pub fn responses(body: &Bytes) -> Result<Self, BadRequest> {
-        let (chat, echo) = responses_over_chat::request(body)?;
-        Ok(Self(Form::Responses(Arc::new(Responses { chat, echo }))))
-    }
-
     /// The model the caller asked for.
     pub fn model(&self) -> &str {
         match &self.0 {
-            Form::Chat(request) | Form::Completion(request) => request.model(),
-            Form::Responses(responses) => responses.chat.request.model(),
+            Form::Chat(request) => request.model(),
+            Form::Completion(completion) => completion.request.model(),
+            Form::Responses(responses) => responses.request.model(),
             Form::Messages(messages) => messages.request.model(),
             Form::Embeddings(request) => request.model(),
         }
@@ -91,8 +99,9 @@ impl CallRequest {
     /// Whether the caller wants a stream.
     pub fn stream(&self) -> bool {
         match &self.0 {
-            Form::Chat(request) | Form::Completion(request) => request.stream(),
-            Form::Responses(responses) => responses.chat.request.stream(),
+            Form::Chat(request) => request.stream(),
+            Form::Completion(completion) => completion.request.stream(),
+            Form::Responses(responses) => responses.request.stream(),
             Form::Messages(messages) => messages.request.stream(),
             Form::Embeddings(_) => false,
         }
@@ -102,7 +111,8 @@ impl CallRequest {
     /// that of responses have none, so nothing is withheld.
     pub fn wants_usage(&self) -> bool {
         match &self.0 {
-            Form::Chat(request) | Form::Completion(request) => request.wants_usage(),
+            Form::Chat(request) => request.wants_usage(),
+            Form::Completion(completion) => completion.request.wants_usage(),
             Form::Messages(_) | Form::Responses(_) => true,
             Form::Embeddings(_) => false,
         }
@@ -111,8 +121,9 @@ impl CallRequest {
     /// The caller's limit of completion tokens per choice.
     pub fn max_output(&self) -> Option<i64> {
         match &self.0 {
-            Form::Chat(request) | Form::Completion(request) => request.max_output(),
-            Form::Responses(responses) => responses.chat.request.max_output(),
+            Form::Chat(request) => request.max_output(),
+            Form::Completion(completion) => completion.request.max_output(),
+            Form::Responses(responses) => responses.request.max_output(),
             Form::Messages(messages) => messages.request.max_output(),
             Form::Embeddings(_) => None,
         }
@@ -126,8 +137,9 @@ impl CallRequest {
     /// Which of these top-level fields the call has, in the caller's words.
     pub fn has<'a>(&self, names: &[&'a str]) -> Vec<&'a str> {
         let has = |name: &str| match &self.0 {
-            Form::Chat(request) | Form::Completion(request) => request.raw(name).is_some(),
-            Form::Responses(responses) => responses.chat.request.raw(name).is_some(),
+            Form::Chat(request) => request.raw(name).is_some(),
+            Form::Completion(completion) => completion.request.raw(name).is_some(),
+            Form::Responses(responses) => responses.request.raw(name).is_some(),
             Form::Messages(messages) => messages.request.raw(name).is_some(),
             Form::Embeddings(_) => false,
         };
@@ -137,26 +149,20 @@ impl CallRequest {
     /// The call without these top-level fields.
     #[must_use]
     pub fn without(&self, names: &[&str]) -> Self {
-        Self(match &self.0 {
-            Form::Chat(request) => Form::Chat(request.without(names)),
-            Form::Completion(request) => Form::Completion(request.without(names)),
-            Form::Responses(responses) => {
-                let Translated { request, dropped } = &responses.chat;
-                let chat = Translated { request: request.without(names), dropped: dropped.clone() };
-                Form::Responses(Arc::new(Responses { chat, echo: responses.echo.clone() }))
-            }
-            Form::Messages(messages) => {
-                let request = messages.request.without(names);
-                Form::Messages(Arc::new(Messages { request, chat: OnceLock::new() }))
-            }
-            Form::Embeddings(request) => Form::Embeddings(request.clone()),
-        })
+        match &self.0 {
+            Form::Chat(request) => request.without(names).into(),
+            Form::Completion(completion) => completion.request.without(names).into(),
+            Form::Responses(responses) => responses.request.without(names).into(),
+            Form::Messages(messages) => messages.request.without(names).into(),
+            Form::Embeddings(request) => request.clone().into(),
+        }
     }
 
-    /// How many answers are asked for.
+    /// How many answers are generated, each as long as the limit allows.
     pub fn choices(&self) -> i64 {
         match &self.0 {
-            Form::Chat(request) | Form::Completion(request) => request.choices(),
+            Form::Chat(request) => request.choices(),
+            Form::Completion(completion) => completion.request.generated(),
             Form::Messages(_) | Form::Responses(_) | Form::Embeddings(_) => 1,
         }
     }
@@ -165,6 +171,22 @@ impl CallRequest {
     pub fn messages(&self) -> Option<&MessagesRequest> {
         match &self.0 {
             Form::Messages(messages) => Some(&messages.request),
+            _ => None,
+        }
+    }
+
+    /// The request of the old completions, if it is one.
+    pub fn completion(&self) -> Option<&CompletionRequest> {
+        match &self.0 {
+            Form::Completion(completion) => Some(&completion.request),
+            _ => None,
+        }
+    }
+
+    /// The responses request, if it is one.
+    pub fn responses(&self) -> Option<&ResponsesRequest> {
+        match &self.0 {
+            Form::Responses(responses) => Some(&responses.request),
             _ => None,
         }
     }
@@ -180,14 +202,19 @@ impl CallRequest {
     /// The call as chat. Errors when something in it has no place there whose loss would change the answer.
     pub(crate) fn as_chat(&self) -> Result<AsChat<'_>, BadRequest> {
         match &self.0 {
-            Form::Chat(request) | Form::Completion(request) => Ok(AsChat { request, dropped: &[] }),
+            Form::Chat(request) => Ok(AsChat { request, dropped: &[] }),
+            Form::Completion(completion) => {
+                let chat = completion.chat.get_or_init(|| completion_over_chat::request(&completion.request));
+                Ok(AsChat { request: chat.as_ref().map_err(Clone::clone)?, dropped: &[] })
+            }
             Form::Messages(messages) => {
                 let chat = messages.chat.get_or_init(|| messages_over_chat::request(&messages.request));
                 let chat = chat.as_ref().map_err(Clone::clone)?;
                 Ok(AsChat { request: &chat.request, dropped: &chat.dropped })
             }
             Form::Responses(responses) => {
-                Ok(AsChat { request: &responses.chat.request, dropped: &responses.chat.dropped })
+                let (chat, _) = responses.told()?;
+                Ok(AsChat { request: &chat.request, dropped: &chat.dropped })
             }
             Form::Embeddings(_) => Err(BadRequest::at("model", "this model makes no vectors")),
         }
@@ -203,9 +230,10 @@ impl CallRequest {
             ChatAnswer::Stream(stream) => {
                 let events = match &self.0 {
                     Form::Chat(_) | Form::Embeddings(_) => stream.events,
-                    Form::Completion(_) => retold(stream.events, completion_over_chat::Teller),
+                    Form::Completion(_) => retold(stream.events, completion_over_chat::Teller::default()),
                     Form::Responses(responses) => {
-                        retold(stream.events, responses_over_chat::Teller::new(responses.echo.clone()))
+                        let (_, echo) = responses.told().map_err(LlmError::unsendable)?;
+                        retold(stream.events, responses_over_chat::Teller::new(echo.clone()))
                     }
                     Form::Messages(messages) => {
                         retold(stream.events, messages_over_chat::Teller::new(messages.wants_thinking()))
@@ -222,7 +250,8 @@ impl CallRequest {
             Form::Completion(_) => completion_over_chat::whole(&answer.body),
             Form::Responses(responses) => {
                 let usage = answer.usage.unwrap_or_else(|| self.estimate_usage(answer.output, answer.reasoning));
-                responses_over_chat::whole(&answer.body, &usage, &responses.echo)
+                let (_, echo) = responses.told().map_err(LlmError::unsendable)?;
+                responses_over_chat::whole(&answer.body, &usage, echo)
             }
             Form::Messages(messages) => {
                 let usage = answer.usage.unwrap_or_else(|| self.estimate_usage(answer.output, answer.reasoning));
@@ -234,19 +263,31 @@ impl CallRequest {
 
     /// Usage by estimate, for a call whose provider reported nothing. Pictures and sound are not guessed.
     pub fn estimate_usage(&self, output: Estimate, reasoning: Estimate) -> TokenUsage {
+        let of_bytes = |size: &PromptSize| size.text_bytes.saturating_add(size.other_bytes) / 4;
+        if let Some(completion) = self.completion() {
+            return counted(completion.estimate().tokens(), output, reasoning);
+        }
         if let Ok(chat) = self.as_chat() {
             return chat.request.estimate_usage(output, reasoning);
         }
         let bytes = match &self.0 {
-            Form::Messages(messages) => {
-                let size = messages.request.size();
-                size.text_bytes.saturating_add(size.other_bytes) / 4
-            }
+            Form::Messages(messages) => of_bytes(messages.request.size()),
+            Form::Responses(responses) => of_bytes(responses.request.size()),
             Form::Embeddings(request) => request.size() / 4 + 1,
-            Form::Chat(_) | Form::Completion(_) | Form::Responses(_) => 0,
+            Form::Chat(_) | Form::Completion(_) => 0,
         };
-        let input = i64::try_from(bytes).unwrap_or(i64::MAX);
-        TokenUsage { input, output: output.tokens(), reasoning: reasoning.tokens(), ..TokenUsage::default() }
+        counted(i64::try_from(bytes).unwrap_or(i64::MAX), output, reasoning)
+    }
+}
+
+fn counted(input: i64, output: Estimate, reasoning: Estimate) -> TokenUsage {
+    TokenUsage { input, output: output.tokens(), reasoning: reasoning.tokens(), ..TokenUsage::default() }
+}
+
+impl Responses {
+    /// The call as chat, and what the answer repeats of it.
+    fn told(&self) -> Result<&(Translated<ChatRequest>, Echo), BadRequest> {
+        self.chat.get_or_init(|| responses_over_chat::request(&self.request)).as_ref().map_err(Clone::clone)
     }
 }
 

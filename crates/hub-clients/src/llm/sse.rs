@@ -2,11 +2,11 @@
 //!
 //! Written for relaying: an event is handed on as it came, so the reader must not normalise. It copes with `\n`, `\r\n`
 //! and `\r`, a byte order mark, comments, several `data` lines, and a stream cut anywhere, even inside a character.
-//! An event that lies inside one network chunk is not copied. No event may exceed [`EVENT_LIMIT`].
+//! An event that lies inside one network chunk is not copied. No event may exceed the reader's limit, [`EVENT_LIMIT`] unless it says otherwise.
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// Largest event, in bytes, blank line included.
+/// Largest event of most wires, in bytes, blank line included.
 pub const EVENT_LIMIT: usize = 1024 * 1024;
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
@@ -22,14 +22,16 @@ pub struct SseEvent {
     pub data: Option<Bytes>,
 }
 
-/// An event is larger than [`EVENT_LIMIT`]; the reader yields nothing more.
+/// An event is larger than the reader's limit; it yields nothing more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an event is larger than {EVENT_LIMIT} bytes")]
+#[error("an event is too large")]
 pub struct EventTooLarge;
 
 /// Cuts a byte stream into events. Push a chunk, then take events until there are none.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct SseReader {
+    /// Largest event, in bytes.
+    limit: usize,
     /// Bytes not yet handed out that can be sliced without copying.
     ready: Bytes,
     /// An event that has begun and whose end is not among the bytes seen so far.
@@ -50,10 +52,28 @@ struct Scan {
     in_line: bool,
 }
 
+impl Default for SseReader {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl SseReader {
     /// A reader at the start of a stream.
     pub fn new() -> Self {
-        Self::default()
+        Self::up_to(EVENT_LIMIT)
+    }
+
+    /// A reader of events of at most `limit` bytes.
+    pub fn up_to(limit: usize) -> Self {
+        Self {
+            limit,
+            ready: Bytes::new(),
+            partial: BytesMut::new(),
+            scan: Scan::default(),
+            started: false,
+            dead: false,
+        }
     }
 
     /// Adds bytes. Events that were not taken before stay in order.
@@ -76,7 +96,7 @@ impl SseReader {
         }
         let bytes = if self.partial.is_empty() { &self.ready[..] } else { &self.partial[..] };
         let Some(end) = self.scan.find_end(bytes, false) else {
-            if self.scan.at > EVENT_LIMIT {
+            if self.scan.at > self.limit {
                 return Some(Err(self.die()));
             }
             self.keep_ready();
@@ -102,7 +122,7 @@ impl SseReader {
 
     fn take(&mut self, end: usize) -> Result<SseEvent, EventTooLarge> {
         self.scan = Scan::default();
-        if end > EVENT_LIMIT {
+        if end > self.limit {
             return Err(self.die());
         }
         if !self.partial.is_empty() {
@@ -119,7 +139,7 @@ impl SseReader {
     }
 
     fn die(&mut self) -> EventTooLarge {
-        *self = Self { dead: true, ..Self::default() };
+        *self = Self { dead: true, ..Self::up_to(self.limit) };
         EventTooLarge
     }
 

@@ -6,8 +6,8 @@ use axum::extract::State;
 use bytes::Bytes;
 use hub_domain::Hub;
 use hub_domain::inference::{
-    self, ApiVersion, Asked, BadRequest, CallRequest, ChatRequest, Choice, EmbeddingsRequest, Gate, MessagesRequest,
-    Quote, QuoteInput,
+    self, ApiVersion, Asked, BadRequest, CallRequest, ChatRequest, Choice, CompletionRequest, EmbeddingsRequest, Gate,
+    MessagesRequest, Quote, QuoteInput, ResponsesRequest,
 };
 use hub_types::{Credits, PriceId, Timestamp};
 use hub_web::{ApiError, Authenticated, Json};
@@ -152,8 +152,8 @@ fn call(route: RouteQuery, request: &RawValue) -> Result<CallRequest, BadRequest
         RouteQuery::Chat => ChatRequest::parse(body)?.into(),
         // The version that takes more: it makes no difference to the cost.
         RouteQuery::Messages => MessagesRequest::parse(body, ApiVersion::V20230601)?.into(),
-        RouteQuery::Completions => CallRequest::completion(&body)?,
-        RouteQuery::Responses => CallRequest::responses(&body)?,
+        RouteQuery::Completions => CompletionRequest::parse(body)?.into(),
+        RouteQuery::Responses => ResponsesRequest::parse(body)?.into(),
         RouteQuery::Embeddings => EmbeddingsRequest::parse(body)?.into(),
     })
 }

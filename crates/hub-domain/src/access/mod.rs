@@ -4,20 +4,23 @@
 //! kept in the cache for a moment and thrown away at every change; a cache that fails is passed by, never trusted for absence.
 //! Nothing here trusts what a token says about rights.
 
+mod memory;
 mod principal;
 mod ticket;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use futures::stream::BoxStream;
 pub use hub_store::StoreError;
 use hub_types::{Caller, Credential, Email, Permission, RateTier, UserId};
 
+pub use memory::Memory;
 pub(crate) use principal::{Door, doors_of, doors_of_role, forget};
 pub use ticket::{TicketError, issue_ticket, redeem_ticket};
 
 use crate::{Hub, keys};
-use principal::Principal;
+use principal::Picture;
 
 /// A credential as it was sent, unverified.
 #[derive(Clone, Copy)]
@@ -50,7 +53,7 @@ pub async fn authenticate(hub: &Hub, proof: Proof<'_>, address: Option<IpAddr>) 
                 // The token is newer than the picture: it was issued after a change the cache has not seen.
                 found = principal::load(hub, &door).await?;
             }
-            let fits = |found: &Principal| found.user == claims.sub && found.auth_version == claims.av;
+            let fits = |found: &Arc<Picture>| found.caller.user == claims.sub && found.auth_version == claims.av;
             admit(hub, found.filter(fits), address)
         }
         Proof::ApiKey(key) => {
@@ -64,7 +67,7 @@ pub async fn authenticate(hub: &Hub, proof: Proof<'_>, address: Option<IpAddr>) 
 /// Asks again whether a caller still counts, with the rights as they are now: for connections that outlive a request.
 pub async fn recheck(hub: &Hub, caller: &Caller) -> Result<Caller, AccessError> {
     match door_of(caller) {
-        Some(door) => admit(hub, principal::find(hub, &door).await?, caller.address),
+        Some(door) => admit(hub, principal::look(hub, &door).await?, caller.address),
         None => Ok(caller.clone()),
     }
 }
@@ -96,24 +99,24 @@ pub fn operator(email: Email) -> Caller {
         user: UserId(uuid::Uuid::nil()),
         email,
         name: "operator".to_owned(),
-        roles: vec!["admin".to_owned()],
+        roles: ["admin".to_owned()].into(),
         permissions: Permission::ALL.iter().map(|permission| permission.name().to_owned()).collect(),
         verified: true,
         credential: Credential::Operator,
         acting: None,
-        models: Vec::new(),
+        models: Arc::default(),
         line: None,
-        budgets: Vec::new(),
+        budgets: Arc::default(),
         tier: RateTier::Admin,
         address: None,
     }
 }
 
-fn admit(hub: &Hub, found: Option<Principal>, address: Option<IpAddr>) -> Result<Caller, AccessError> {
-    let principal = found.ok_or(AccessError::Invalid)?;
-    let in_time = principal.until.is_none_or(|until| hub.clock.now() < until);
-    if !principal.usable || !in_time || !principal.admits_from(address) {
+fn admit(hub: &Hub, found: Option<Arc<Picture>>, address: Option<IpAddr>) -> Result<Caller, AccessError> {
+    let picture = found.ok_or(AccessError::Invalid)?;
+    let in_time = picture.until.is_none_or(|until| hub.clock.now() < until);
+    if !picture.usable || !in_time || !picture.admits_from(address) {
         return Err(AccessError::Invalid);
     }
-    Ok(principal.into_caller(address))
+    Ok(Caller { address, ..picture.caller.clone() })
 }

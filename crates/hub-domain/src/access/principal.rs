@@ -1,6 +1,7 @@
 //! What the database says about one credential: a picture that lives in the cache for a moment.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hub_store::users::User;
@@ -11,11 +12,13 @@ use hub_types::{
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::Hub;
 use crate::rbac::{Authority, rank_of};
 
-/// How long a picture may be used. With the time to look it up again, a change acts within two seconds at the latest.
+/// How long the cache keeps a picture. With the moment a process remembers it, and the time to look it up again, a change acts within two
+/// seconds at the latest.
 const LIFE: Duration = Duration::from_millis(1500);
 /// The use of a key is noted at most once in this time.
 const TOUCH_EVERY: chrono::Duration = chrono::Duration::minutes(1);
@@ -48,16 +51,16 @@ impl Door {
 
 /// The picture.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Principal {
-    pub(super) user: UserId,
+struct Principal {
+    user: UserId,
     email: Email,
     name: String,
     roles: Vec<String>,
     permissions: Vec<String>,
     verified: bool,
-    pub(super) auth_version: i64,
-    pub(super) usable: bool,
-    pub(super) until: Option<Timestamp>,
+    auth_version: i64,
+    usable: bool,
+    until: Option<Timestamp>,
     credential: Held,
     models: Vec<String>,
     networks: Vec<IpNet>,
@@ -74,48 +77,85 @@ enum Held {
     Key(ApiKeyId),
 }
 
-impl Principal {
+/// A picture as it is used, again and again.
+#[derive(Debug)]
+pub(crate) struct Picture {
+    /// Without the address of a request.
+    pub(super) caller: Caller,
+    pub(super) auth_version: i64,
+    pub(super) usable: bool,
+    pub(super) until: Option<Timestamp>,
+    networks: Vec<IpNet>,
+}
+
+impl Picture {
     /// True where the key's address list allows this one. An unknown address fits no list.
     pub(super) fn admits_from(&self, address: Option<IpAddr>) -> bool {
         let listed = |address: IpAddr| self.networks.iter().any(|network| network.contains(&address.to_canonical()));
         self.networks.is_empty() || address.is_some_and(listed)
     }
+}
 
-    pub(super) fn into_caller(self, address: Option<IpAddr>) -> Caller {
-        Caller {
-            user: self.user,
-            email: self.email,
-            name: self.name,
-            tier: RateTier::of(self.roles.iter().map(String::as_str)),
-            roles: self.roles,
-            permissions: self.permissions,
-            verified: self.verified,
-            credential: match self.credential {
-                Held::Session(id) if self.acting.is_some() => Credential::Impersonation(id),
+impl From<Principal> for Picture {
+    fn from(principal: Principal) -> Self {
+        let caller = Caller {
+            user: principal.user,
+            email: principal.email,
+            name: principal.name,
+            tier: RateTier::of(principal.roles.iter().map(String::as_str)),
+            roles: principal.roles.into(),
+            permissions: principal.permissions.into(),
+            verified: principal.verified,
+            credential: match principal.credential {
+                Held::Session(id) if principal.acting.is_some() => Credential::Impersonation(id),
                 Held::Session(id) => Credential::Session(id),
                 Held::Key(id) => Credential::ApiKey(id),
             },
-            models: self.models,
-            line: self.line,
-            budgets: self.budgets,
-            acting: self.acting.map(|(user, email)| Acting { user, email }),
-            address,
+            models: principal.models.into(),
+            line: principal.line,
+            budgets: principal.budgets.into(),
+            acting: principal.acting.map(|(user, email)| Acting { user, email }),
+            address: None,
+        };
+        Self {
+            caller,
+            auth_version: principal.auth_version,
+            usable: principal.usable,
+            until: principal.until,
+            networks: principal.networks,
         }
     }
 }
 
-/// The picture from the cache, else from the database. `None`: there is no such live credential.
-pub(super) async fn find(hub: &Hub, door: &Door) -> Result<Option<Principal>, StoreError> {
-    match hub.cache.get_json(&door.cache_key()).await {
-        Ok(Some(principal)) => return Ok(Some(principal)),
+/// The picture this process remembers, else as [`look`] finds it. `None`: there is no such live credential.
+pub(super) async fn find(hub: &Hub, door: &Door) -> Result<Option<Arc<Picture>>, StoreError> {
+    match hub.pictures.get(&door.cache_key()) {
+        Some(picture) => Ok(Some(picture)),
+        None => look(hub, door).await,
+    }
+}
+
+/// The picture from the cache, else from the database.
+pub(super) async fn look(hub: &Hub, door: &Door) -> Result<Option<Arc<Picture>>, StoreError> {
+    let (asked_at, key) = (Instant::now(), door.cache_key());
+    match hub.cache.get_json::<Principal>(&key).await {
+        Ok(Some(principal)) => return Ok(Some(keep(hub, key, asked_at, principal))),
         Ok(None) => {}
         Err(error) => tracing::warn!(%error, "the cache is gone, credentials are checked in the database"),
     }
     load(hub, door).await
 }
 
+/// Remembers a picture for the next moment.
+fn keep(hub: &Hub, key: String, asked_at: Instant, principal: Principal) -> Arc<Picture> {
+    let picture = Arc::new(Picture::from(principal));
+    hub.pictures.put(key, asked_at, &picture);
+    picture
+}
+
 /// The picture from the database, put into the cache.
-pub(super) async fn load(hub: &Hub, door: &Door) -> Result<Option<Principal>, StoreError> {
+pub(super) async fn load(hub: &Hub, door: &Door) -> Result<Option<Arc<Picture>>, StoreError> {
+    let (asked_at, key) = (Instant::now(), door.cache_key());
     let mut tx = hub.store.read().await?;
     let found = match door {
         Door::Session(id) => from_session(&mut tx, *id).await?,
@@ -128,11 +168,13 @@ pub(super) async fn load(hub: &Hub, door: &Door) -> Result<Option<Principal>, St
             from_key(hub, &mut tx, key).await?
         }
     };
-    if let Some(principal) = &found {
-        // Best effort: without a cache the next request reads the database again.
-        let _ = hub.cache.put_json(&door.cache_key(), principal, LIFE).await;
-    }
-    Ok(found)
+    let Some(principal) = found else {
+        hub.pictures.forget(&key);
+        return Ok(None);
+    };
+    // Best effort: without a cache the database is read again in a moment.
+    let _ = hub.cache.put_json(&key, &principal, LIFE).await;
+    Ok(Some(keep(hub, key, asked_at, principal)))
 }
 
 /// Everything a user can come in by, for `forget`.
@@ -154,13 +196,17 @@ pub(crate) async fn doors_of_role(hub: &Hub, tx: &mut Tx, role: RoleId) -> Resul
 
 /// Throws pictures away and tells whoever holds a connection open, after the change was committed. What fails here runs out by itself.
 pub(crate) async fn forget(hub: &Hub, doors: Vec<Door>) {
-    for door in doors {
-        if let Err(error) = hub.cache.delete(&door.cache_key()).await {
+    let keys: Vec<String> = doors.iter().map(Door::cache_key).collect();
+    keys.iter().for_each(|key| hub.pictures.forget(key));
+    for key in keys {
+        if let Err(error) = hub.cache.delete(&key).await {
             tracing::warn!(%error, "a cached credential could not be thrown away; it runs out by itself");
             return;
         }
+        // A request that ran meanwhile may have remembered what the cache had until now.
+        hub.pictures.forget(&key);
         // Who misses the message asks again by itself, a little later.
-        let _ = hub.cache.publish(&door.cache_key(), b"").await;
+        let _ = hub.cache.publish(&key, b"").await;
     }
 }
 

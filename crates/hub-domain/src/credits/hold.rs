@@ -1,10 +1,11 @@
-//! Setting credits aside before a call, and renewing the lease while it runs.
+//! Setting credits aside before a call.
 
 use std::time::Duration;
 
-use hub_store::holds::{self, NewHold, Opened};
-use hub_store::{StoreError, accounts};
-use hub_types::{Credits, HoldId, TokenUsage};
+use hub_store::StoreError;
+use hub_store::accounts::Account;
+use hub_store::holds::NewHold;
+use hub_types::{Credits, TokenUsage};
 use serde::{Deserialize, Serialize};
 
 use super::budget::{self, BudgetShort};
@@ -67,43 +68,23 @@ impl Shortfall {
     }
 }
 
-/// Sets the amount aside. The guard is in the statement: two calls can never promise the same credit.
+/// Sets the amount aside, in a commit shared with whatever else is asked for at this moment. Two calls can never promise the same credit.
 pub async fn hold(hub: &Hub, hold: &NewHold) -> Result<(), HoldError> {
-    let mut tx = hub.store.write().await?;
-    let opened = holds::open(&mut tx, hold).await?;
-    if opened == Opened::Yes {
-        return Ok(tx.commit().await?);
-    }
-    tx.rollback().await?;
-    // What refused is read again, for the words of the refusal.
-    let mut tx = hub.store.read().await?;
-    if let Opened::Budget(number) = opened
-        && let Some(charge) = hold.budgets.get(number)
-    {
-        let standing = budget::standings(&mut tx, std::slice::from_ref(charge)).await?.pop().unwrap_or_default();
-        return Err(HoldError::Budget(Box::new(BudgetShort::of(charge, standing, hold.amount, hold.at))));
-    }
-    let account = accounts::get(&mut tx, hold.user).await?;
-    match account {
-        None => Err(HoldError::NoAccount),
-        Some(account) if account.status != "active" => Err(HoldError::Frozen),
-        Some(account) => Err(HoldError::Insufficient(Shortfall {
-            needed: hold.amount,
-            spendable: account.spendable(),
-            held: account.held,
-            retry_after: (account.held.is_positive() && hold.amount <= account.spendable_without_holds())
-                .then_some(budget::CALLS_END),
-        })),
-    }
+    hub.ledger.hold(hub, hold.clone()).await?
 }
 
-/// Renews the lease and notes what was consumed so far. `false`: the hold is lost, the call must stop.
-pub async fn checkpoint(hub: &Hub, id: HoldId, data: &Checkpoint) -> Result<bool, StoreError> {
-    let accrued = data.unit_prices.cost(&data.usage).map_or(Credits::ZERO, |cost| cost.amount);
-    let until = hub.clock.now() + hub.settings.credits.lease();
-    let json = serde_json::to_value(data).map_err(|_| StoreError::Corrupt("a checkpoint"))?;
-    let mut tx = hub.store.write().await?;
-    let ours = holds::checkpoint(&mut tx, id, &hub.instance, accrued, &json, until).await?;
-    tx.commit().await?;
-    Ok(ours)
+/// Why an account cannot promise the amount; `None` when it can.
+pub(super) fn refusal(account: Option<&Account>, needed: Credits) -> Option<HoldError> {
+    match account {
+        None => Some(HoldError::NoAccount),
+        Some(account) if account.status != "active" => Some(HoldError::Frozen),
+        Some(account) if account.spendable() < needed => Some(HoldError::Insufficient(Shortfall {
+            needed,
+            spendable: account.spendable(),
+            held: account.held,
+            retry_after: (account.held.is_positive() && needed <= account.spendable_without_holds())
+                .then_some(budget::CALLS_END),
+        })),
+        Some(_) => None,
+    }
 }

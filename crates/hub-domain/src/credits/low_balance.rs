@@ -1,4 +1,4 @@
-//! The alert of a low balance: one mail, and one signed message to the owner's webhook.
+//! The alert of a low balance: one mail, one signed message to the owner's webhook, and a word to the owner's open connections.
 //!
 //! The database enqueues a `credits.low_balance` job with the ledger row that crosses the threshold downward; the job's id is the row's.
 
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::alerts::open_secret;
+use super::low_balance_events::{LowBalance, publish};
 use crate::Hub;
 use crate::identity::mails::{Letter, send};
 
@@ -92,7 +93,15 @@ pub(crate) async fn tell(hub: &Hub, job: &Job) -> Result<(), StoreError> {
         };
         jobs::enqueue(&mut tx, message).await?;
     }
-    tx.commit().await
+    tx.commit().await?;
+    let event = LowBalance {
+        transaction_id: row,
+        balance: crossing.balance,
+        low_balance_at: threshold,
+        created_at: crossing.at,
+    };
+    publish(hub, crossing.user, &event).await;
+    Ok(())
 }
 
 /// Sends one message: `x-hub-signature: t=<seconds>,v1=<hex of HMAC-SHA-256 over "<seconds>.<body>">`. A webhook that was taken away

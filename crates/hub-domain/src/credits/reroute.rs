@@ -46,6 +46,8 @@ pub(crate) async fn reroute(hub: &Hub, to: &Reroute<'_>) -> Result<Rerouted, Sto
         checkpoint: &checkpoint,
         at: hub.clock.now(),
     };
+    // What the writer remembers of the hold is not true any more, whatever becomes of this.
+    hub.ledger.forget(to.hold);
     let mut tx = hub.store.write().await?;
     let Some(hold) = holds::get(&mut tx, to.hold).await? else {
         tx.rollback().await?;

@@ -9,13 +9,12 @@ use hub_types::{Permission, UserId};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::Password;
+use super::link::{self, LinkError, Passed};
 use super::register::checked_name;
-use super::throttle::{Guess, Throttle};
 use super::verify_email::furnish;
-use super::{HasherError, Password, PasswordError, Weakness, policy};
 use crate::audit::{self, Event};
 use crate::rbac::{Authority, RightsError};
-use crate::sessions::sha256;
 use crate::{Hub, Origin};
 
 /// What an invitation promised.
@@ -41,58 +40,35 @@ pub struct AcceptInvite {
 /// Why there is no account.
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptInviteError {
-    /// Wrong, used, replaced by a newer one, expired, the address has an account by now, or its maker may not invite any more.
-    /// Deliberately one case.
-    #[error("the invitation is not valid")]
-    Invalid,
-    /// Too many worthless links from one network.
-    #[error("too many attempts")]
-    Throttled(std::time::Duration),
     /// The name is out of bounds.
     #[error("must have at most 100 characters, none of them control characters")]
     Name,
-    /// The text cannot be a password.
+    /// The link gave no password. It is also not valid where the address has an account by now, or its maker may not invite any more.
     #[error(transparent)]
-    Password(#[from] PasswordError),
-    /// The password is not good enough; the link still works.
-    #[error("the password is too weak")]
-    Weak(Vec<Weakness>),
-    /// The password was not hashed.
-    #[error(transparent)]
-    Hasher(#[from] HasherError),
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    Link(#[from] LinkError),
 }
 
 /// Makes the account of an invitation. Does not sign in.
 pub async fn accept_invite(hub: &Hub, origin: &Origin, input: AcceptInvite) -> Result<UserId, AcceptInviteError> {
-    let hash = sha256(input.token.as_bytes());
-    let password = Password::parse(&input.password)?;
+    let password = Password::parse(&input.password).map_err(LinkError::from)?;
     let name = input.name.as_deref().map(|name| checked_name(name).ok_or(AcceptInviteError::Name)).transpose()?;
-    // A look first: a worthless link must not cost a hash, and a weak password must not cost the link.
-    let throttle = Throttle::new(Guess::Link, None, &origin.address);
-    if let Some(wait) = throttle.refused_for(hub).await {
-        return Err(AcceptInviteError::Throttled(wait));
-    }
-    let found = {
-        let mut tx = hub.store.read().await?;
-        verifications::peek(&mut tx, Purpose::Invite, &hash, hub.clock.now()).await?
-    };
-    let Some(email) = found.map(|found| found.email) else {
-        return Err(throttle.count_failure(hub).await.map_or(AcceptInviteError::Invalid, AcceptInviteError::Throttled));
-    };
-    let weak = policy::weaknesses(&password, &email);
-    if !weak.is_empty() {
-        return Err(AcceptInviteError::Weak(weak));
-    }
-    let password_hash = hub.passwords.hash(&password).await?;
+    Ok(accept(hub, origin, &input.token, &password, name).await?)
+}
+
+async fn accept(
+    hub: &Hub,
+    origin: &Origin,
+    token: &str,
+    password: &Password,
+    name: Option<String>,
+) -> Result<UserId, LinkError> {
+    let Passed { hash, password } = link::pass(hub, origin, Purpose::Invite, token, password).await?;
     let mut tx = hub.store.write().await?;
     roles::lock_rights(&mut tx).await?;
     let consumed = verifications::consume(&mut tx, Purpose::Invite, &hash, hub.clock.now()).await?;
-    let invitation = consumed.ok_or(AcceptInviteError::Invalid)?;
-    let user = make(hub, &mut tx, origin, &invitation, name, &password_hash).await?;
-    let user = user.ok_or(AcceptInviteError::Invalid)?;
+    let invitation = consumed.ok_or(LinkError::Invalid)?;
+    let user = make(hub, &mut tx, origin, &invitation, name, &password).await?;
+    let user = user.ok_or(LinkError::Invalid)?;
     tx.commit().await?;
     Ok(user)
 }

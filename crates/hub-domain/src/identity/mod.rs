@@ -10,6 +10,7 @@ pub(crate) mod factor;
 mod hasher;
 mod invite;
 mod letter;
+mod link;
 mod login;
 pub(crate) mod mails;
 pub(crate) mod notices;
@@ -40,6 +41,7 @@ pub use change_password::{ChangePassword, ChangePasswordError, change_password};
 pub use factor::{FactorError, TotpStart, TotpStatus, confirm_totp, remove_totp, start_totp, totp_status};
 pub use hasher::{Algorithm, HashSettings, Hasher, HasherError, Verdict};
 pub use invite::{AcceptInvite, AcceptInviteError, accept_invite};
+pub use link::LinkError;
 pub use login::{Login, LoginError, login};
 pub use operator::{
     AdminCreated, OperatorError, admin_create_user, admin_remove_totp, admin_reset_password, find_by_email, has_admin,
@@ -52,7 +54,7 @@ pub use reauthenticate::{ReauthenticateError, reauthenticate};
 pub use register::{Register, RegisterError, register};
 pub(crate) use register::{checked_name, mail_proof_of_identity};
 pub(crate) use reset::mail_reset_for;
-pub use reset::{ResetError, reset_password};
+pub use reset::reset_password;
 pub use verify_email::{MailboxProof, VerifyError, verify_email};
 pub(crate) use verify_email::{PASSWORD_PROVIDER, furnish};
 

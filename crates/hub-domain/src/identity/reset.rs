@@ -6,8 +6,8 @@ use hub_store::{StoreError, Tx, sessions};
 use hub_types::{Caller, Email, SessionId, UserId, VerificationId};
 use serde_json::json;
 
-use super::throttle::{Guess, Throttle};
-use super::{HasherError, Password, PasswordError, RESET_LIFE, Weakness, link_secret, mails, policy};
+use super::link::{self, LinkError, Passed};
+use super::{Password, RESET_LIFE, link_secret, mails};
 use crate::access::{self, Door};
 use crate::audit::{self, Event};
 use crate::sessions::sha256;
@@ -15,29 +15,6 @@ use crate::{Hub, Origin};
 
 /// Mails per account and hour; what exceeds it is silently not sent.
 const PER_HOUR: i64 = 3;
-
-/// Why there is no new password.
-#[derive(Debug, thiserror::Error)]
-pub enum ResetError {
-    /// Wrong, used, replaced by a newer one, or expired. Deliberately one case.
-    #[error("the link is not valid")]
-    Invalid,
-    /// Too many worthless links from one network.
-    #[error("too many attempts")]
-    Throttled(std::time::Duration),
-    /// The text cannot be a password.
-    #[error(transparent)]
-    Password(#[from] PasswordError),
-    /// The password is not good enough; the link still works.
-    #[error("the password is too weak")]
-    Weak(Vec<Weakness>),
-    /// The password was not hashed.
-    #[error(transparent)]
-    Hasher(#[from] HasherError),
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// Mails a link, where there is an account that may have one.
 pub(super) async fn mail_link(hub: &Hub, origin: &Origin, email: &Email) -> Result<(), StoreError> {
@@ -92,31 +69,14 @@ async fn make_link(hub: &Hub, tx: &mut Tx, user: &User) -> Result<Option<String>
 }
 
 /// Sets a new password for whoever has the mailed link.
-pub async fn reset_password(hub: &Hub, origin: &Origin, token: &str, password: &str) -> Result<(), ResetError> {
-    let hash = sha256(token.as_bytes());
+pub async fn reset_password(hub: &Hub, origin: &Origin, token: &str, password: &str) -> Result<(), LinkError> {
     let password = Password::parse(password)?;
-    // A look first: a worthless link must not cost a hash, and a weak password must not cost the link.
-    let throttle = Throttle::new(Guess::Link, None, &origin.address);
-    if let Some(wait) = throttle.refused_for(hub).await {
-        return Err(ResetError::Throttled(wait));
-    }
-    let found = {
-        let mut tx = hub.store.read().await?;
-        verifications::peek(&mut tx, Purpose::ResetPassword, &hash, hub.clock.now()).await?
-    };
-    let Some(email) = found.map(|found| found.email) else {
-        return Err(throttle.count_failure(hub).await.map_or(ResetError::Invalid, ResetError::Throttled));
-    };
-    let weak = policy::weaknesses(&password, &email);
-    if !weak.is_empty() {
-        return Err(ResetError::Weak(weak));
-    }
-    let password_hash = hub.passwords.hash(&password).await?;
+    let Passed { hash, password } = link::pass(hub, origin, Purpose::ResetPassword, token, &password).await?;
     let mut tx = hub.store.write().await?;
     let consumed = verifications::consume(&mut tx, Purpose::ResetPassword, &hash, hub.clock.now()).await?;
-    let user = consumed.and_then(|consumed| consumed.user).ok_or(ResetError::Invalid)?;
-    let user = users::by_id(&mut tx, user).await?.filter(User::is_usable).ok_or(ResetError::Invalid)?;
-    let ended = replace_password(hub, &mut tx, user.id, &password_hash, None).await?;
+    let user = consumed.and_then(|consumed| consumed.user).ok_or(LinkError::Invalid)?;
+    let user = users::by_id(&mut tx, user).await?.filter(User::is_usable).ok_or(LinkError::Invalid)?;
+    let ended = replace_password(hub, &mut tx, user.id, &password, None).await?;
     let event = Event::new("auth.password_reset").by_user(user.id, &user.email).on("user", &user.id.to_string());
     audit::record(hub, &mut tx, origin, event.about(user.id)).await?;
     mails::password_changed(hub, &mut tx, &user.email).await?;

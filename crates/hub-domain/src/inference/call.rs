@@ -20,7 +20,7 @@ use super::registry::Candidate;
 use super::route::{fit, left_out, refused};
 use super::tries::{Stop, Tries};
 use super::{Attempt, Bill, ChatInput, ChatReply, Head, InferenceError, Progress, Whole};
-use super::{breaker, measure, relay, retry};
+use super::{breaker, measure, relay, retry, trace};
 use crate::Hub;
 use crate::credits::{self, Charge, Outcome, Settled};
 
@@ -77,9 +77,11 @@ impl Call {
     /// Runs the call to its end. The answer, or the reason why there is none, goes out through `head`; whether anybody still
     /// listens does not matter to the money.
     pub(super) async fn run(mut self, mut head: HeadSender) {
+        trace::asked(&self.input);
         let (candidates, admitted) = match self.admit().await {
             Ok(admitted) => admitted,
             Err(error) => {
+                trace::failed(&error);
                 drop(head.send(Err(error)));
                 return;
             }
@@ -90,6 +92,7 @@ impl Call {
             Ok((candidate, begun)) => self.answer(&candidate, begun, lease, head).await,
             Err(Stop::Failed(error)) => {
                 self.give_back(&lease.admitted, Outcome::Failed).await;
+                trace::failed(&error);
                 drop(head.send(Err(error)));
             }
             Err(Stop::HungUp) => self.give_back(&lease.admitted, Outcome::Cancelled).await,
@@ -182,6 +185,10 @@ impl Call {
             Begun::Whole(answer) => answer.dropped.clone(),
             Begun::Stream(stream, _) => stream.dropped.clone(),
         });
+        trace::begun(match &begun {
+            Begun::Whole(answer) => &answer.body,
+            Begun::Stream(_, first) => &first.raw,
+        });
         let about = Head {
             receipt: lease.admitted.hold,
             provider: candidate.provider.name().to_owned(),
@@ -206,7 +213,7 @@ impl Call {
                 // A task of its own: this one was made large enough for everything that may come before an answer, and a stream may
                 // last for half an hour.
                 let tasks = self.hub.tasks.clone();
-                let relay = relay::relay(self, candidate.clone(), stream, *first, lease, frames);
+                let relay = relay::relay(self, candidate.clone(), stream, first, lease, frames);
                 tasks.spawn(relay.in_current_span());
             }
         }
@@ -266,6 +273,7 @@ impl Call {
         };
         measure::bill(&bill, candidate, first_token_ms);
         measure::end_span(&bill, outcome);
+        trace::settled(&bill, candidate, meter, outcome, first_token_ms);
         Ok(bill)
     }
 

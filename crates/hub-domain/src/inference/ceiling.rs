@@ -32,7 +32,10 @@ impl Ceiling {
     /// The bound of this request.
     pub(super) fn of(request: &CallRequest, candidate: &Candidate) -> Result<Self, InferenceError> {
         let price = &candidate.price;
-        let bound = candidate.provider.bound(request, price.max_output_tokens).map_err(InferenceError::Unsendable)?;
+        let bound = candidate
+            .provider
+            .bound(request, &price.model, price.max_output_tokens)
+            .map_err(InferenceError::Unsendable)?;
         let unlimited = request.generates() && request.max_output().is_none();
         Ok(Self {
             input: price.context_tokens.map_or(bound.input, |window| bound.input.min(window)),

@@ -25,7 +25,7 @@ pub(super) fn useless(reason: &'static str, candidate: &Candidate) {
     metrics::counter!("llm_credentials_refused_total", "provider" => candidate.key(), "reason" => reason).increment(1);
 }
 
-/// Tokens, credits and time to first token of a settled call.
+/// Tokens, credits, duration and time to first token of a settled call.
 pub(super) fn bill(bill: &Bill, candidate: &Candidate, first_token_ms: Option<i64>) {
     let usage = bill.usage;
     let classes = [
@@ -43,6 +43,9 @@ pub(super) fn bill(bill: &Bill, candidate: &Candidate, first_token_ms: Option<i6
     }
     let micro = u64::try_from(bill.credits.micro()).unwrap_or(0);
     metrics::counter!("credits_charged_micro_total", "provider" => bill.provider.clone()).increment(micro);
+    let took = Duration::from_millis(u64::try_from(bill.latency_ms).unwrap_or(0)).as_secs_f64();
+    let (provider, model) = (bill.provider.clone(), candidate.price.model.clone());
+    metrics::histogram!("llm_request_duration_seconds", "provider" => provider, "model" => model).record(took);
     if let Some(first) = first_token_ms {
         let seconds = Duration::from_millis(u64::try_from(first).unwrap_or(0)).as_secs_f64();
         let (provider, model) = (bill.provider.clone(), candidate.price.model.clone());

@@ -12,6 +12,8 @@ pub(super) struct Meter {
     prompt: Option<TokenUsage>,
     output: Estimate,
     reasoning: Estimate,
+    /// Why the answer ended, in the provider's word.
+    finish: Option<String>,
     /// No provider took the prompt.
     unbilled: bool,
 }
@@ -32,12 +34,20 @@ impl Meter {
         self.reported.is_some() || self.prompt.is_some()
     }
 
+    /// Why the answer ended, in the provider's word.
+    pub(super) fn finish(&self) -> Option<&str> {
+        self.finish.as_deref()
+    }
+
     /// Takes note of one event. Reported usage is cumulative: the last report wins.
     pub(super) fn see(&mut self, event: &ChatEvent) {
         self.reported = event.usage.or(self.reported);
         self.prompt = event.prompt.or(self.prompt);
         self.output.add(event.output);
         self.reasoning.add(event.reasoning);
+        if self.finish.is_none() {
+            self.finish.clone_from(&event.finish);
+        }
     }
 
     /// Takes note of a whole answer.
@@ -45,6 +55,7 @@ impl Meter {
         self.reported = answer.usage;
         self.output = answer.output;
         self.reasoning = answer.reasoning;
+        self.finish.clone_from(&answer.finish);
     }
 
     /// What was consumed: as the provider reported it, else as counted here. The prompt of a call that began is always in it, because

@@ -27,6 +27,7 @@ mod reply;
 mod retry;
 mod route;
 mod standing;
+mod trace;
 mod tries;
 
 use std::time::Duration;
@@ -34,7 +35,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use hub_clients::llm::{
-    ApiVersion, BadRequest, CallRequest, ChatRequest, EmbeddingsRequest, MessagesRequest, ProviderFault,
+    ApiVersion, BadRequest, CallRequest, ChatRequest, CompletionRequest, EmbeddingsRequest, MessagesRequest,
+    ProviderFault, ResponsesRequest,
 };
 
 pub use attempt::Attempt;
@@ -51,6 +53,7 @@ pub use quote::{Asked, Gate, Quote, QuoteInput, quote};
 pub use registry::Registry;
 pub use reply::{Bill, ChatReply, Frame, Head, Whole};
 pub use route::{Alias, ModelFlags, Routing, Settings as RoutingSettings, Target};
+pub use trace::{TRACE_FACTS, TRACE_TARGET};
 
 /// `[inference]` in `hub.toml`.
 #[derive(Debug, Clone, Deserialize)]

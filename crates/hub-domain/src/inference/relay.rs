@@ -8,13 +8,14 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use hub_clients::llm::{ChatEvent, ChatEventKind, ChatStream, LlmError, OnHangup};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, timeout};
 
 use super::call::{Call, Lease, millis};
 use super::meter::Meter;
 use super::registry::Candidate;
 use super::standing::Standing;
-use super::{Bill, Frame, InferenceError, breaker, retry};
+use super::{Bill, Frame, InferenceError, breaker, retry, trace};
 use crate::credits::Outcome;
 
 type Events = BoxStream<'static, Result<ChatEvent, LlmError>>;
@@ -45,8 +46,16 @@ impl Audience {
     async fn tell(&mut self, event: ChatEvent) {
         let hidden = event.kind == ChatEventKind::UsageOnly && !self.wants_usage;
         let Some(frames) = self.frames.as_ref().filter(|_| !hidden) else { return };
-        let frame = Frame::Event { raw: event.raw, text: event.text };
-        if !matches!(timeout(self.patience, frames.send(frame)).await, Ok(Ok(()))) {
+        // Mostly there is room, and then no timer is needed.
+        let sent = match frames.try_send(Frame::Event { raw: event.raw, text: event.text }) {
+            Ok(()) => true,
+            Err(TrySendError::Closed(_)) => false,
+            Err(TrySendError::Full(frame)) => {
+                let waiting = Box::pin(timeout(self.patience, frames.send(frame)));
+                matches!(waiting.await, Ok(Ok(())))
+            }
+        };
+        if !sent {
             self.frames = None;
         }
     }
@@ -59,44 +68,73 @@ impl Audience {
     }
 }
 
-/// Relays until the end and settles.
-pub(super) async fn relay(
+/// All that a running stream keeps.
+struct Running {
+    call: Call,
+    candidate: Candidate,
+    upstream_id: Option<String>,
+    events: Events,
+    lease: Lease,
+    audience: Audience,
+    meter: Meter,
+    first_token_ms: i64,
+}
+
+/// Relays until the end and settles. What the stream keeps is in one box: an `async fn` has room for its arguments twice.
+pub(super) fn relay(
     call: Call,
     candidate: Candidate,
     stream: ChatStream,
-    first: ChatEvent,
-    mut lease: Lease,
+    first: Box<ChatEvent>,
+    lease: Lease,
     frames: mpsc::Sender<Frame>,
-) {
-    let first_token_ms = Some(millis(call.started.elapsed()));
-    let mut audience = Audience {
+) -> impl Future<Output = ()> + Send + use<> {
+    let audience = Audience {
         frames: Some(frames),
         wants_usage: call.input.request.wants_usage(),
         patience: call.hub.settings.inference.slow_reader(),
     };
-    let mut meter = Meter::default();
-    let ChatStream { upstream_id, mut events, .. } = stream;
-    let end = pump(&call, &candidate, &mut events, first, &mut lease, &mut audience, &mut meter).await;
-    let (outcome, rest) = match &end {
-        End::Done(_) => (Outcome::Completed, Some(events)),
-        // A stream that did not end well is closed before the settle: the provider should stop working at once.
-        End::HungUp | End::Revoked => (Outcome::Cancelled, None),
-        End::Broken(_) | End::LeaseLost => (Outcome::Failed, None),
+    let ChatStream { upstream_id, events, .. } = stream;
+    let first_token_ms = millis(call.started.elapsed());
+    let meter = Meter::default();
+    run(Box::new(Running { call, candidate, upstream_id, events, lease, audience, meter, first_token_ms }), first)
+}
+
+async fn run(mut running: Box<Running>, first: Box<ChatEvent>) {
+    let end = pump(&mut running, first).await;
+    // Boxed, or every stream would have the room for its settle while it runs.
+    Box::pin(finish(*running, end)).await;
+}
+
+/// Settles, and tells the caller.
+async fn finish(running: Running, end: End) {
+    let Running { call, candidate, upstream_id, events, lease, audience, meter, first_token_ms } = running;
+    let outcome = match &end {
+        End::Done(_) => Outcome::Completed,
+        End::HungUp | End::Revoked => Outcome::Cancelled,
+        End::Broken(_) | End::LeaseLost => Outcome::Failed,
     };
+    // A stream that did not end well is closed before the settle: the provider should stop working at once.
+    let rest = (outcome == Outcome::Completed).then_some(events);
     if let End::Broken(error) = &end
         && candidate.provider.has_health()
     {
         breaker::note(&call.hub, &candidate.key(), retry::verdict(error), false).await;
     }
-    // Boxed, or every stream would have the room for its settle while it runs.
-    let settle = Box::pin(call.settle(&candidate, &lease.admitted, &meter, outcome, upstream_id, first_token_ms));
-    let bill = match settle.await {
+    let bill = match call.settle(&candidate, &lease.admitted, &meter, outcome, upstream_id, Some(first_token_ms)).await
+    {
         Ok(bill) => Some(Box::new(bill)),
         Err(error) => {
             tracing::error!(hold = %lease.admitted.hold, %error, "a settle failed; the lease will run out");
             None
         }
     };
+    match &end {
+        End::Done(_) | End::HungUp => {}
+        End::Broken(error) => trace::failed_as(error.kind()),
+        End::LeaseLost => trace::failed_as("lease_lost"),
+        End::Revoked => trace::failed_as("revoked"),
+    }
     if let (Some(frames), Some(last)) = (audience.frames, last_frame(end, bill)) {
         // Whether the last frame arrives changes nothing: the call is paid for.
         drop(timeout(audience.patience, frames.send(last)).await);
@@ -119,21 +157,18 @@ fn last_frame(end: End, bill: Option<Box<Bill>>) -> Option<Frame> {
     }
 }
 
-async fn pump(
-    call: &Call,
-    candidate: &Candidate,
-    events: &mut Events,
-    first: ChatEvent,
-    lease: &mut Lease,
-    audience: &mut Audience,
-    meter: &mut Meter,
-) -> End {
-    let mut next = Some(Ok(first));
+async fn pump(running: &mut Running, first: Box<ChatEvent>) -> End {
+    let Running { call, candidate, events, lease, audience, meter, .. } = running;
+    let mut next = Some(Ok(*first));
     let mut deadline: Option<Instant> = None;
     let mut standing = Standing::of(&call.caller, call.input.request.model());
     loop {
         match next.take() {
-            Some(Ok(event)) if event.kind == ChatEventKind::Done => return End::Done(event.raw),
+            Some(Ok(event)) if event.kind == ChatEventKind::Done => {
+                // In some wires the end mark is what carries the usage.
+                meter.see(&event);
+                return End::Done(event.raw);
+            }
             Some(Ok(event)) => {
                 meter.see(&event);
                 audience.tell(event).await;

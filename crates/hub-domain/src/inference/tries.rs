@@ -13,7 +13,7 @@ use super::queue::{self, Visitor};
 use super::registry::Candidate;
 use super::retry;
 use super::route::{Switched, switch};
-use super::{Attempt, InferenceError, measure};
+use super::{Attempt, InferenceError, measure, trace};
 
 /// Why nobody answered.
 pub(super) enum Stop {
@@ -124,12 +124,14 @@ impl Tries {
         }
         call.in_use = Some(measure::in_use(&candidate));
         slot.tries += 1;
+        let span = trace::Try::begin(&candidate, slot.tries);
         let start = Instant::now();
         let tried = watched(call, lease, head, &candidate).await;
         let took = millis(start.elapsed());
         let error = match tried {
             Ok(Ok(begun)) => {
                 call.attempts.push(Attempt::new(&candidate, "ok", took));
+                span.end(call.attempts.last());
                 measure::attempt("ok", &candidate);
                 if guarded {
                     breaker::note(&call.hub, &candidate.key(), Verdict::Well, probe).await;
@@ -139,11 +141,13 @@ impl Tries {
             Ok(Err(error)) => error,
             Err(stop) => {
                 call.attempts.push(Attempt::new(&candidate, stop.outcome(), took));
+                span.end(call.attempts.last());
                 release(call, &candidate, probe).await;
                 return Err(stop);
             }
         };
         call.failed(&candidate, &error, took);
+        span.end(call.attempts.last());
         if guarded {
             breaker::note(&call.hub, &candidate.key(), retry::verdict(&error), probe).await;
         }

@@ -87,7 +87,7 @@ pub struct Price {
     pub source: String,
 }
 
-type Versions = BTreeMap<(String, String), Vec<Arc<Price>>>;
+pub(super) type Versions = BTreeMap<(String, String), Vec<Arc<Price>>>;
 
 /// The book in memory. Cheap to clone; all clones see a refresh.
 #[derive(Debug, Clone, Default)]
@@ -128,7 +128,7 @@ impl PriceBook {
         Arc::clone(&self.versions.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn replace(&self, versions: Versions) {
+    pub(super) fn replace(&self, versions: Versions) {
         *self.versions.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(versions);
     }
 }
@@ -205,7 +205,7 @@ pub async fn seed(store: &Store, book: &PriceBook, settings: &Settings, clock: &
 }
 
 /// The start of 2026: before any call this hub can have made.
-fn table_start() -> Timestamp {
+pub(super) fn table_start() -> Timestamp {
     Timestamp::from_timestamp(1_767_225_600, 0).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 

@@ -18,6 +18,7 @@ pub use cost::{Cost, CostError};
 pub use entry::PriceEntry;
 pub use import::{ImportError, ImportOptions, Imported, import};
 pub use list::{PriceState, PricesQuery, list};
+pub use seed::seeded;
 pub use units::{LongContext, UnitPrices};
 
 /// Credits in one US dollar: 1 credit is one cent. Only the seed uses it; the book itself knows no dollars.

@@ -1,9 +1,11 @@
 //! The prices a new hub starts with: providers.md §8, rates of October and November 2026, standard tier. Estimates to start from;
 //! an operator's later version of a row wins, and the seed never touches a model that has a price.
 
-use hub_types::Credits;
+use hub_types::{Credits, PriceId};
 
 use super::CREDITS_PER_USD;
+use super::book::{Price, table_start};
+use super::entry::PriceEntry;
 use super::units::{LongContext, UnitPrices};
 
 /// One seeded model.
@@ -31,6 +33,21 @@ const OCT: &str = "genai-prices 0.2.3 and litellm 1.109.1, October 2026";
 const NOV: &str = "provider gateways, 18 November 2026";
 const LITELLM: &str = "litellm 1.109.1, November 2026";
 const SANDBOX: &str = "the hub's own sandbox, priced like a small model";
+
+/// What this program seeds, as files have it: what a hub that is older may want to take over.
+pub fn seeded() -> Vec<PriceEntry> {
+    let price = |seed: Seed| Price {
+        id: PriceId(uuid::Uuid::nil()),
+        service: seed.provider.to_owned(),
+        model: seed.model.to_owned(),
+        units: seed.prices,
+        context_tokens: Some(seed.context),
+        max_output_tokens: seed.max_output,
+        valid_from: table_start(),
+        source: seed.source.to_owned(),
+    };
+    table().into_iter().map(|seed| PriceEntry { valid_from: None, ..PriceEntry::from(&price(seed)) }).collect()
+}
 
 pub(super) fn table() -> Vec<Seed> {
     let openai = |model, input, read, write, output, source| {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hub_clients::llm::anthropic::{AnthropicConfig, AnthropicProvider};
-use hub_clients::llm::openai::{ConfigError, OpenAiConfig, OpenAiProvider, check_address};
+use hub_clients::llm::openai::{ConfigError, OpenAiConfig, OpenAiProvider, Wires, check_address};
 use hub_clients::llm::{LlmProvider, MaxTokensField};
 use hub_types::Clock;
 use secrecy::SecretString;
@@ -95,11 +95,11 @@ pub(super) fn make(
         let config = AnthropicConfig { api_key: key, outside_only, ..AnthropicConfig::new(name, service, base_url) };
         return Ok(Arc::new(AnthropicProvider::new(config, clock.clone())?));
     }
-    let max_tokens_field = match kind {
-        ProviderKind::Compatible => MaxTokensField::MaxTokens,
-        _ => MaxTokensField::MaxCompletionTokens,
+    let (max_tokens_field, wires) = match kind {
+        ProviderKind::Compatible => (MaxTokensField::MaxTokens, Wires::CHAT),
+        _ => (MaxTokensField::MaxCompletionTokens, Wires::ALL),
     };
-    let config =
-        OpenAiConfig { api_key: key, outside_only, max_tokens_field, ..OpenAiConfig::new(name, service, base_url) };
+    let base = OpenAiConfig::new(name, service, base_url);
+    let config = OpenAiConfig { api_key: key, outside_only, max_tokens_field, wires, ..base };
     Ok(Arc::new(OpenAiProvider::new(config, clock.clone())?))
 }

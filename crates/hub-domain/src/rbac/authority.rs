@@ -24,7 +24,7 @@ impl Authority {
         super::require(caller, permission)?;
         roles::lock_rights(tx).await?;
         if caller.credential == Credential::Operator {
-            return Ok(Self { user: None, rank: i32::MAX, permissions: caller.permissions.clone() });
+            return Ok(Self { user: None, rank: i32::MAX, permissions: caller.permissions.to_vec() });
         }
         let mut authority = Self::of(tx, caller.user).await?.ok_or(RightsError::Unauthenticated)?;
         // A key is narrower than its owner.

@@ -104,8 +104,8 @@ impl From<&Caller> for UserView {
             id: caller.user,
             email: caller.email.clone(),
             name: caller.name.clone(),
-            roles: caller.roles.clone(),
-            permissions: caller.permissions.clone(),
+            roles: caller.roles.to_vec(),
+            permissions: caller.permissions.to_vec(),
             verified: caller.verified,
         }
     }

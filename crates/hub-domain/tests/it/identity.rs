@@ -2,7 +2,7 @@
 
 use chrono::Duration;
 use hub_domain::access;
-use hub_domain::identity::{self, LoginError, MailboxProof, OperatorError, Register, RegisterError, ResetError};
+use hub_domain::identity::{self, LinkError, LoginError, MailboxProof, OperatorError, Register, RegisterError};
 use hub_domain::rbac::{self, RightsError};
 use hub_types::{Email, Permission};
 use tokio::task::JoinSet;
@@ -18,7 +18,7 @@ async fn a_registration_becomes_an_account_only_when_the_mailbox_is_proven() {
     let tokens = test.login(&ada()).await;
     assert_eq!((tokens.expires_in, tokens.refresh_expires_in), (900, 7 * 86_400));
     let caller = test.caller(&tokens).await.unwrap();
-    assert!(caller.verified && caller.name == "Ada" && caller.roles == ["user"]);
+    assert!(caller.verified && caller.name == "Ada" && *caller.roles == ["user"]);
     assert!(caller.may(Permission::InferenceCreate) && !caller.may(Permission::CreditsGrant));
     assert_eq!(test.audit().await, ["auth.login_failed", "user.registered", "auth.login"]);
     assert!(!test.verify(&ada(), &code_in(&mail)).await, "a code works once");
@@ -145,10 +145,10 @@ async fn a_reset_works_once_signs_everybody_out_and_tells_the_owner() {
     let token = token_in(&test.mail_to(&ada()).await.unwrap());
     let reset =
         async |token: &str, password: &str| identity::reset_password(&test.hub, &origin(), token, password).await;
-    assert!(matches!(reset(&older, "A better passphrase").await, Err(ResetError::Invalid)));
-    assert!(matches!(reset(&token, "Password1!").await, Err(ResetError::Weak(_))));
+    assert!(matches!(reset(&older, "A better passphrase").await, Err(LinkError::Invalid)));
+    assert!(matches!(reset(&token, "Password1!").await, Err(LinkError::Weak(_))));
     reset(&token, "A better passphrase").await.unwrap();
-    assert!(matches!(reset(&token, "A third passphrase").await, Err(ResetError::Invalid)));
+    assert!(matches!(reset(&token, "A third passphrase").await, Err(LinkError::Invalid)));
     assert!(test.caller(&before).await.is_none());
     assert!(hub_domain::sessions::refresh(&test.hub, &origin(), &before.refresh_token).await.is_err());
     assert!(test.try_login(&ada(), PASSWORD).await.is_err());
@@ -189,7 +189,7 @@ async fn resets_are_for_real_accounts_run_out_and_are_counted() {
     let token = token_in(&test.mail_to(&ada()).await.unwrap());
     test.advance(Duration::minutes(30));
     let late = identity::reset_password(&test.hub, &origin(), &token, "A better passphrase").await;
-    assert!(matches!(late, Err(ResetError::Invalid)));
+    assert!(matches!(late, Err(LinkError::Invalid)));
 }
 
 #[tokio::test]

@@ -52,10 +52,7 @@ async fn scopes_models_addresses_and_expiry_bind() {
     assert!(test.key_caller(&made.key, None).await.is_none());
     assert!(test.key_caller(&made.key, Some("198.51.100.1")).await.is_none());
     let caller = test.key_caller(&made.key, Some("::ffff:192.0.2.9")).await.unwrap();
-    assert_eq!(
-        (caller.permissions.as_slice(), caller.models.as_slice()),
-        (&["models:read".to_owned()][..], &["sandbox".to_owned()][..])
-    );
+    assert_eq!((&*caller.permissions, &*caller.models), (&["models:read".to_owned()][..], &["sandbox".to_owned()][..]));
     test.advance(Duration::hours(1));
     assert!(test.key_caller(&made.key, Some("192.0.2.9")).await.is_none());
 }

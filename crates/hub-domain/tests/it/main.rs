@@ -6,5 +6,6 @@ mod audit_actions;
 mod identity;
 mod keys;
 mod mail;
+mod renewals;
 mod sessions;
 mod support;

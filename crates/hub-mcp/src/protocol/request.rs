@@ -76,8 +76,10 @@ struct Message {
     content: String,
 }
 
+/// Who says something in a chat.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = MessageRole)]
 enum Role {
     System,
     User,

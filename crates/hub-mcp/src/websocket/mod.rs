@@ -6,6 +6,7 @@ mod open;
 mod out;
 mod running;
 mod session;
+mod told;
 
 use std::sync::Arc;
 

@@ -23,6 +23,7 @@ use super::calls::{self, Wanted};
 use super::open::Open;
 use super::out::{self, Out};
 use super::running::Running;
+use super::told::{self, Told};
 use crate::protocol::{McpRequest, frames};
 
 /// Frames waiting to be written; a reader that is slower is felt by the calls behind them.
@@ -141,6 +142,7 @@ async fn serve(
 ) -> Goodbye {
     // Told from here on; what changed before is seen by the first look.
     let mut changes = access::changes(hub, &from.0).await;
+    let mut told_of = Told::begin(hub, &from.0).await;
     let mut look = tokio::time::interval(RECHECK);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut heard, mut looked) = (Instant::now(), None::<Instant>);
@@ -150,20 +152,29 @@ async fn serve(
             () = hub.tasks.stop().cancelled() => return gone(close_code::RESTART, "the hub is stopping"),
             // The writer has given up, or cannot reach the other side.
             () = out.closed() => return lost(close_code::POLICY, "too slow"),
-            told = next_change(&mut changes) => {
-                if !told {
+            more = next_change(&mut changes) => {
+                if !more {
                     changes = None;
                 }
                 looked = None;
                 None
             }
             _ = look.tick() => None,
+            event = told_of.next() => {
+                if let Some(frame) = Box::pin(told::frame(hub, &from.0, &event)).await
+                    && !out.json(frame).await
+                {
+                    return lost(close_code::POLICY, "too slow");
+                }
+                continue;
+            }
             message = timeout_at(heard + SILENCE, stream.next()) => Some(message),
         };
         let Some(message) = message else {
             let due = running.is_busy() || changes.is_none();
             if due || looked.is_none_or(|looked| looked.elapsed() >= IDLE_RECHECK) {
                 looked = Some(Instant::now());
+                told_of.mend(hub, &from.0).await;
                 if matches!(access::recheck(hub, &from.0).await, Err(AccessError::Invalid)) {
                     return gone(close_code::POLICY, "the credential is no longer valid");
                 }

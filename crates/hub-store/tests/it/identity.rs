@@ -6,14 +6,14 @@ use hub_store::keys::{self, NewKey};
 use hub_store::sessions::{self, NewSession, Rotation};
 use hub_store::users::{self, NewUser, UserStatus};
 use hub_store::verifications::{self, Attempt, CodeAttempt, NewVerification, Purpose};
-use hub_store::{Store, Tx, audit, roles};
+use hub_store::{Store, Tx, audit, permissions, roles};
 use hub_types::{
     ApiKeyId, AuditId, Clock, Email, KeyLimits, Permission, SessionId, SystemRole, Timestamp, UserId, VerificationId,
 };
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::support::{clock, now};
+use crate::support::{clock, migrated_again, now};
 
 fn ada() -> Email {
     "ada@example.com".parse().unwrap()
@@ -120,6 +120,49 @@ both! {
         assert!(!users::rehash(&mut tx, id, "hash", "stale", now()).await.unwrap());
         let found = users::by_id(&mut tx, id).await.unwrap().unwrap();
         assert_eq!((found.auth_version, found.is_usable(), found.password_hash.as_deref()), (3, false, Some("newer")));
+    }
+
+    async fn roles_that_are_older_than_buying_get_it_once_unless_somebody_changed_them(store: Store) {
+        let held = async |name: &str| {
+            let mut tx = store.read().await.unwrap();
+            let role = roles::by_name(&mut tx, name).await.unwrap().unwrap();
+            roles::permissions_of_role(&mut tx, role.id).await.unwrap().contains(&"credits:purchase".to_owned())
+        };
+        // A new hub has it from the seed, and an operator of such a hub takes it away for good.
+        let mut tx = store.write().await.unwrap();
+        let manager = roles::by_name(&mut tx, "manager").await.unwrap().unwrap();
+        roles::deny(&mut tx, manager.id, "credits:purchase").await.unwrap();
+        tx.commit().await.unwrap();
+        migrated_again(&store, 23).await;
+        assert_eq!((held("user").await, held("manager").await, held("guest").await), (true, false, false));
+
+        // An old hub: its roles are from before there was anything to buy. One of them was changed since.
+        let mut tx = store.write().await.unwrap();
+        let bought = permissions::list(&mut tx).await.unwrap().into_iter().find(|one| one.name == "credits:purchase").unwrap();
+        permissions::delete(&mut tx, bought.id).await.unwrap();
+        roles::deny(&mut tx, manager.id, "users:read").await.unwrap();
+        tx.commit().await.unwrap();
+        migrated_again(&store, 23).await;
+        assert_eq!((held("user").await, held("manager").await, held("guest").await), (true, false, false));
+        let mut tx = store.write().await.unwrap();
+        roles::allow(&mut tx, &manager, "users:read", now()).await.unwrap();
+        let user = roles::by_name(&mut tx, "user").await.unwrap().unwrap();
+        roles::deny(&mut tx, user.id, "credits:purchase").await.unwrap();
+        tx.commit().await.unwrap();
+        // Once: what is taken away afterwards is not given again.
+        store.migrate(now()).await.unwrap();
+        assert!(!held("user").await && !held("manager").await);
+
+        // As the permission was made by a program in between, which seeded it without giving it to anybody.
+        let later = Clock::fixed_at("2026-11-25T10:00:00Z");
+        let mut tx = store.write().await.unwrap();
+        let bought = permissions::list(&mut tx).await.unwrap().into_iter().find(|one| one.name == "credits:purchase").unwrap();
+        permissions::delete(&mut tx, bought.id).await.unwrap();
+        roles::seed(&mut tx, &later).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(!held("user").await && !held("manager").await);
+        migrated_again(&store, 23).await;
+        assert_eq!((held("user").await, held("manager").await, held("guest").await), (true, true, false));
     }
 
     async fn seeding_again_keeps_an_operators_changes_and_completes_admin(store: Store) {

@@ -30,6 +30,19 @@ async fn migrated(engine: Engine) -> Store {
     store
 }
 
+/// Applies one migration once more, to what is in the database now.
+pub(crate) async fn migrated_again(store: &Store, version: i64) {
+    let forget = format!("DELETE FROM _sqlx_migrations WHERE version = {version}");
+    let forgotten = match store {
+        Store::Postgres(pool) => sqlx::query(sqlx::AssertSqlSafe(forget)).execute(pool).await.unwrap().rows_affected(),
+        Store::Sqlite { writer, .. } => {
+            sqlx::query(sqlx::AssertSqlSafe(forget)).execute(writer).await.unwrap().rows_affected()
+        }
+    };
+    assert_eq!(forgotten, 1, "there is such a migration");
+    store.migrate(now()).await.expect("the migration applies");
+}
+
 /// Runs a test on a SQLite file in a directory of its own.
 pub(crate) async fn on_sqlite<F: Future<Output = ()>>(test: impl FnOnce(Store) -> F) {
     let directory = tempfile::tempdir().unwrap();

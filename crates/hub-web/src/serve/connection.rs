@@ -1,4 +1,7 @@
 //! One connection: hyper speaks HTTP on the watched socket, the router answers, the clock is kept.
+//!
+//! The protocol is told by the client's first bytes, and each has its own builder: hyper-util's, which tells them apart itself, costs every
+//! HTTP/1 connection 8 KiB more for as long as it lives.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -6,21 +9,21 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
-use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::ConnectInfo;
+use axum::{BoxError, Router};
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulConnection;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
+use super::socket::Protocol;
 use super::watch::Watch;
 use super::{Place, ServeOptions, Socket};
 use crate::observed::{Observed, Observer};
@@ -32,7 +35,8 @@ const MAX_STREAMS: u32 = 200;
 pub(super) struct Server {
     app: Router,
     options: ServeOptions,
-    builder: Builder<Tracked>,
+    http1: http1::Builder,
+    http2: http2::Builder<Tracked>,
     stop: CancellationToken,
     kill: CancellationToken,
 }
@@ -45,25 +49,26 @@ impl Server {
         stop: CancellationToken,
         kill: CancellationToken,
     ) -> Self {
-        let mut builder = Builder::new(Tracked(tasks));
+        let mut http1 = http1::Builder::new();
         // hyper's own header timer also runs while a connection rests; the watch keeps the two limits apart.
-        builder
-            .http1()
+        http1
             .timer(TokioTimer::new())
             .header_read_timeout(None)
-            .max_buf_size(options.max_header_bytes.max(8192));
+            .max_buf_size(options.max_header_bytes.max(8192))
+            // One read may bring more than the buffer was meant for; this limit is exact.
+            .max_header_size(options.max_header_bytes);
         // Hyper parses into the stack for its default of 100 and into the heap for any other number.
         if options.max_headers != 100 {
-            builder.http1().max_headers(options.max_headers);
+            http1.max_headers(options.max_headers);
         }
-        builder
-            .http2()
+        let mut http2 = http2::Builder::new(Tracked(tasks));
+        http2
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
             .max_header_list_size(u32::try_from(options.max_header_bytes).unwrap_or(u32::MAX))
             .keep_alive_interval(options.idle_timeout)
             .keep_alive_timeout(options.header_timeout);
-        Self { app, options, builder, stop, kill }
+        Self { app, options, http1, http2, stop, kill }
     }
 
     /// Serves one connection to its end.
@@ -74,21 +79,37 @@ impl Server {
             return;
         }
         let watch = Arc::new(Watch::new(self.options.header_timeout, self.options.idle_timeout));
-        let socket = Socket::new(stream, Arc::clone(&watch), &self.options, place);
+        let mut socket = Socket::new(stream, Arc::clone(&watch), &self.options, place);
+        let spoken = tokio::select! {
+            spoken = socket.protocol() => spoken,
+            () = sleep(self.options.header_timeout) => return,
+            // Nothing was asked yet.
+            () = self.stop.cancelled() => return,
+        };
+        let Ok(Some(protocol)) = spoken else { return };
         let answering = service_fn(|request| answer(self.app.clone(), Arc::clone(&watch), peer, request));
-        let connection = pin!(self.builder.serve_connection_with_upgrades(TokioIo::new(socket), answering));
+        match protocol {
+            Protocol::Http1 => {
+                let connection = self.http1.serve_connection(TokioIo::new(socket), answering).with_upgrades();
+                self.serve(pin!(connection), &watch).await;
+            }
+            Protocol::Http2 => {
+                // Boxed, or every HTTP/1 connection would have the room for it.
+                let mut connection = Box::pin(self.http2.serve_connection(TokioIo::new(socket), answering));
+                self.serve(connection.as_mut(), &watch).await;
+            }
+        }
+    }
+
+    async fn serve(&self, connection: Pin<&mut impl Connection>, watch: &Watch) {
         tokio::select! {
-            () = self.drive(connection, &watch) => {}
+            () = self.drive(connection, watch) => {}
             () = self.kill.cancelled() => {}
         }
     }
 
     /// Polls the connection and closes it when the watch says so, or begins to when the hub stops.
-    async fn drive<C>(&self, mut connection: Pin<&mut C>, watch: &Watch)
-    where
-        C: GracefulConnection,
-        C::Error: std::fmt::Display,
-    {
+    async fn drive(&self, mut connection: Pin<&mut impl Connection>, watch: &Watch) {
         let mut timer = pin!(sleep_until(Instant::now() + self.options.header_timeout));
         let mut stopping = pin!(self.stop.cancelled());
         let mut closing = false;
@@ -125,6 +146,38 @@ impl Server {
             Poll::Pending
         })
         .await;
+    }
+}
+
+/// A connection of either protocol.
+trait Connection: Future<Output = hyper::Result<()>> {
+    /// Lets what is being answered finish and takes nothing new.
+    fn graceful_shutdown(self: Pin<&mut Self>);
+}
+
+impl<S, B> Connection for http1::UpgradeableConnection<TokioIo<Socket>, S>
+where
+    S: HttpService<Incoming, ResBody = B>,
+    S::Error: Into<BoxError>,
+    B: HttpBody + 'static,
+    B::Error: Into<BoxError>,
+{
+    fn graceful_shutdown(self: Pin<&mut Self>) {
+        http1::UpgradeableConnection::graceful_shutdown(self);
+    }
+}
+
+impl<S, B> Connection for http2::Connection<TokioIo<Socket>, S, Tracked>
+where
+    S: HttpService<Incoming, ResBody = B>,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: HttpBody + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    fn graceful_shutdown(self: Pin<&mut Self>) {
+        http2::Connection::graceful_shutdown(self);
     }
 }
 

@@ -3,7 +3,11 @@
 //!
 //! The gentle close is for early answers (413, 401, …): we end our side, then read and throw away what still comes, up
 //! to a bound, because closing with unread bytes would reset the connection and destroy the answer on its way.
+//!
+//! It also tells which protocol the client speaks, and gives the bytes it has read for that back in front of the next ones. A wrapper that
+//! hands them out by themselves would make hyper read a head into two buffers of 8 KiB instead of one, and keep both.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,6 +24,17 @@ use super::{Place, ServeOptions};
 /// Most bytes that are thrown away for a client that does not stop sending.
 const MAX_LINGER_BYTES: usize = 128 * 1024 * 1024;
 const LINGER_BUFFER: usize = 16 * 1024;
+/// What an HTTP/2 client sends first (RFC 9113 §3.4).
+const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// What a client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// HTTP/1.0 or 1.1, or no HTTP at all, which the parser will find.
+    Http1,
+    /// HTTP/2 with prior knowledge.
+    Http2,
+}
 
 /// One accepted socket.
 pub(super) struct Socket {
@@ -29,7 +44,16 @@ pub(super) struct Socket {
     linger: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
     closing: Option<Closing>,
+    opening: Opening,
     _place: Place,
+}
+
+/// The first bytes, read to tell the protocol and not yet handed out.
+#[derive(Default)]
+struct Opening {
+    bytes: [u8; HTTP2_PREFACE.len()],
+    filled: u8,
+    taken: u8,
 }
 
 struct Closing {
@@ -46,7 +70,31 @@ impl Socket {
             linger: options.linger,
             stalled: None,
             closing: None,
+            opening: Opening::default(),
             _place: place,
+        }
+    }
+
+    /// Reads as much as it takes to know the protocol; `None` when the client closes before it has sent anything.
+    pub(super) async fn protocol(&mut self) -> io::Result<Option<Protocol>> {
+        poll_fn(|cx| self.poll_protocol(cx)).await
+    }
+
+    fn poll_protocol(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Protocol>>> {
+        loop {
+            let filled = usize::from(self.opening.filled);
+            if self.opening.bytes[..filled] != HTTP2_PREFACE[..filled] {
+                return Poll::Ready(Ok(Some(Protocol::Http1)));
+            }
+            if filled == HTTP2_PREFACE.len() {
+                return Poll::Ready(Ok(Some(Protocol::Http2)));
+            }
+            let mut buf = ReadBuf::new(&mut self.opening.bytes[filled..]);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
+            match u8::try_from(buf.filled().len()) {
+                Ok(came @ 1..) => self.opening.filled += came,
+                _ => return Poll::Ready(Ok((filled > 0).then_some(Protocol::Http1))),
+            }
         }
     }
 
@@ -63,14 +111,28 @@ impl Socket {
     }
 }
 
+impl Opening {
+    /// Puts what is left in front; true when there was something.
+    fn give(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+        let left = &self.bytes[usize::from(self.taken)..usize::from(self.filled)];
+        let count = left.len().min(buf.remaining());
+        buf.put_slice(&left[..count]);
+        // At most 24.
+        self.taken += u8::try_from(count).unwrap_or(0);
+        count > 0
+    }
+}
+
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
+        let opened = self.opening.give(buf);
         let outcome = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
             self.watch.bytes_read();
         }
-        outcome
+        // What was there before is given in any case; that nothing follows, or that the connection broke, shows in the next read.
+        if opened { Poll::Ready(Ok(())) } else { outcome }
     }
 }
 

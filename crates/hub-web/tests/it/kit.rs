@@ -26,7 +26,7 @@ pub(crate) fn composed(router: Router) -> Router {
     let router = hub_web::with_hygiene(router);
     let router = hub_web::with_panics_caught(router);
     let router = hub_web::with_envelope(router, &clock);
-    let router = hub_web::with_trace(router);
+    let router = hub_web::with_trace(router, None);
     let router = hub_web::with_request_id(router, &clock, &trusted);
     let router = hub_web::with_client_address(router, &trusted);
     hub_web::with_last_resort(router)

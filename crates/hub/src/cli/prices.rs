@@ -26,6 +26,9 @@ pub(super) enum PricesCommand {
         /// Only this service, such as openai
         #[arg(long)]
         service: Option<String>,
+        /// What this version seeds, in place of what is in force
+        #[arg(long)]
+        seeded: bool,
     },
     /// Look for prices that are impossible, unusual, old or without a source
     Check,
@@ -82,13 +85,15 @@ pub(super) async fn prices(context: &Context, command: PricesCommand) -> Result<
             context.report(&json!({ "prices": count, "findings": findings }), &checked(count, &findings))?;
             Ok(if findings.iter().any(|finding| finding.fault) { Outcome::Bad } else { Outcome::Good })
         }
-        PricesCommand::List { service } => {
-            let Books { store, prices, clock } = ledger::open_books(context).await?;
-            store.close().await;
-            let asked = |name: &str| service.as_deref().is_none_or(|service| service == name);
-            let current = prices.all_current(clock.now());
-            let entries: Vec<PriceEntry> =
-                current.iter().filter(|price| asked(&price.service)).map(|price| PriceEntry::from(&**price)).collect();
+        PricesCommand::List { service, seeded } => {
+            let mut entries = if seeded {
+                pricing::seeded()
+            } else {
+                let Books { store, prices, clock } = ledger::open_books(context).await?;
+                store.close().await;
+                prices.all_current(clock.now()).iter().map(|price| PriceEntry::from(&**price)).collect()
+            };
+            entries.retain(|entry| service.as_deref().is_none_or(|service| service == entry.service));
             context.report(&json!({ "prices": entries }), &table(&entries))?;
             Ok(Outcome::Good)
         }

@@ -9,7 +9,7 @@ use axum::Router;
 use hub_domain::{Hub, access};
 use hub_gateway::{DoorCheck, ForwardOptions, Forwarder, GatewayParts, Operations, Route, Upstream, front_door};
 use hub_types::Timestamp;
-use hub_web::{Gatekeeper, OpenRoutes, ServeOptions, guarded, openapi};
+use hub_web::{Gatekeeper, OpenRoutes, ServeOptions, TraceJoin, guarded, openapi};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::task::TaskTracker;
 use url::{Host, Url};
@@ -69,6 +69,8 @@ pub struct AppOptions<'a> {
     pub started: Timestamp,
     /// Renders the metrics; `None` where no recorder is installed.
     pub metrics: Option<PrometheusHandle>,
+    /// Ties requests to traces that span programs; `None` where nobody traces.
+    pub trace_join: Option<Arc<dyn TraceJoin>>,
     /// Connections and tunnels are tracked here.
     pub connections: TaskTracker,
 }
@@ -126,13 +128,19 @@ pub fn app(hub: &Arc<Hub>, options: &AppOptions<'_>) -> Result<Router> {
         requests_per_minute: settings.server.per_address_per_minute,
         door_check: Some(DoorCheck(Arc::new(move |token| access::token_is_plausible(&door, token)))),
         routes,
+        trace_join: options.trace_join.clone(),
         ..GatewayParts::new(public_url, document(hub), options.operations(hub))
     }))
 }
 
 /// The OpenAPI document of the whole hub, whatever roles this process plays.
 pub fn document(hub: &Arc<Hub>) -> OpenApi {
-    openapi::document(EDGES.iter().map(|edge| (edge.router)(Arc::clone(hub)).1).collect())
+    openapi::document(parts(hub))
+}
+
+/// The parts it is made of, one per edge.
+pub fn parts(hub: &Arc<Hub>) -> Vec<OpenApi> {
+    EDGES.iter().map(|edge| (edge.router)(Arc::clone(hub)).1).collect()
 }
 
 fn forwarder(hub: &Arc<Hub>, role: Role, options: &AppOptions<'_>) -> Result<Forwarder> {

@@ -15,7 +15,7 @@ use hub_cache::Cache;
 use hub_clients::mail::Mailer;
 use hub_clients::oauth::OAuthProvider;
 use hub_clients::webhook::WebhookClient;
-use hub_domain::credits::Writer;
+use hub_domain::credits::{Renewals, Writer};
 use hub_domain::identity::Hasher;
 use hub_domain::inference::{Configured, Registry, Routing};
 use hub_domain::pricing::{self, PriceBook};
@@ -28,7 +28,7 @@ use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::secrets::Secrets;
-pub use app::{AppOptions, app, document};
+pub use app::{AppOptions, app, document, parts};
 pub use mail::mailer;
 pub(crate) use open::cache;
 pub use open::{Need, Opened, open, store_options};
@@ -92,8 +92,10 @@ pub fn assemble(parts: Parts) -> Result<Arc<Hub>> {
         payments,
         providers: Registry::new(providers),
         routing: Routing::new(u64::from_ne_bytes(random_bytes())),
+        pictures: hub_domain::access::Memory::default(),
         prices: PriceBook::default(),
         ledger: Writer::default(),
+        renewals: Renewals::default(),
         instance: format!("hub-{}-{}", std::process::id(), hex::encode(random_bytes::<4>())),
         tasks: Tasks::new(stop),
         store,

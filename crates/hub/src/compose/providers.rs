@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_clients::llm::anthropic::{AnthropicConfig, AnthropicProvider};
-use hub_clients::llm::openai::{ConfigError, OpenAiConfig, OpenAiProvider, Timeouts};
+use hub_clients::llm::openai::{Completions, ConfigError, OpenAiConfig, OpenAiProvider, Timeouts, Wires};
 use hub_clients::llm::sandbox::{SandboxProvider, SandboxSettings};
 use hub_clients::llm::{ApiVersion, LlmProvider, MaxTokensField, OnHangup};
 use hub_domain::inference::{self, Ceilings, Configured, Make, Member, hint};
@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::Settings;
 use crate::config::sections::{
-    AnthropicVersion, Credential, Provider, ProviderKind, TokensField, Untranslatable, WhenHungUp,
+    AnthropicVersion, Credential, Provider, ProviderKind, TokensField, Untranslatable, WhenHungUp, Wire,
 };
 
 /// The usual service word of Anthropic's models, as the spec has it.
@@ -117,9 +117,19 @@ fn openai(
         timeouts: timeouts(provider),
         on_hangup: on_hangup(provider),
         refuse_dropped: provider.untranslatable == Untranslatable::Refuse,
+        wires: wires(provider),
+        hosted_tools: provider.hosted_tools.clone(),
         ..base
     };
     Ok(Arc::new(OpenAiProvider::new(config, clock.clone())?))
+}
+
+fn wires(provider: &Provider) -> Wires {
+    let Some(spoken) = provider.spoken() else { return Wires::ALL };
+    Wires {
+        responses: spoken.contains(&Wire::Responses),
+        completions: if spoken.contains(&Wire::Completions) { Completions::Always } else { Completions::Never },
+    }
 }
 
 fn anthropic(

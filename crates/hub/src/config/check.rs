@@ -16,7 +16,8 @@ use url::{Host, Url};
 use super::Settings;
 use super::error::Problem;
 use super::layers::Layers;
-use super::sections::{Mail, MailTransport, OAuth, Provider, Stripe};
+use super::sections::{Mail, MailTransport, OAuth, Provider, Stripe, Telemetry, Wire};
+use crate::telemetry;
 
 /// Shortest pepper, in bytes.
 const SHORTEST_PEPPER: usize = 32;
@@ -31,6 +32,7 @@ pub(super) fn values(settings: &Settings, layers: &mut Layers) {
     check.secrets(settings);
     check.addresses(settings);
     check.mail(&settings.mail);
+    check.telemetry(&settings.telemetry);
     check.providers(&settings.providers);
     check.routing(&settings.routing);
     check.sign_in(&settings.oauth);
@@ -229,6 +231,24 @@ impl Check<'_> {
         self.unless(files || mail.from.is_some(), "mail.from", "is required when mail is sent: the address it is from");
     }
 
+    fn telemetry(&mut self, telemetry: &Telemetry) {
+        self.range("telemetry.timeout_seconds", telemetry.timeout_seconds, 1..=60);
+        self.range("telemetry.queue_length", telemetry.queue_length, 16..=65_536);
+        let ratio = (0.0..=1.0).contains(&telemetry.sample_ratio);
+        self.unless(ratio, "telemetry.sample_ratio", "must be 0 to 1");
+        let name = (1..=100).contains(&telemetry.service_name.len());
+        self.unless(name, "telemetry.service_name", "must have 1 to 100 characters");
+        let headers = telemetry.otlp_headers.iter().all(|header| telemetry::header(header).is_some());
+        self.unless(headers, "telemetry.otlp_headers", "must hold headers such as \"authorization: Bearer ...\"");
+        let Some(url) = &telemetry.otlp_endpoint else { return };
+        let plain =
+            is_web(url.as_str()) && url.query().is_none() && url.username().is_empty() && url.password().is_none();
+        self.unless(plain, "telemetry.otlp_endpoint", "must be an http or https address without user and parameters");
+        let safe = telemetry.otlp_headers.is_empty() || keeps_secrets(url);
+        let help = "must be an https address where otlp_headers are sent; http only on this machine";
+        self.unless(safe, "telemetry.otlp_endpoint", help);
+    }
+
     fn providers(&mut self, providers: &[Provider]) {
         let mut names = HashSet::new();
         for (index, provider) in providers.iter().enumerate() {
@@ -239,6 +259,10 @@ impl Check<'_> {
             self.unless(provider.name != "sandbox", &setting("name"), "is taken by the hub's own sandbox");
             self.unless(names.insert(&provider.name), &setting("name"), "must be unique");
             self.unless(is_web(provider.base_url.as_str()), &setting("base_url"), "must be an http or https address");
+            let chats = provider.wires.as_ref().is_none_or(|wires| wires.contains(&Wire::Chat));
+            self.unless(chats, &setting("wires"), "must have chat among them");
+            let tools = provider.hosted_tools.len() <= 20 && provider.hosted_tools.iter().all(|tool| tool_type(tool));
+            self.unless(tools, &setting("hosted_tools"), "must be at most 20 types of tools, of a-z, 0-9 and _");
             self.range(&setting("priority"), provider.priority, 0..=1000);
             self.range(&setting("max_concurrent"), provider.max_concurrent, 0..=10_000);
             self.range(&setting("requests_per_minute"), provider.requests_per_minute, 0..=10_000);
@@ -368,6 +392,12 @@ impl Check<'_> {
 fn word(text: &str) -> bool {
     let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
     (1..=40).contains(&text.len()) && text.bytes().all(letter)
+}
+
+/// The type of a tool in OpenAI's responses.
+fn tool_type(text: &str) -> bool {
+    let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    (1..=64).contains(&text.len()) && text.bytes().all(letter)
 }
 
 /// True where a key does not cross a network in the clear.

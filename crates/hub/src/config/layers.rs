@@ -19,6 +19,8 @@ const PLAIN: &[(&str, &str)] = &[
     ("JWT_SECRET", "security.jwt_secret"),
     ("JWT_SECRET_PREVIOUS", "security.jwt_secret_previous"),
     ("LOG_LEVEL", "log.level"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.otlp_endpoint"),
+    ("OTEL_SERVICE_NAME", "telemetry.service_name"),
     ("SMTP_URL", "mail.smtp_url"),
     ("SENDGRID_API_KEY", "mail.sendgrid_api_key"),
     ("STRIPE_SECRET_KEY", "stripe.secret_key"),

@@ -23,7 +23,9 @@ pub use error::{ConfigError, Problem, Source};
 pub use print::Shown;
 
 use layers::Layers;
-use sections::{Cache, Database, Log, Mail, OAuth, Ops, Provider, Sandbox, Security, Server, Stripe, Upstreams};
+use sections::{
+    Cache, Database, Log, Mail, OAuth, Ops, Provider, Sandbox, Security, Server, Stripe, Telemetry, Upstreams,
+};
 use shape::Shape;
 
 /// The documented settings; every default stands in it, and a test keeps that true.
@@ -53,6 +55,8 @@ pub struct Settings {
     pub mail: Mail,
     /// Logs.
     pub log: Log,
+    /// Spans.
+    pub telemetry: Telemetry,
     /// The model providers, best first.
     pub providers: Vec<Provider>,
     /// The provider inside the hub.

@@ -55,7 +55,8 @@ impl fmt::Display for Shown {
 /// True for settings whose value is a secret, by the rule of their names. URLs are looked at apart.
 pub(super) fn is_secret(name: &str) -> bool {
     let key = name.rsplit('.').next().unwrap_or(name);
-    ["secret", "secret_previous", "key", "token", "password", "pepper"].iter().any(|end| key.ends_with(end))
+    let key = key.split('[').next().unwrap_or(key);
+    ["secret", "secret_previous", "key", "token", "password", "pepper", "headers"].iter().any(|end| key.ends_with(end))
         || is_secret_url(key)
 }
 
@@ -109,6 +110,7 @@ mod tests {
             "ops.token",
             "database.url",
             "security.password_pepper",
+            "telemetry.otlp_headers[0]",
         ] {
             assert!(is_secret(name), "{name}");
         }

@@ -45,7 +45,7 @@ async fn answer(Json(body): Json<Value>) -> Response {
     let question = body["messages"].as_array().unwrap().last().unwrap()["content"].as_str().unwrap_or_default();
     if question == "fail" {
         let error = json!({ "error": { "message": "it broke", "type": "server_error", "param": null, "code": null } });
-        return (axum::http::StatusCode::INTERNAL_SERVER_ERROR, Json(error)).into_response();
+        return (http::StatusCode::INTERNAL_SERVER_ERROR, Json(error)).into_response();
     }
     if body["stream"] == true {
         return streamed(question);

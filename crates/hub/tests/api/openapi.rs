@@ -133,6 +133,13 @@ on_both_pairs! {
         hub.finish().await;
     }
 
+    async fn no_two_parts_say_different_things_under_one_name(pair) {
+        let hub = TestHub::start(pair).await;
+        let clashes = hub_web::openapi::clashes(&hub::compose::parts(&hub.hub));
+        assert!(clashes.is_empty(), "{clashes:#?}");
+        hub.finish().await;
+    }
+
     async fn every_operation_has_a_name_a_summary_and_an_answer(pair) {
         let hub = TestHub::start(pair).await;
         let document = document(&hub).await;

@@ -137,6 +137,58 @@ on_both_pairs! {
         hub.finish().await;
     }
 
+    async fn the_owner_of_an_account_is_told_once_of_each_fall_below_the_threshold(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let (ada, bob, admin) = (hub.user("ada").await, hub.user("bob").await, hub.admin().await);
+        for user in [&ada, &bob] {
+            let body = json!({ "lowBalanceAt": 50 });
+            hub.put("/api/credits/alerts").bearer(&user.access_token).json(&body).send().await.expect(200);
+        }
+        let narrow = json!({ "name": "narrow", "scopes": ["inference:create"] });
+        let narrow = hub.post("/api/keys").bearer(&ada.access_token).json(&narrow).send().await.expect(201).json();
+        let server = hub.socket().await;
+        let mut sockets = Vec::new();
+        for credential in [&ada.access_token, &ada.api_key, &bob.access_token, &narrow["key"].as_str().unwrap().to_owned()] {
+            let mut socket = server.websocket("/api/ws", Some(credential)).await.unwrap();
+            // Who is answered has been listening.
+            send(&mut socket, &request("first", "hello", false)).await;
+            assert_eq!(next(&mut socket).await.unwrap()["id"], "first");
+            sockets.push(socket);
+        }
+        // Spent, and found out, in another process.
+        let elsewhere = hub.sibling().await;
+        let charge = async |amount: i64| {
+            let body = json!({ "userId": ada.id, "amount": amount, "reason": "test" });
+            elsewhere.post("/api/credits/deduct").bearer(&admin.access_token).json(&body).send().await.expect(200);
+            elsewhere.run_jobs().await;
+        };
+        charge(40).await;
+        charge(15).await;
+        charge(1).await;
+        elsewhere.grant(ada.id, hub_types::Credits::whole(60)).await;
+        charge(70).await;
+        for (index, socket) in sockets.iter_mut().enumerate() {
+            send(socket, &request("last", "hello", false)).await;
+            let mut told = Vec::new();
+            let mut frame = next(socket).await.unwrap();
+            while frame["id"] != "last" {
+                told.push(frame);
+                frame = next(socket).await.unwrap();
+            }
+            if index < 2 {
+                assert_eq!(told.len(), 2, "{told:#?}");
+                assert!(told.iter().all(|frame| frame["type"] == "balance_low" && frame["lowBalanceAt"] == 50));
+                assert!(told[0]["balance"].as_f64().is_some_and(|left| left > 44.0 && left < 45.0), "{told:#?}");
+                assert_ne!(told[0]["transactionId"], told[1]["transactionId"]);
+            } else {
+                assert!(told.is_empty(), "{index} {told:#?}");
+            }
+        }
+        drop(sockets);
+        elsewhere.finish().await;
+        hub.finish().await;
+    }
+
     async fn a_ticket_opens_one_socket_once(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;

@@ -95,6 +95,16 @@ fn unusual_prices_need_a_flag() {
 }
 
 #[test]
+fn what_this_version_seeds_can_be_taken_over_and_is_what_a_new_hub_has() {
+    let (_directory, data) = data();
+    let seeded = json(&data, &["prices", "list", "--seeded", "--service", "claude"]);
+    let path = file(&data, &seeded);
+    let changes = json(&data, &["prices", "diff", &path])["changes"].as_array().cloned().unwrap_or_default();
+    assert!(changes.len() > 3 && changes.iter().all(|change| change["kind"] == "same"), "{changes:#?}");
+    assert_eq!(json(&data, &["prices", "import", &path])["written"], 0);
+}
+
+#[test]
 fn an_empty_month_computes_again_without_differences() {
     let (_directory, data) = data();
     let found = json(&data, &["receipts", "recompute", "--month", "2026-11"]);

@@ -1,7 +1,7 @@
 //! One hub of several processes: the same answers as from one.
 
 mod postgres_redis {
-    use hub_testkit::Pair;
+    use hub_testkit::{Collector, Pair, SentSpan};
     use serde_json::{Value, json};
 
     use crate::binary::{Server, client, hub_with, text};
@@ -12,12 +12,14 @@ mod postgres_redis {
             let directory = tempfile::tempdir().expect("a directory");
             let data = directory.path().join("data");
             let environment = hub_testkit::servers();
+            let collector = Collector::start().await;
             let mut variables: Vec<(&str, &str)> =
                 environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
             variables.extend([
                 ("JWT_SECRET", "7Gd2xk0qLw9vPzR4tYb8NcJm5HsEuAfQ"),
                 ("HUB__SANDBOX__ENABLED", "true"),
                 ("HUB__SERVER__TRUSTED_PROXIES", "127.0.0.1/32"),
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.as_str()),
             ]);
             let command = |arguments: &[&str]| -> Value {
                 let output = hub_with(&data, &[arguments, &["--json"]].concat(), &variables);
@@ -57,6 +59,15 @@ mod postgres_redis {
             for server in [gateway, services, models] {
                 assert!(server.stop().0.success());
             }
+            // One trace leads through both processes, and all of it was sent before they ended.
+            let spans = collector.spans();
+            let call = spans.iter().find(|span| span.name == "chat sandbox").expect("the span of the call");
+            let parent = |id: &str| spans.iter().find(|span| span.id == id).expect("a parent");
+            let (inner, outer) = (parent(&call.parent), parent(&parent(&call.parent).parent));
+            let named = |span: &SentSpan| (span.name.clone(), span.trace.clone());
+            assert_eq!(named(inner), ("POST /v1/chat/completions".to_owned(), call.trace.clone()));
+            assert_eq!(named(outer), ("POST /v1/*".to_owned(), call.trace.clone()));
+            assert!(outer.parent.is_empty());
             let report = hub_with(&data, &["ledger", "verify"], &variables);
             assert!(report.status.success(), "{}", text(&report.stdout));
         });

@@ -5,6 +5,7 @@
 
 mod client;
 mod cpu;
+mod disk;
 mod drive;
 mod hub;
 mod nginx;
@@ -75,7 +76,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let upstream = upstream::Upstream::start().context("the upstream cannot listen")?;
     let proxy = nginx::Nginx::start(upstream.address(), &interrupt)?;
     let nginx = measure(&proxy.target(), options, &interrupt)?;
-    let mut table = Table::new(options.seconds, options.callers);
+    let mut table = Table::new(options.seconds, options.callers, disk::commit()?);
     table.add("nginx", &nginx, &nginx, false);
 
     let embedded = Hub::start(&binary, upstream.address(), None, &interrupt)?;

@@ -11,7 +11,6 @@ mod tests;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use hub_types::Clock;
-use reqwest::RequestBuilder;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
@@ -20,7 +19,7 @@ use url::Url;
 pub use config::AnthropicConfig;
 
 use self::stream::Events;
-use super::http::{self, ConfigError, Http, Opened};
+use super::http::{self, ConfigError, Http, Opened, Request};
 use super::{
     ApiVersion, BadRequest, CallRequest, ChatAnswer, ChatCall, ChatStream, LlmError, LlmProvider, MessagesRequest,
     ModelInfo, OnHangup, TokenBound, WholeAnswer, count,
@@ -116,7 +115,7 @@ impl AnthropicProvider {
         Ok(told)
     }
 
-    fn post(&self, url: &Url, messages: &MessagesRequest, body: Bytes, streams: bool) -> RequestBuilder {
+    fn post(&self, url: &Url, messages: &MessagesRequest, body: Bytes, streams: bool) -> Request {
         let version: &'static str = ApiVersion::as_str(messages.version());
         let request = self.http.post(url.clone(), body, streams).header(VERSION, HeaderValue::from_static(version));
         match messages.betas() {
@@ -205,11 +204,11 @@ impl LlmProvider for AnthropicProvider {
         Box::pin(self.list_models())
     }
 
-    fn bound(&self, call: &CallRequest, max_output_default: i64) -> Result<TokenBound, BadRequest> {
+    fn bound(&self, call: &CallRequest, model: &str, max_output_default: i64) -> Result<TokenBound, BadRequest> {
         let output = call.max_output().unwrap_or(max_output_default);
         let told = match call.messages() {
             Some(_) => None,
-            None => Some(self.as_messages(call, call.model(), Some(output.max(1)))?.request),
+            None => Some(self.as_messages(call, model, Some(output.max(1)))?.request),
         };
         let size = told.as_ref().or(call.messages()).map(MessagesRequest::size).copied().unwrap_or_default();
         let input = count::input_bound(&size, self.config.image_tokens).saturating_add(ADDED_TOKENS);

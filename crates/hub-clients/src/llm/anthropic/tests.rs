@@ -150,9 +150,9 @@ async fn what_has_no_place_is_refused_where_the_operator_wants_it_so() {
     let mut config = AnthropicConfig::new("claude", "claude", "http://127.0.0.1:9".parse().unwrap());
     config.refuse_dropped = true;
     let provider = AnthropicProvider::new(config, Clock::fixed_at("2026-11-23T10:00:00Z")).unwrap();
-    let error = provider.bound(&chat(&json!({"seed": 7})).into(), 9).unwrap_err();
+    let error = provider.bound(&chat(&json!({"seed": 7})).into(), "claude-x", 9).unwrap_err();
     assert_eq!(error.param.as_deref(), Some("seed"));
-    assert!(provider.bound(&chat(&json!({"seed": null})).into(), 9).is_ok());
+    assert!(provider.bound(&chat(&json!({"seed": null})).into(), "claude-x", 9).is_ok());
 }
 
 #[tokio::test]
@@ -241,5 +241,5 @@ async fn models_are_listed_under_the_version() {
 #[test]
 fn there_are_no_vectors_here() {
     let request = crate::llm::EmbeddingsRequest::from_texts("m", &["a"]).unwrap();
-    assert!(provider("http://127.0.0.1:9").bound(&request.into(), 1).is_err());
+    assert!(provider("http://127.0.0.1:9").bound(&request.into(), "claude-x", 1).is_err());
 }

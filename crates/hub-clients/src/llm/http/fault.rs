@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use hub_types::Timestamp;
-use reqwest::Response;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 use tokio::time::timeout;
 
+use super::Body;
 use crate::llm::{LlmError, ProviderFault};
 
 /// How much of an error body is read, in bytes.
@@ -100,10 +100,10 @@ impl Reject<'_> {
 }
 
 /// Reads the first [`BODY_LIMIT`] bytes of an error body; what is late or broken is left out.
-pub(in crate::llm) async fn read_prefix(mut response: Response, limit: Duration) -> Vec<u8> {
+pub(in crate::llm) async fn read_prefix(mut from: Body, limit: Duration) -> Vec<u8> {
     let mut body = Vec::new();
     let reading = async {
-        while let Ok(Some(chunk)) = response.chunk().await {
+        while let Ok(Some(chunk)) = from.chunk().await {
             body.extend_from_slice(&chunk[..chunk.len().min(BODY_LIMIT - body.len())]);
             if body.len() == BODY_LIMIT {
                 break;

@@ -1,20 +1,22 @@
-//! What all adapters over HTTP share: one pooled client per upstream, no redirects, no proxy from the environment, a deadline on every
+//! What all adapters over HTTP share: pooled connections per upstream, no redirects, no proxy from the environment, a deadline on every
 //! wait, a limit on every body. Knows no wire.
 
 mod config;
 mod fault;
+mod plain;
 mod stream;
+#[cfg(test)]
+mod tests;
+mod transport;
 #[cfg(test)]
 pub(in crate::llm) mod upstream;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hub_types::Clock;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::Method;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
 use url::Url;
@@ -23,19 +25,20 @@ pub use config::{ConfigError, Timeouts, check_address};
 pub(super) use config::{check_base, join};
 pub(super) use fault::Reject;
 pub(super) use stream::{Reader, events};
+use transport::{Answer, Transport};
+pub(super) use transport::{Body, Request};
 
-use super::{BadRequest, LlmError, TransportError, Wait};
-use crate::public::OutsideOnly;
+use super::{BadRequest, LlmError, Wait};
 
 /// Largest answer that is not a stream, in bytes.
 pub const ANSWER_LIMIT: usize = 32 * 1024 * 1024;
-const USER_AGENT: &str = concat!("smart-ai-hub/", env!("CARGO_PKG_VERSION"));
+const OUR_NAME: HeaderValue = HeaderValue::from_static(concat!("smart-ai-hub/", env!("CARGO_PKG_VERSION")));
 
 /// One upstream's client.
 pub(super) struct Http {
-    client: Client,
+    transport: Transport,
     timeouts: Timeouts,
-    /// Sent on every call; holds the credential.
+    /// Sent on every call; holds the credential and our name.
     headers: HeaderMap,
     /// Where the upstream says its id of a request.
     request_id: HeaderName,
@@ -47,7 +50,7 @@ pub(super) struct Http {
 /// An answer to a call that asked for a stream.
 pub(super) enum Opened {
     /// The stream, and the provider's id of the request.
-    Stream(Response, Option<String>),
+    Stream(Body, Option<String>),
     /// A JSON document instead.
     Json(Bytes),
 }
@@ -57,57 +60,45 @@ impl Http {
     pub(super) fn new(
         timeouts: Timeouts,
         pool_max_idle: usize,
-        headers: HeaderMap,
+        mut headers: HeaderMap,
         request_id: HeaderName,
         secret: Option<SecretString>,
         clock: Clock,
         outside_only: bool,
     ) -> Result<Self, ConfigError> {
-        let mut builder = Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(Policy::none())
-            .no_proxy()
-            .tcp_nodelay(true)
-            .connect_timeout(timeouts.connect)
-            .pool_idle_timeout(timeouts.pool_idle)
-            .pool_max_idle_per_host(pool_max_idle);
-        if outside_only {
-            builder = builder.dns_resolver(Arc::new(OutsideOnly));
-        }
-        let client = builder.build().map_err(|source| ConfigError::Client(source.into()))?;
-        Ok(Self { client, timeouts, headers, request_id, secret, clock })
+        headers.insert(USER_AGENT, OUR_NAME);
+        let transport = Transport::new(&timeouts, pool_max_idle, outside_only)?;
+        Ok(Self { transport, timeouts, headers, request_id, secret, clock })
     }
 
     /// A call with a JSON body.
-    pub(super) fn post(&self, url: Url, body: Bytes, streams: bool) -> RequestBuilder {
+    pub(super) fn post(&self, url: Url, body: Bytes, streams: bool) -> Request {
         let accept = if streams { "text/event-stream" } else { "application/json" };
-        self.client
-            .post(url)
+        Request::new(Method::POST, url, self.headers.clone(), body)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .header(ACCEPT, HeaderValue::from_static(accept))
-            .body(body)
     }
 
     /// Sends a call whose answer is one document: the provider's id of the request, and the document.
-    pub(super) async fn whole(&self, request: RequestBuilder) -> Result<(Option<String>, Bytes), LlmError> {
+    pub(super) async fn whole(&self, request: Request) -> Result<(Option<String>, Bytes), LlmError> {
         // The first byte comes when all has been generated, so head and body share one long deadline.
         in_time(self.timeouts.whole, async {
-            let response = self.send(request).await?;
-            let upstream_id = request_id(response.headers(), &self.request_id);
-            Ok((upstream_id, read_body(response, ANSWER_LIMIT, self.timeouts.idle).await?))
+            let answer = self.send(request).await?;
+            let upstream_id = request_id(&answer.headers, &self.request_id);
+            Ok((upstream_id, read_body(answer, ANSWER_LIMIT, self.timeouts.idle).await?))
         })
         .await
     }
 
     /// Sends a call whose answer is a stream.
-    pub(super) async fn open(&self, request: RequestBuilder) -> Result<Opened, LlmError> {
-        let response = in_time(self.timeouts.first_byte, self.send(request)).await?;
-        if is_json(response.headers()) {
-            let reading = read_body(response, ANSWER_LIMIT, self.timeouts.idle);
+    pub(super) async fn open(&self, request: Request) -> Result<Opened, LlmError> {
+        let answer = in_time(self.timeouts.first_byte, self.send(request)).await?;
+        if is_json(&answer.headers) {
+            let reading = read_body(answer, ANSWER_LIMIT, self.timeouts.idle);
             return in_time(self.timeouts.whole, reading).await.map(Opened::Json);
         }
-        let upstream_id = request_id(response.headers(), &self.request_id);
-        Ok(Opened::Stream(response, upstream_id))
+        let upstream_id = request_id(&answer.headers, &self.request_id);
+        Ok(Opened::Stream(answer.body, upstream_id))
     }
 
     /// Reads a document of at most `limit` bytes.
@@ -117,9 +108,10 @@ impl Http {
         headers: &[(HeaderName, &'static str)],
         limit: usize,
     ) -> Result<Bytes, LlmError> {
-        let mut request = self.client.get(url).header(ACCEPT, HeaderValue::from_static("application/json"));
+        let mut request = Request::new(Method::GET, url, self.headers.clone(), Bytes::new());
+        request.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         for (name, value) in headers {
-            request = request.header(name, HeaderValue::from_static(value));
+            request.headers.insert(name, HeaderValue::from_static(value));
         }
         in_time(self.timeouts.first_byte, async {
             read_body(self.send(request).await?, limit, self.timeouts.idle).await
@@ -128,21 +120,14 @@ impl Http {
     }
 
     /// Sends once; gives back only a success.
-    async fn send(&self, request: RequestBuilder) -> Result<Response, LlmError> {
-        let response = request.headers(self.headers.clone()).send().await.map_err(|error| {
-            if error.is_connect() && error.is_timeout() {
-                LlmError::Timeout(Wait::Connect)
-            } else {
-                LlmError::Connect(TransportError::from(error))
-            }
-        })?;
-        if response.status().is_success() {
-            return Ok(response);
+    async fn send(&self, request: Request) -> Result<Answer, LlmError> {
+        let answer = self.transport.send(request).await?;
+        if answer.is_success() {
+            return Ok(answer);
         }
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
         // An error body that is late, broken or endless must not hide the status.
-        let body = fault::read_prefix(response, self.timeouts.idle).await;
-        Err(self.reject().response(status, &headers, &body, self.clock.now()))
+        let body = fault::read_prefix(answer.body, self.timeouts.idle).await;
+        Err(self.reject().response(answer.status, &answer.headers, &body, self.clock.now()))
     }
 
     /// Turns the provider's refusals into errors.
@@ -157,7 +142,7 @@ impl Http {
 }
 
 /// Adds our id of the request, if a header can carry it.
-pub(super) fn with_id(request: RequestBuilder, name: HeaderName, id: &str) -> RequestBuilder {
+pub(super) fn with_id(request: Request, name: HeaderName, id: &str) -> Request {
     match HeaderValue::from_str(id) {
         Ok(id) => request.header(name, id),
         Err(_) => request,
@@ -193,19 +178,24 @@ async fn in_time<T>(limit: Duration, call: impl Future<Output = Result<T, LlmErr
 }
 
 /// Reads a body of at most `limit` bytes; every chunk has `idle` to arrive.
-async fn read_body(mut response: Response, limit: usize, idle: Duration) -> Result<Bytes, LlmError> {
-    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+async fn read_body(mut answer: Answer, limit: usize, idle: Duration) -> Result<Bytes, LlmError> {
+    let announced = answer.length.and_then(|length| usize::try_from(length).ok());
     if announced.is_some_and(|length| length > limit) {
         return Err(LlmError::TooLarge { limit });
     }
-    let mut body = Vec::with_capacity(announced.unwrap_or(0));
+    let mut body = Vec::new();
     loop {
-        match timeout(idle, response.chunk()).await {
+        match timeout(idle, answer.body.chunk()).await {
             Err(_) => return Err(LlmError::Timeout(Wait::Idle)),
-            Ok(Err(error)) => return Err(LlmError::Truncated(Some(error.into()))),
+            Ok(Err(error)) => return Err(LlmError::Truncated(Some(error))),
             Ok(Ok(None)) => return Ok(body.into()),
             Ok(Ok(Some(chunk))) if body.len() + chunk.len() > limit => return Err(LlmError::TooLarge { limit }),
-            Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
+            // Most answers come in one piece, which is handed on as it is.
+            Ok(Ok(Some(chunk))) if body.is_empty() && announced == Some(chunk.len()) => return Ok(chunk),
+            Ok(Ok(Some(chunk))) => {
+                body.reserve(announced.unwrap_or(0).saturating_sub(body.len()).max(chunk.len()));
+                body.extend_from_slice(&chunk);
+            }
         }
     }
 }

@@ -8,6 +8,47 @@ use url::Url;
 use crate::llm::http::Timeouts;
 use crate::llm::{MaxTokensField, ModelInfo, OnHangup, count};
 
+/// What a server speaks of OpenAI's wires beside chat. Calls of the others are carried as chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wires {
+    /// `/responses`.
+    pub responses: bool,
+    /// `/completions`.
+    pub completions: Completions,
+}
+
+/// Which models are reached by `/completions`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Completions {
+    /// None.
+    Never,
+    /// Those of OpenAI that know them: its newer ones answer only in chat.
+    Known,
+    /// All.
+    Always,
+}
+
+/// Beginnings of names of OpenAI's models that refuse the old completions.
+const CHAT_ONLY: [&str; 8] = ["gpt-3.5-turbo", "gpt-4", "gpt-5", "gpt-6", "chatgpt-", "o1", "o3", "o4"];
+
+impl Completions {
+    /// Whether the model of this name is reached by `/completions`.
+    pub fn knows(self, model: &str) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Known => model.contains("instruct") || !CHAT_ONLY.iter().any(|name| model.starts_with(name)),
+            Self::Always => true,
+        }
+    }
+}
+
+impl Wires {
+    /// What OpenAI itself speaks, with each model in the wires it knows.
+    pub const ALL: Self = Self { responses: true, completions: Completions::Known };
+    /// Nothing but chat, as most other servers.
+    pub const CHAT: Self = Self { responses: false, completions: Completions::Never };
+}
+
 /// One upstream.
 #[derive(Debug, Clone)]
 pub struct OpenAiConfig {
@@ -19,7 +60,11 @@ pub struct OpenAiConfig {
     pub base_url: Url,
     /// Sent as a bearer token; some local servers need none.
     pub api_key: Option<SecretString>,
-    /// The name under which it takes the limit of completion tokens.
+    /// What it speaks beside chat.
+    pub wires: Wires,
+    /// Types of tools in responses that it may run itself. Their fees are the operator's: the hub has no price for them.
+    pub hosted_tools: Vec<String>,
+    /// The name under which it takes the limit of completion tokens in chat.
     pub max_tokens_field: MaxTokensField,
     /// Its deadlines.
     pub timeouts: Timeouts,
@@ -45,6 +90,8 @@ impl OpenAiConfig {
             service: service.to_owned(),
             base_url,
             api_key: None,
+            wires: Wires::ALL,
+            hosted_tools: Vec::new(),
             max_tokens_field: MaxTokensField::default(),
             timeouts: Timeouts::default(),
             // A provider goes on generating, and billing, when nobody reads; only the last chunk says how much.

@@ -1,14 +1,16 @@
 //! The adapter for OpenAI and for every server that speaks its chat protocol.
 //!
-//! Bytes of chat calls go through as they are; see [`ChatRequest::encode`] for the few fields that are written. Calls of other wires
-//! are carried as chat.
+//! Bytes of chat calls go through as they are; see [`ChatRequest::encode`] for the few fields that are written. So do those of responses and
+//! of the old completions where the server speaks them ([`Wires`]). All other calls are carried as chat.
 
 mod answer;
 mod config;
+mod responses;
 mod stream;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
-use hub_types::Clock;
+use hub_types::{Clock, TokenUsage};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -16,13 +18,14 @@ use serde_json::Value;
 use url::Url;
 
 pub use super::http::{ANSWER_LIMIT, ConfigError, Timeouts, check_address};
-pub use config::OpenAiConfig;
+pub use config::{Completions, OpenAiConfig, Wires};
 
 use self::stream::Chunks;
-use super::http::{self, Http, Opened};
+use super::count::Estimate;
+use super::http::{self, Http, Opened, Reader, Reject};
 use super::{
-    BadRequest, CallRequest, ChatAnswer, ChatCall, ChatRequest, ChatStream, Edits, LlmError, LlmProvider, ModelInfo,
-    OnHangup, TokenBound, WholeAnswer, count,
+    BadRequest, CallRequest, ChatAnswer, ChatCall, ChatRequest, ChatStream, CompletionRequest, Edits, LlmError,
+    LlmProvider, ModelInfo, OnHangup, ResponsesRequest, TokenBound, WholeAnswer, count,
 };
 use crate::wire::openai::EmbeddingsRequest;
 
@@ -39,9 +42,23 @@ pub struct OpenAiProvider {
     config: OpenAiConfig,
     http: Http,
     chat_url: Url,
+    responses_url: Url,
+    completions_url: Url,
     embeddings_url: Url,
     models_url: Url,
 }
+
+/// How a call is sent.
+enum Sent<'a> {
+    Embeddings(&'a EmbeddingsRequest),
+    Responses(&'a ResponsesRequest),
+    Completion(&'a CompletionRequest),
+    /// As chat, whatever it came as.
+    Chat,
+}
+
+/// Reads a whole answer of one wire.
+type Read = fn(Bytes, Option<String>, Reject<'_>) -> Result<WholeAnswer, LlmError>;
 
 impl OpenAiProvider {
     /// Checks the configuration and builds the client. `clock` is needed to read a `Retry-After` that is a date.
@@ -57,6 +74,8 @@ impl OpenAiProvider {
         let base = &config.base_url;
         Ok(Self {
             chat_url: http::join(base, &["chat", "completions"]),
+            responses_url: http::join(base, &["responses"]),
+            completions_url: http::join(base, &["completions"]),
             embeddings_url: http::join(base, &["embeddings"]),
             models_url: http::join(base, &["models"]),
             http,
@@ -64,14 +83,39 @@ impl OpenAiProvider {
         })
     }
 
-    async fn answer(&self, call: ChatCall) -> Result<ChatAnswer, LlmError> {
-        if let Some(request) = call.request.embeddings() {
-            return self.embed(request, &call).await.map(ChatAnswer::Whole);
+    /// The way of this call: by its own wire where the server speaks it.
+    fn way<'a>(&self, call: &'a CallRequest, model: &str) -> Sent<'a> {
+        let Wires { responses, completions } = self.config.wires;
+        if let Some(request) = call.embeddings() {
+            return Sent::Embeddings(request);
         }
-        let chat = call.request.as_chat().map_err(LlmError::unsendable)?;
-        http::refuse_dropped(chat.dropped, self.config.refuse_dropped)?;
-        let answer = self.chat_once(chat.request, &call).await?;
-        call.request.tell(answer, chat.dropped)
+        if let Some(request) = call.responses().filter(|_| responses) {
+            return Sent::Responses(request);
+        }
+        call.completion().filter(|_| completions.knows(model)).map_or(Sent::Chat, Sent::Completion)
+    }
+
+    async fn answer(&self, call: ChatCall) -> Result<ChatAnswer, LlmError> {
+        match self.way(&call.request, &call.upstream_model) {
+            Sent::Embeddings(request) => self.embed(request, &call).await.map(ChatAnswer::Whole),
+            Sent::Responses(request) => {
+                self.check_hosted(request).map_err(LlmError::unsendable)?;
+                let body = request.encode(&call.upstream_model, call.max_output);
+                let events = responses::Events::new(self.config.api_key.clone());
+                self.send(&self.responses_url, (body, request.stream()), &call, responses::read, events).await
+            }
+            Sent::Completion(request) => {
+                let body = request.encode(&call.upstream_model, call.max_output);
+                let chunks = self.chunks(request.answers());
+                self.send(&self.completions_url, (body, request.stream()), &call, answer::read, chunks).await
+            }
+            Sent::Chat => {
+                let chat = call.request.as_chat().map_err(LlmError::unsendable)?;
+                http::refuse_dropped(chat.dropped, self.config.refuse_dropped)?;
+                let answer = self.chat_once(chat.request, &call).await?;
+                call.request.tell(answer, chat.dropped)
+            }
+        }
     }
 
     async fn chat_once(&self, chat: &ChatRequest, call: &ChatCall) -> Result<ChatAnswer, LlmError> {
@@ -81,24 +125,51 @@ impl OpenAiProvider {
             max_tokens_field: self.config.max_tokens_field,
             include_usage: true,
         });
-        let request = self.http.post(self.chat_url.clone(), body, chat.stream());
+        self.send(&self.chat_url, (body, chat.stream()), call, answer::read, self.chunks(chat.choices())).await
+    }
+
+    fn chunks(&self, choices: i64) -> Chunks {
+        Chunks { unfinished: usize::try_from(choices).unwrap_or(1), key: self.config.api_key.clone() }
+    }
+
+    /// Sends a body of any wire, and reads the answer as that wire has it.
+    async fn send(
+        &self,
+        url: &Url,
+        (body, streams): (Bytes, bool),
+        call: &ChatCall,
+        read: Read,
+        reader: impl Reader + Unpin,
+    ) -> Result<ChatAnswer, LlmError> {
+        let request = self.http.post(url.clone(), body, streams);
         let request = http::with_id(request, CLIENT_REQUEST_ID, &call.request_id);
-        if !chat.stream() {
+        if !streams {
             let (upstream_id, body) = self.http.whole(request).await?;
-            return answer::read(body, upstream_id, self.http.reject()).map(ChatAnswer::Whole);
+            return read(body, upstream_id, self.http.reject()).map(ChatAnswer::Whole);
         }
         match self.http.open(request).await? {
             Opened::Stream(response, upstream_id) => {
-                let unfinished = usize::try_from(chat.choices()).unwrap_or(1);
-                let chunks = Chunks { unfinished, key: self.config.api_key.clone() };
-                let events = http::events(response, self.config.timeouts, chunks);
+                let events = http::events(response, self.config.timeouts, reader);
                 Ok(ChatAnswer::Stream(ChatStream { upstream_id, dropped: Vec::new(), events }))
             }
             // Some servers report an error with status 200, some ignore `stream`: neither is a stream.
-            Opened::Json(body) => Err(match answer::read(body, None, self.http.reject()) {
+            Opened::Json(body) => Err(match read(body, None, self.http.reject()) {
                 Ok(_) => LlmError::Protocol("a whole answer where a stream was asked for"),
                 Err(error) => error,
             }),
+        }
+    }
+
+    /// Refuses tools that the provider would run itself, but for those the operator has named: each use has a fee that no price knows, and
+    /// how much they make the model read nobody can bound.
+    fn check_hosted(&self, request: &ResponsesRequest) -> Result<(), BadRequest> {
+        let allowed = |tool: &&String| !self.config.hosted_tools.contains(tool);
+        match request.hosted_tools().iter().find(allowed) {
+            Some(tool) => Err(BadRequest::at(
+                "tools",
+                &format!("tools of type {tool:?} are not available: the provider would run them"),
+            )),
+            None => Ok(()),
         }
     }
 
@@ -137,17 +208,28 @@ impl LlmProvider for OpenAiProvider {
         Box::pin(self.list_models())
     }
 
-    fn bound(&self, call: &CallRequest, max_output_default: i64) -> Result<TokenBound, BadRequest> {
-        if let Some(embeddings) = call.embeddings() {
-            return Ok(TokenBound { input: count::embeddings_bound(embeddings), output: 0 });
+    fn bound(&self, call: &CallRequest, model: &str, max_output_default: i64) -> Result<TokenBound, BadRequest> {
+        match self.way(call, model) {
+            Sent::Embeddings(embeddings) => Ok(TokenBound { input: count::embeddings_bound(embeddings), output: 0 }),
+            Sent::Responses(request) => {
+                self.check_hosted(request)?;
+                let input = count::input_bound(request.size(), self.config.image_tokens);
+                Ok(TokenBound { input, output: request.max_output().unwrap_or(max_output_default) })
+            }
+            Sent::Completion(request) => Ok(TokenBound {
+                input: count::completion_bound(request),
+                output: request.limit().saturating_mul(request.generated()),
+            }),
+            Sent::Chat => {
+                let chat = call.as_chat()?;
+                http::check_dropped(chat.dropped, self.config.refuse_dropped)?;
+                let chat = chat.request;
+                Ok(TokenBound {
+                    input: count::input_bound(chat.size(), self.config.image_tokens),
+                    output: chat.max_output().unwrap_or(max_output_default).saturating_mul(chat.choices()),
+                })
+            }
         }
-        let chat = call.as_chat()?;
-        http::check_dropped(chat.dropped, self.config.refuse_dropped)?;
-        let chat = chat.request;
-        Ok(TokenBound {
-            input: count::input_bound(chat.size(), self.config.image_tokens),
-            output: chat.max_output().unwrap_or(max_output_default).saturating_mul(chat.choices()),
-        })
     }
 
     fn chat(&self, call: ChatCall) -> BoxFuture<'_, Result<ChatAnswer, LlmError>> {
@@ -156,6 +238,14 @@ impl LlmProvider for OpenAiProvider {
 
     fn on_hangup(&self) -> OnHangup {
         self.config.on_hangup
+    }
+
+    fn counted(&self, call: &CallRequest, output: Estimate, reasoning: Estimate) -> TokenUsage {
+        let usage = call.estimate_usage(output, reasoning);
+        match call.completion() {
+            Some(request) => TokenUsage { output: request.generated_of(output), ..usage },
+            None => usage,
+        }
     }
 }
 
@@ -190,5 +280,7 @@ fn authorization(key: &SecretString) -> Result<HeaderValue, ConfigError> {
     Ok(value)
 }
 
+#[cfg(test)]
+mod native_tests;
 #[cfg(test)]
 mod tests;

@@ -357,8 +357,8 @@ async fn a_bound_covers_every_choice() {
     let provider = provider(config("http://127.0.0.1:9/v1"));
     let request = |body: &str| CallRequest::from(ChatRequest::parse(body.to_owned().into()).unwrap());
     let asked = request(r#"{"model":"m","messages":[{"role":"user","content":"hello"}],"n":3,"max_tokens":10}"#);
-    let bound = provider.bound(&asked, 99).unwrap();
+    let bound = provider.bound(&asked, "m", 99).unwrap();
     assert_eq!((bound.input, bound.output), (5 + 32, 30));
     let open = request(r#"{"model":"m","messages":[{"role":"user","content":"hello"}]}"#);
-    assert_eq!(provider.bound(&open, 99).unwrap().output, 99);
+    assert_eq!(provider.bound(&open, "m", 99).unwrap().output, 99);
 }

@@ -149,7 +149,7 @@ impl LlmProvider for SandboxProvider {
     }
 
     /// Exactly what the sandbox will bill when the call succeeds.
-    fn bound(&self, call: &CallRequest, max_output_default: i64) -> Result<TokenBound, BadRequest> {
+    fn bound(&self, call: &CallRequest, _model: &str, max_output_default: i64) -> Result<TokenBound, BadRequest> {
         if let Some(embeddings) = call.embeddings() {
             return Ok(TokenBound { input: embedding::tokens(embeddings), output: 0 });
         }

@@ -100,7 +100,7 @@ async fn a_cut_stream_has_no_usage_and_the_meter_knows_what_it_made() {
         let provider = sandbox();
         let text = format!("sandbox:words=40 sandbox:cut={order} hi");
         let ask = ask(&text, &json!({"stream": true}));
-        assert_eq!(provider.bound(&ask.request, 100).unwrap().output, produced);
+        assert_eq!(provider.bound(&ask.request, "sandbox", 100).unwrap().output, produced);
         let mut events = streamed(&provider, ask).await;
         assert!(matches!(events.pop(), Some(Err(LlmError::Truncated(None)))));
         assert!(events.iter().flatten().all(|event| event.usage.is_none()));
@@ -196,7 +196,7 @@ proptest! {
         if clamp || max_tokens.is_none() {
             ask.max_output = Some(max_tokens.unwrap_or(default));
         }
-        let bound = provider.bound(&ask.request, default).unwrap();
+        let bound = provider.bound(&ask.request, "sandbox", default).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let usage = runtime.block_on(async {
             if stream {

@@ -90,6 +90,9 @@ struct Choice<'a> {
     /// `delta` in a chunk, `message` in an answer; the same fields.
     #[serde(borrow, default, alias = "message")]
     delta: Option<Delta<'a>>,
+    /// What stands there instead in the old completions.
+    #[serde(borrow, default)]
+    text: Text<'a>,
     #[serde(borrow, default)]
     finish_reason: Text<'a>,
 }
@@ -146,6 +149,9 @@ impl Choices {
             for function in tools.chain(&delta.function_call) {
                 self.output.add(function.estimate());
             }
+        } else {
+            self.text.push_str(choice.text.as_str());
+            self.output.add(Estimate::of(choice.text.as_str()));
         }
         if self.count == 0 {
             self.first_text_len = self.text.len();
@@ -201,6 +207,19 @@ mod tests {
         let choices = chunk.choices.unwrap();
         assert_eq!((choices.count, choices.text.as_str(), choices.finish.as_deref()), (2, "aé", Some("tool_calls")));
         assert_eq!((choices.output.tokens(), choices.reasoning.tokens()), ((1 + 2 + 4 + 7 + 4_i64 + 3) / 4, 1));
+    }
+
+    #[test]
+    fn an_old_completion_gives_its_text() {
+        let answer: Completion<'_> = serde_json::from_str(
+            r#"{"choices":[{"index":0,"text":"four","logprobs":null,"finish_reason":"length"},{"index":1,"text":"more","finish_reason":"stop"}]}"#,
+        )
+        .unwrap();
+        let choices = answer.choices.unwrap();
+        assert_eq!(
+            (&choices.text[..choices.first_text_len], choices.output.tokens(), choices.finished),
+            ("four", 2, 2)
+        );
     }
 
     #[test]

@@ -91,7 +91,7 @@ impl ChatRequest {
 }
 
 /// `stream_options` with `include_usage: true`, its other fields kept as they stand.
-fn with_usage(options: Option<&str>) -> Vec<u8> {
+pub(super) fn with_usage(options: Option<&str>) -> Vec<u8> {
     let fields = options.and_then(|raw| serde_json::from_str::<Object<'_>>(raw).ok()).unwrap_or_default();
     let mut out = vec![b'{'];
     for (name, value) in fields.0.iter().filter(|(name, _)| name != "include_usage") {

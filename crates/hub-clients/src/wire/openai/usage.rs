@@ -34,16 +34,43 @@ struct CompletionDetails {
     audio_tokens: Option<i64>,
 }
 
+/// The same of responses, under other names (providers.md §1.5).
+#[derive(Deserialize)]
+struct ResponsesUsage {
+    input_tokens: Option<i64>,
+    output_tokens: Option<i64>,
+    total_tokens: Option<i64>,
+    input_tokens_details: Option<PromptDetails>,
+    output_tokens_details: Option<CompletionDetails>,
+}
+
+impl From<ResponsesUsage> for WireUsage {
+    fn from(usage: ResponsesUsage) -> Self {
+        Self {
+            prompt_tokens: usage.input_tokens,
+            completion_tokens: usage.output_tokens,
+            total_tokens: usage.total_tokens,
+            prompt_tokens_details: usage.input_tokens_details,
+            completion_tokens_details: usage.output_tokens_details,
+            prompt_cache_hit_tokens: None,
+        }
+    }
+}
+
 /// Reads a `usage` object. `None` for null, for a shape we do not know, and for numbers that cannot be true.
 ///
 /// `prompt_tokens` includes cached and cache-written tokens and `completion_tokens` includes reasoning (providers.md §1.2).
 /// A server whose `total_tokens` shows that it counts reasoning beside the completion is believed.
 pub(crate) fn read(raw: Option<&RawValue>) -> Option<TokenUsage> {
-    let raw = raw?.get();
-    if raw == "null" {
-        return None;
-    }
-    let usage: WireUsage = serde_json::from_str(raw).ok()?;
+    classes(&serde_json::from_str::<Option<WireUsage>>(raw?.get()).ok()??)
+}
+
+/// Reads the `usage` of a response in the same way.
+pub(crate) fn read_responses(raw: Option<&RawValue>) -> Option<TokenUsage> {
+    classes(&serde_json::from_str::<Option<ResponsesUsage>>(raw?.get()).ok()??.into())
+}
+
+fn classes(usage: &WireUsage) -> Option<TokenUsage> {
     let (prompt, completion) = match (usage.prompt_tokens, usage.completion_tokens) {
         (None, None) => return None,
         (prompt, completion) => (prompt.unwrap_or(0), completion.unwrap_or(0)),
@@ -126,6 +153,19 @@ mod tests {
             TokenUsage { input: 11, cache_read: 5, cache_write: 4, output: 4, reasoning: 8, ..TokenUsage::default() };
         assert_eq!(usage, Some(expected));
         assert_eq!((expected.prompt(), expected.completion(), expected.total()), (20, 12, 32));
+    }
+
+    #[test]
+    fn a_response_names_its_totals_otherwise() {
+        let read = |text: &str| read_responses(Some(serde_json::from_str(text).unwrap()));
+        let usage = read(
+            r#"{"input_tokens":20,"input_tokens_details":{"cached_tokens":5,"cache_write_tokens":4},
+                "output_tokens":12,"output_tokens_details":{"reasoning_tokens":8},"total_tokens":32}"#,
+        );
+        let expected =
+            TokenUsage { input: 11, cache_read: 5, cache_write: 4, output: 4, reasoning: 8, ..TokenUsage::default() };
+        assert_eq!(usage, Some(expected));
+        assert_eq!((read("null"), read("{}"), read(r#"{"input_tokens":-1}"#)), (None, None, None));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A caller of the old text completions, served by chat: the prompt is one message of the user (providers.md §1.6).
 
 use bytes::Bytes;
+use hub_types::TokenUsage;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -8,14 +9,15 @@ use super::chat::Document as Chat;
 use super::{Retell, data_of, renamed, write_data};
 use crate::llm::{ChatEvent, ChatEventKind};
 use crate::wire::document::{self, BadRequest, Document};
-use crate::wire::openai::{ChatRequest, usage_json};
+use crate::wire::openai::{ChatRequest, CompletionRequest, usage_json};
 
 /// Values that ask for nothing.
 const NOTHING: [&str; 4] = ["null", "false", "\"\"", "0"];
 
-/// Reads a completions request and writes the chat request; fields both know are carried as they stand. Refused: several prompts, prompts in
+/// Writes the chat request; fields both know are carried as they stand. Refused: several prompts, prompts in
 /// token numbers, `suffix`, `echo`, `logprobs` and `best_of`, which chat has no place for.
-pub(crate) fn request(body: &Bytes) -> Result<ChatRequest, BadRequest> {
+pub(crate) fn request(completion: &CompletionRequest) -> Result<ChatRequest, BadRequest> {
+    let body = completion.body();
     let text = document::text(body)?;
     let top = document::top(text)?;
     let prompt = top.get("prompt").ok_or_else(|| BadRequest::at("prompt", "is required"))?;
@@ -60,11 +62,15 @@ fn choices(chat: &Chat<'_>) -> Value {
 }
 
 /// Tells chat chunks as completion chunks.
-#[derive(Debug)]
-pub(crate) struct Teller;
+#[derive(Debug, Default)]
+pub(crate) struct Teller {
+    /// What was reported last; a provider of a third wire reports before the chunk that tells it.
+    usage: Option<TokenUsage>,
+}
 
 impl Retell for Teller {
     fn event(&mut self, event: ChatEvent, out: &mut Vec<ChatEvent>) {
+        self.usage = event.usage.or(self.usage);
         if matches!(event.kind, ChatEventKind::Comment | ChatEventKind::Done) {
             out.push(event);
             return;
@@ -83,7 +89,7 @@ impl Retell for Teller {
                 "model": chat.model.as_str(),
                 "choices": choices(&chat),
             });
-            if let (ChatEventKind::UsageOnly, Some(usage)) = (event.kind, &event.usage) {
+            if let (ChatEventKind::UsageOnly, Some(usage)) = (event.kind, &self.usage) {
                 chunk["usage"] = usage_json(usage);
             }
             if event.kind == ChatEventKind::UsageOnly || chat.choices.iter().flatten().any(speaks) {
@@ -100,6 +106,10 @@ mod tests {
     use crate::wire::translate::testing::tell;
 
     const CHAT: &str = include_str!("testdata/chat_stream.txt");
+
+    fn request(body: &Bytes) -> Result<ChatRequest, BadRequest> {
+        super::request(&CompletionRequest::parse(body.clone())?)
+    }
 
     #[test]
     fn a_prompt_becomes_a_message_and_the_rest_stays() {
@@ -128,7 +138,7 @@ mod tests {
 
     #[test]
     fn chunks_with_text_or_an_end_are_told() {
-        let (told, _) = tell(CHAT, &mut Teller, |data| {
+        let (told, _) = tell(CHAT, &mut Teller::default(), |data| {
             let kind = match data {
                 b"" => ChatEventKind::Comment,
                 b"[DONE]" => ChatEventKind::Done,
@@ -137,5 +147,19 @@ mod tests {
             ChatEvent::bare(kind, Bytes::new())
         });
         insta::assert_snapshot!(told);
+    }
+
+    #[test]
+    fn usage_reported_before_its_chunk_is_told_in_it() {
+        let usage = TokenUsage { input: 11, output: 4, ..TokenUsage::default() };
+        let end = r#"data: {"id":"chatcmpl-1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+        let last = r#"data: {"id":"chatcmpl-1","choices":[]}"#;
+        let (told, _) = tell(&format!("{end}\n\n{last}\n\n"), &mut Teller::default(), |data| {
+            if data.ends_with(b"[]}") {
+                return ChatEvent::bare(ChatEventKind::UsageOnly, Bytes::new());
+            }
+            ChatEvent { usage: Some(usage), ..ChatEvent::bare(ChatEventKind::Chunk, Bytes::new()) }
+        });
+        assert_eq!(told.matches("\"prompt_tokens\":11").count(), 1, "{told}");
     }
 }

@@ -7,6 +7,8 @@
 
 mod batch;
 mod book;
+mod hope;
+mod open;
 #[cfg(test)]
 mod tests;
 
@@ -14,14 +16,17 @@ use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hub_store::holds::End;
+use hub_store::StoreError;
+use hub_store::fold_once::Direct;
+use hub_store::holds::{End, NewHold};
 use hub_store::ledger::{Posting, Transaction};
-use hub_store::{Store, StoreError};
-use hub_types::{Clock, UserId};
+use hub_types::{HoldId, UserId};
 use tokio::sync::oneshot;
 
 pub(super) use book::Refusal;
 
+use self::open::OpenHolds;
+use super::hold::HoldError;
 use super::settle::{Charge, Settled};
 use crate::Hub;
 
@@ -33,9 +38,12 @@ const QUEUE: usize = 4096;
 const LANES: usize = 2;
 
 /// Something that is to happen to an account.
+#[cfg_attr(test, derive(Clone))]
 enum Movement {
     /// A row is posted.
     Post(Box<Posting>),
+    /// A call begins: its worst case is set aside.
+    Begin(Box<NewHold>),
     /// A call ends: its hold is resolved, charged or given back, with receipt and usage row.
     End(Box<Charge>, End),
 }
@@ -44,6 +52,7 @@ impl Movement {
     fn user(&self) -> UserId {
         match self {
             Self::Post(posting) => posting.user,
+            Self::Begin(hold) => hold.user,
             Self::End(charge, _) => charge.user,
         }
     }
@@ -55,6 +64,10 @@ enum Done {
     Posted(Transaction),
     /// The account does not allow it; nothing was changed.
     Refused(Refusal),
+    /// The amount is set aside.
+    Begun,
+    /// The account or a budget does not allow it; nothing was changed.
+    NotBegun(Box<HoldError>),
     /// The hold is resolved.
     Ended(Settled),
     /// The hold was not open; nothing was changed.
@@ -62,6 +75,8 @@ enum Done {
 }
 
 type Answer = Result<Done, StoreError>;
+
+const WRONG: StoreError = StoreError::Writer("gave a wrong answer");
 
 /// A movement and who waits for its answer.
 struct Waiting {
@@ -73,6 +88,8 @@ struct Waiting {
 #[derive(Default)]
 pub struct Writer {
     lanes: [Arc<Lane>; LANES],
+    direct: Direct,
+    open: Arc<OpenHolds>,
 }
 
 #[derive(Default)]
@@ -92,8 +109,23 @@ impl Writer {
         match self.fold(hub, Movement::Post(Box::new(posting))).await? {
             Done::Posted(row) => Ok(Ok(row)),
             Done::Refused(refusal) => Ok(Err(refusal)),
-            Done::Ended(_) | Done::NotOpen => Err(StoreError::Writer("gave a wrong answer")),
+            _ => Err(WRONG),
         }
+    }
+
+    /// Sets the amount of a hold aside; answers when that is durable, refused or failed. After a failure the same hold may be asked for
+    /// again: it is opened once.
+    pub(super) async fn hold(&self, hub: &Hub, hold: NewHold) -> Result<Result<(), HoldError>, StoreError> {
+        match self.fold(hub, Movement::Begin(Box::new(hold))).await? {
+            Done::Begun => Ok(Ok(())),
+            Done::NotBegun(error) => Ok(Err(*error)),
+            _ => Err(WRONG),
+        }
+    }
+
+    /// The hold was changed in a transaction of its own, and is read again when it ends.
+    pub(super) fn forget(&self, hold: HoldId) {
+        self.open.forget(hold);
     }
 
     /// Ends a call. `None` when its hold is not open (any more); nothing was changed then.
@@ -101,7 +133,7 @@ impl Writer {
         match self.fold(hub, Movement::End(Box::new(charge), end)).await? {
             Done::Ended(settled) => Ok(Some(settled)),
             Done::NotOpen => Ok(None),
-            Done::Posted(_) | Done::Refused(_) => Err(StoreError::Writer("gave a wrong answer")),
+            _ => Err(WRONG),
         }
     }
 
@@ -110,7 +142,9 @@ impl Writer {
         let lane = &self.lanes[lane_of(movement.user(), lanes)];
         let (answer, answered) = oneshot::channel();
         if lane.push(Waiting { movement, answer })? {
-            hub.tasks.spawn(drain(Arc::clone(lane), hub.store.clone(), hub.clock.clone()));
+            let (direct, open) = (self.direct.clone(), Arc::clone(&self.open));
+            let work = batch::Work { store: hub.store.clone(), clock: hub.clock.clone(), direct, open };
+            hub.tasks.spawn(drain(Arc::clone(lane), work));
         }
         answered.await.unwrap_or(Err(StoreError::Writer("stopped in the middle of a batch")))
     }
@@ -137,13 +171,13 @@ impl Lane {
 }
 
 /// Takes batches until none is left. Runs as a tracked task: a caller who goes away cannot stop it half way.
-async fn drain(lane: Arc<Lane>, store: Store, clock: Clock) {
+async fn drain(lane: Arc<Lane>, work: batch::Work) {
     let mut ended = Ended { lane: &lane, well: false };
     loop {
         // Those who were just answered, or are on their way, may queue first; alone this costs nothing.
         tokio::task::yield_now().await;
         let Some(batch) = lane.take() else { break };
-        Box::pin(batch::run(&store, &clock, batch)).await;
+        Box::pin(work.run(batch)).await;
     }
     ended.well = true;
 }

@@ -8,16 +8,18 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use hub_store::budgets::{self, Charge};
 use hub_store::holds::{self, NewHold, Opened};
 use hub_store::ledger::Kind;
 use hub_store::users::{self, NewUser};
-use hub_store::{Engine, StoreOptions, accounts, roles, verify};
-use hub_types::{Credits, HoldId, PriceId, TokenUsage, TransactionId, UsageSource, random_bytes};
+use hub_store::{Engine, Store, StoreOptions, accounts, roles, verify};
+use hub_types::{Clock, Credits, HoldId, PriceId, TokenUsage, TransactionId, UsageSource, random_bytes};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use serde_json::json;
 
+use super::batch::Work;
 use super::*;
 use crate::credits::settle::Outcome;
 use crate::pricing::UnitPrices;
@@ -28,13 +30,17 @@ const BATCHES: usize = 25;
 const IN_A_BATCH: usize = 8;
 const ACCOUNTS: usize = 3;
 const KEYS: u8 = 40;
+/// What each account may spend and promise in calls with a budget.
+const BUDGET: i64 = 60;
 
 /// One step, in numbers that mean something to the model.
 #[derive(Debug, Clone)]
 enum Step {
     /// Amount signed; the same key and amount may come again.
     Post { account: usize, key: u8, amount: i64 },
-    /// Ends the nth hold opened so far.
+    /// Opens a hold, with a budget or not.
+    Begin { account: usize, amount: i64, budget: bool },
+    /// Ends the nth hold opened before the round.
     End { hold: usize, cost: i64, end: u8 },
 }
 
@@ -51,7 +57,12 @@ fn rounds() -> impl Strategy<Value = Vec<Round>> {
     let post = (0..ACCOUNTS, 0..KEYS, prop_oneof![-60_i64..-1, 1_i64..40])
         .prop_map(|(account, key, amount)| Step::Post { account, key, amount });
     let end = (0_usize..64, 0_i64..30, 0_u8..3).prop_map(|(hold, cost, end)| Step::End { hold, cost, end });
-    let steps = prop::collection::vec(prop_oneof![2 => post, 1 => end], IN_A_BATCH);
+    let begin = (0..ACCOUNTS, 1_i64..40, prop::bool::weighted(0.2)).prop_map(|(account, amount, budget)| Step::Begin {
+        account,
+        amount,
+        budget,
+    });
+    let steps = prop::collection::vec(prop_oneof![4 => post, 2 => begin, 3 => end], IN_A_BATCH);
     let open = prop::collection::vec((0..ACCOUNTS, 1_i64..40), 0..3);
     let round = (steps, open, prop::option::weighted(0.5, 0_usize..48));
     let round = round.prop_map(|(steps, open, crash)| Round { steps, open, crash });
@@ -63,12 +74,24 @@ fn rounds() -> impl Strategy<Value = Vec<Round>> {
 struct Model {
     accounts: Vec<(i64, i64, i64)>,
     keys: HashMap<(usize, u8), (i64, i64)>,
-    holds: Vec<(HoldId, usize, i64, bool)>,
+    holds: Vec<Promise>,
+    /// Per account, what its budget has spent and holds.
+    budgets: Vec<(i64, i64)>,
+}
+
+/// A hold as the model knows it.
+#[derive(Clone, Copy)]
+struct Promise {
+    id: HoldId,
+    account: usize,
+    amount: i64,
+    budget: bool,
+    open: bool,
 }
 
 impl Model {
-    /// What a step is answered, in words.
-    fn take(&mut self, step: &Step) -> String {
+    /// What a step is answered, in words. `id` is that of the hold it opens or ends.
+    fn take(&mut self, step: &Step, id: HoldId) -> String {
         match *step {
             Step::Post { account, key, amount } => {
                 if let Some((posted, version)) = self.keys.get(&(account, key)) {
@@ -83,21 +106,47 @@ impl Model {
                 self.keys.insert((account, key), (amount, *version));
                 format!("row {version}")
             }
-            Step::End { hold, cost, end } => {
-                let count = self.holds.len().max(1);
-                let Some((_, account, amount, open)) = self.holds.get_mut(hold % count) else {
+            Step::Begin { account, amount, budget } => {
+                let (spent, promised) = &mut self.budgets[account];
+                if budget && *spent + *promised + amount > BUDGET {
+                    return format!("budget short of {amount} by {}", *spent + *promised);
+                }
+                let (balance, held, _) = &mut self.accounts[account];
+                if *balance - *held < amount {
+                    return format!("short of {amount}");
+                }
+                *held += amount;
+                *promised += if budget { amount } else { 0 };
+                self.holds.push(Promise { id, account, amount, budget, open: true });
+                "begun".to_owned()
+            }
+            Step::End { cost, end, .. } => {
+                let Some(promise) = self.holds.iter_mut().find(|promise| promise.id == id) else {
                     return "not open".to_owned();
                 };
-                if !std::mem::replace(open, false) {
+                if !std::mem::replace(&mut promise.open, false) {
                     return "not open".to_owned();
                 }
-                let charged = if end == 1 { 0 } else { cost.min(*amount) };
-                let (balance, held, version) = &mut self.accounts[*account];
-                *held -= *amount;
+                let charged = if end == 1 { 0 } else { cost.min(promise.amount) };
+                let (balance, held, version) = &mut self.accounts[promise.account];
+                *held -= promise.amount;
                 *balance -= charged;
                 *version += i64::from(charged > 0);
+                if promise.budget {
+                    let (spent, promised) = &mut self.budgets[promise.account];
+                    *spent += charged;
+                    *promised -= promise.amount;
+                }
                 format!("charged {charged}")
             }
+        }
+    }
+
+    /// The hold of a step: a new one for a call that begins, one of those there are for a call that ends.
+    fn hold_of(&self, clock: &Clock, step: &Step) -> HoldId {
+        match step {
+            Step::End { hold, .. } if !self.holds.is_empty() => self.holds[hold % self.holds.len()].id,
+            _ => HoldId::new(clock),
         }
     }
 }
@@ -108,6 +157,14 @@ fn words(done: &Done) -> String {
         Done::Refused(Refusal::Insufficient { needed, .. }) => format!("short of {}", needed.micro()),
         Done::Refused(Refusal::KeyReused) => "key reused".to_owned(),
         Done::Refused(other) => format!("{other:?}"),
+        Done::Begun => "begun".to_owned(),
+        Done::NotBegun(error) => match &**error {
+            HoldError::Insufficient(short) => format!("short of {}", short.needed.micro()),
+            HoldError::Budget(short) => {
+                format!("budget short of {} by {}", short.needed.micro(), (short.spent.micro() + short.held.micro()))
+            }
+            other => format!("{other:?}"),
+        },
         Done::Ended(settled) => format!("charged {}", settled.amount.micro()),
         Done::NotOpen => "not open".to_owned(),
     }
@@ -152,58 +209,76 @@ async fn histories(engine: Engine) {
     assert_eq!(verify::receipts(&mut tx).await.unwrap(), []);
     assert_eq!(verify::usage(&mut tx).await.unwrap(), []);
     assert_eq!(verify::holds_without_receipt(&mut tx).await.unwrap(), []);
+    assert_eq!(budgets::wrong(&mut tx).await.unwrap(), []);
     drop(tx);
     store.close().await;
 }
 
 async fn play(store: &Store, clock: &Clock, history: &[Round]) {
+    let (direct, open_holds) = (Direct::default(), Arc::default());
+    let work = Work { store: store.clone(), clock: clock.clone(), direct, open: open_holds };
     let mut accounts = Vec::new();
     let mut model = Model::default();
     for _ in 0..ACCOUNTS {
         accounts.push(account(store, clock).await);
         model.accounts.push((0, 0, 0));
+        model.budgets.push((0, 0));
     }
     for round in history {
         for &(account, amount) in &round.open {
             open(store, clock, accounts[account], account, amount, &mut model).await;
         }
+        let ids: Vec<HoldId> = round.steps.iter().map(|step| model.hold_of(clock, step)).collect();
+        let steps = || round.steps.iter().zip(&ids);
         let movements: Vec<Movement> =
-            round.steps.iter().map(|step| movement(clock, &accounts, &model, step)).collect();
-        let before: Vec<bool> = model.holds.iter().map(|hold| hold.3).collect();
-        let expected: Vec<String> = round.steps.iter().map(|step| model.take(step)).collect();
+            steps().map(|(step, id)| movement(clock, &accounts, &model, step, *id)).collect();
+        let before: HashMap<HoldId, bool> = model.holds.iter().map(|hold| (hold.id, hold.open)).collect();
+        let expected: Vec<String> = steps().map(|(step, id)| model.take(step, *id)).collect();
         if let Some(polls) = round.crash {
-            let _crashed = until_crash(batch::certain(store, clock, &movements), polls).await;
+            let _crashed = until_crash(work.all(movements.clone()), polls).await;
         }
-        let told: Vec<String> = batch::certain(store, clock, &movements).await.unwrap().iter().map(words).collect();
-        for ((step, told), expected) in round.steps.iter().zip(&told).zip(&expected) {
+        let told: Vec<String> = work.all(movements).await.iter().map(words).collect();
+        for (((step, id), told), expected) in steps().zip(&told).zip(&expected) {
             // A repetition finds the hold resolved by the run that crashed after its commit, which the model knows once.
-            let repeated = matches!(step, Step::End { hold, .. } if round.crash.is_some()
-                && before.get(hold % before.len().max(1)) == Some(&true) && told == "not open");
+            let ends = matches!(step, Step::End { .. });
+            let repeated = ends && round.crash.is_some() && before.get(id) == Some(&true) && told == "not open";
             // A refusal may be told otherwise after the whole batch: what came later may have paid, or spent.
-            let again = round.crash.is_some() && expected.starts_with("short");
+            let again = round.crash.is_some() && expected.contains("short");
             assert!(told == expected || repeated || again, "{step:?}: told {told}, expected {expected}");
         }
+        let told: Vec<(&Step, HoldId, String)> =
+            steps().zip(told).map(|((step, id), told)| (step, *id, told)).collect();
         compare(store, &accounts, &mut model, round, &told).await;
     }
     // What is still held goes back.
-    for index in 0..model.holds.len() {
-        let step = Step::End { hold: index, cost: 0, end: 1 };
-        let movement = movement(clock, &accounts, &model, &step);
-        model.take(&step);
-        batch::certain(store, clock, &[movement]).await.unwrap();
+    for Promise { id, .. } in model.holds.clone() {
+        let step = Step::End { hold: 0, cost: 0, end: 1 };
+        let movement = movement(clock, &accounts, &model, &step, id);
+        model.take(&step, id);
+        work.all(vec![movement]).await;
     }
 }
 
-/// Balance, held and version of every account are the model's. After a crash a refused post may have been admitted by the second
+/// Balance, held and version of every account are the model's. After a crash a refused movement may have been admitted by the second
 /// run; then the model follows, in the order of the batch.
-async fn compare(store: &Store, accounts: &[UserId], model: &mut Model, round: &Round, told: &[String]) {
+async fn compare(
+    store: &Store,
+    accounts: &[UserId],
+    model: &mut Model,
+    round: &Round,
+    told: &[(&Step, HoldId, String)],
+) {
     if round.crash.is_some() {
-        for (step, told) in round.steps.iter().zip(told) {
-            if let Step::Post { account, key, .. } = step
-                && told.starts_with("row")
-                && !model.keys.contains_key(&(*account, *key))
-            {
-                assert_eq!(&model.take(step), told);
+        for (step, id, told) in told {
+            let new = match step {
+                Step::Post { account, key, .. } => {
+                    told.starts_with("row") && !model.keys.contains_key(&(*account, *key))
+                }
+                Step::Begin { .. } => told == "begun" && model.holds.iter().all(|hold| hold.id != *id),
+                Step::End { .. } => false,
+            };
+            if new {
+                assert_eq!(&model.take(step, *id), told);
             }
         }
     }
@@ -226,9 +301,25 @@ async fn account(store: &Store, clock: &Clock) -> UserId {
     id
 }
 
+/// Opens a hold in a transaction of its own, as another process might: the writer does not know it.
 async fn open(store: &Store, clock: &Clock, user: UserId, account: usize, amount: i64, model: &mut Model) {
-    let new = NewHold {
-        id: HoldId::new(clock),
+    let new = new_hold(clock, HoldId::new(clock), user, amount, false);
+    let mut tx = store.write().await.unwrap();
+    let opened = holds::open(&mut tx, &new).await.unwrap() == Opened::Yes;
+    let (balance, held, _) = &mut model.accounts[account];
+    assert_eq!(opened, *balance - *held >= amount);
+    if opened {
+        tx.commit().await.unwrap();
+        *held += amount;
+        model.holds.push(Promise { id: new.id, account, amount, budget: false, open: true });
+    }
+}
+
+fn new_hold(clock: &Clock, id: HoldId, user: UserId, amount: i64, budget: bool) -> NewHold {
+    let window =
+        Charge { window: format!("user:{user}:total"), period_start: clock.now(), limit: Credits::from_micro(BUDGET) };
+    NewHold {
+        id,
         user,
         api_key: None,
         request_id: "request".to_owned(),
@@ -241,21 +332,12 @@ async fn open(store: &Store, clock: &Clock, user: UserId, account: usize, amount
         owner: "one".to_owned(),
         checkpoint: json!({}),
         lease_until: clock.now(),
-        budgets: Vec::new(),
+        budgets: budget.then_some(window).into_iter().collect(),
         at: clock.now(),
-    };
-    let mut tx = store.write().await.unwrap();
-    let opened = holds::open(&mut tx, &new).await.unwrap() == Opened::Yes;
-    let (balance, held, _) = &mut model.accounts[account];
-    assert_eq!(opened, *balance - *held >= amount);
-    if opened {
-        tx.commit().await.unwrap();
-        *held += amount;
-        model.holds.push((new.id, account, amount, true));
     }
 }
 
-fn movement(clock: &Clock, accounts: &[UserId], model: &Model, step: &Step) -> Movement {
+fn movement(clock: &Clock, accounts: &[UserId], model: &Model, step: &Step, id: HoldId) -> Movement {
     match *step {
         Step::Post { account, key, amount } => Movement::Post(Box::new(Posting {
             id: TransactionId::new(clock),
@@ -270,17 +352,19 @@ fn movement(clock: &Clock, accounts: &[UserId], model: &Model, step: &Step) -> M
             metadata: json!({ "step": key }),
             at: clock.now(),
         })),
-        Step::End { hold, cost, end } => {
-            let nobody = (HoldId::new(clock), 0, 0, false);
-            let (hold, account, ..) = *model.holds.get(hold % model.holds.len().max(1)).unwrap_or(&nobody);
+        Step::Begin { account, amount, budget } => {
+            Movement::Begin(Box::new(new_hold(clock, id, accounts[account], amount, budget)))
+        }
+        Step::End { cost, end, .. } => {
+            let account = model.holds.iter().find(|hold| hold.id == id).map_or(0, |hold| hold.account);
             let end = [End::Settled, End::Voided, End::Expired][usize::from(end)];
-            Movement::End(Box::new(charge(hold, accounts[account], cost)), end)
+            Movement::End(Box::new(charge(id, accounts[account], cost)), end)
         }
     }
 }
 
-fn charge(hold: HoldId, user: UserId, cost: i64) -> Charge {
-    Charge {
+fn charge(hold: HoldId, user: UserId, cost: i64) -> super::Charge {
+    super::Charge {
         hold,
         user,
         route: "/v1/chat/completions".to_owned(),

@@ -10,14 +10,16 @@ mod server;
 mod shared;
 mod stripe;
 mod surroundings;
+mod telemetry;
 
 pub use mail::{Mail, MailTransport};
 pub use oauth::{OAuth, SecretPlace};
 pub use providers::{
-    AnthropicVersion, Credential, Provider, ProviderKind, Sandbox, TokensField, Untranslatable, WhenHungUp,
+    AnthropicVersion, Credential, Provider, ProviderKind, Sandbox, TokensField, Untranslatable, WhenHungUp, Wire,
 };
 pub use security::Security;
 pub use server::{Ops, Server, Upstreams};
 pub use shared::{Cache, Database};
 pub use stripe::Stripe;
 pub use surroundings::{Log, LogFormat};
+pub use telemetry::{Adopt, Telemetry};

@@ -34,9 +34,17 @@ pub struct Provider {
     /// Tokens in any 60 seconds, prompt and answer; 0 for no ceiling.
     #[serde(default)]
     pub tokens_per_minute: u32,
-    /// The name under which it takes the limit of completion tokens.
+    /// The name under which it takes the limit of completion tokens in chat.
     #[serde(default)]
     pub max_tokens_field: TokensField,
+    /// For OpenAI's protocol: the wires it speaks, `chat` among them; calls of the others are carried as chat. When not given, what OpenAI
+    /// speaks: `responses`, and `completions` for those of its models that know them; with `max_tokens_field = "max_tokens"`, which is for
+    /// other servers, only `chat`.
+    pub wires: Option<Vec<Wire>>,
+    /// For OpenAI's responses: types of tools that it may run itself, such as `web_search`; at most 20 of 1 to 64 of a-z, 0-9 and `_`. Their
+    /// fees are the operator's.
+    #[serde(default)]
+    pub hosted_tools: Vec<String>,
     /// For Anthropic's protocol: the version under which calls that come in another wire are sent.
     #[serde(default)]
     pub version: AnthropicVersion,
@@ -81,6 +89,8 @@ impl Provider {
             requests_per_minute: 0,
             tokens_per_minute: 0,
             max_tokens_field: TokensField::default(),
+            wires: None,
+            hosted_tools: Vec::new(),
             version: AnthropicVersion::default(),
             untranslatable: Untranslatable::default(),
             connect_seconds: connect_seconds(),
@@ -90,6 +100,15 @@ impl Provider {
             stream_seconds: stream_seconds(),
             on_hangup: WhenHungUp::default(),
             hangup_seconds: minute(),
+        }
+    }
+
+    /// The wires that the operator says it speaks, or what is usual of its kind: `None` for OpenAI's own.
+    pub fn spoken(&self) -> Option<&[Wire]> {
+        match (&self.wires, self.max_tokens_field) {
+            (Some(wires), _) => Some(wires),
+            (None, TokensField::MaxTokens) => Some(&[Wire::Chat]),
+            (None, TokensField::MaxCompletionTokens) => None,
         }
     }
 }
@@ -119,6 +138,18 @@ pub enum ProviderKind {
     Openai,
     /// Anthropic's messages protocol.
     Anthropic,
+}
+
+/// Wires of OpenAI's protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wire {
+    /// `/chat/completions`.
+    Chat,
+    /// `/responses`.
+    Responses,
+    /// `/completions`.
+    Completions,
 }
 
 /// See `Provider::version`.

@@ -121,7 +121,7 @@ on_both_pairs! {
         let made = hub.post("/api/keys").bearer(&ada.access_token).json(&body).send().await.expect(201).json();
         let key = made["id"].as_str().unwrap();
         call(&hub, &ada, Some(key.parse().unwrap()), "sandbox", 5).await;
-        hub.request(axum::http::Method::DELETE, &format!("/api/keys/{key}")).bearer(&ada.access_token).send().await.expect(204);
+        hub.request(http::Method::DELETE, &format!("/api/keys/{key}")).bearer(&ada.access_token).send().await.expect(204);
         let row = &all_logs(&hub, &ada.access_token, "").await[0];
         assert_eq!((&row["keyName"], &row["keyRevoked"], &row["userEmail"]), (&body["name"], &json!(true), &json!(ada.email)));
         let group = get(&hub, &ada.access_token, "/api/usage/breakdown?groupBy=key").await["groups"][0].clone();

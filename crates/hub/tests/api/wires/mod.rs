@@ -1,5 +1,7 @@
-//! The wires beside OpenAI's chat: Anthropic's messages in both directions, the old completions, vectors, and the spec's own kinds.
+//! The wires beside OpenAI's chat: Anthropic's messages in both directions, responses, the old completions, vectors, and the spec's own kinds.
 
+mod native;
+mod speaker;
 mod upstream;
 
 use hub_testkit::{TestHub, TestResponse, TestUser, on_both_pairs};

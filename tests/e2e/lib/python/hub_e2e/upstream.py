@@ -22,9 +22,9 @@ class Upstream:
         """The responses of the fixtures for this user message, in order."""
         return [f["response"] for f in self.script["fixtures"] if f["match"]["userMessage"] == message]
 
-    def heard(self):
-        """Bodies of all chat requests that arrived, oldest first."""
-        with urllib.request.urlopen(f"{self.url}/__aimock/journal?path=/v1/chat/completions&limit=1000", timeout=10) as got:
+    def heard(self, path="/v1/chat/completions"):
+        """Bodies of all requests that arrived on this path, oldest first. It tells those of other wires as chat."""
+        with urllib.request.urlopen(f"{self.url}/__aimock/journal?path={path}&limit=1000", timeout=10) as got:
             return [entry["body"] for entry in json.load(got)]
 
 

@@ -1,12 +1,11 @@
 //! A responses request as a chat request.
 
-use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Echo;
 use crate::wire::document::{self, BadRequest, Object};
-use crate::wire::openai::ChatRequest;
+use crate::wire::openai::{ChatRequest, ResponsesRequest};
 use crate::wire::translate::Translated;
 
 /// Fields that both wires know by the same name and meaning.
@@ -37,8 +36,6 @@ const CARRIED: [&str; 11] = [
 ];
 /// Values that ask for nothing.
 const NOTHING: [&str; 5] = ["null", "false", "[]", "{}", "\"disabled\""];
-/// Fields that name something kept at the provider.
-const KEPT: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
 
 #[derive(Deserialize)]
 struct Item {
@@ -52,13 +49,11 @@ struct Item {
     output: Option<Value>,
 }
 
-/// Reads a responses request and writes the chat request, with what the answer repeats of it. `store` other than `false` is refused only
-/// where it is asked for: this hub never stores, and says so in its answers.
-pub(crate) fn request(body: &Bytes) -> Result<(Translated<ChatRequest>, Echo), BadRequest> {
-    let text = document::text(body)?;
+/// Writes the chat request, and what the answer repeats of the call. Names of kept things were refused when the call was read; that nothing
+/// is stored the answers say.
+pub(crate) fn request(responses: &ResponsesRequest) -> Result<(Translated<ChatRequest>, Echo), BadRequest> {
+    let text = document::text(responses.body())?;
     let top = document::top(text)?;
-    top.model()?;
-    refuse_kept(&top)?;
     let mut chat = serde_json::Map::new();
     for name in SAME {
         if let Some(value) = value(&top, name) {
@@ -97,7 +92,7 @@ pub(crate) fn request(body: &Bytes) -> Result<(Translated<ChatRequest>, Echo), B
             chat.insert("response_format".to_owned(), response_format(format));
         }
     }
-    let known = |name: &str| SAME.contains(&name) || CARRIED.contains(&name) || KEPT.contains(&name);
+    let known = |name: &str| SAME.contains(&name) || CARRIED.contains(&name);
     let unknown = top.0.iter().filter(|(name, raw)| !known(name) && !NOTHING.contains(&raw.get()));
     let dropped = unknown.map(|(name, _)| name.to_string()).collect();
     let request = ChatRequest::parse(Value::Object(chat).to_string().into())?;
@@ -118,17 +113,6 @@ pub(crate) fn request(body: &Bytes) -> Result<(Translated<ChatRequest>, Echo), B
 /// A field that stands there and is not null.
 fn value(top: &Object<'_>, name: &str) -> Option<Value> {
     serde_json::from_str(top.get(name)?.get()).ok().filter(|value: &Value| !value.is_null())
-}
-
-fn refuse_kept(top: &Object<'_>) -> Result<(), BadRequest> {
-    if let Some(name) = KEPT.into_iter().find(|name| value(top, name).is_some()) {
-        return Err(BadRequest::at(name, "is not available: this hub keeps no responses; send the whole input"));
-    }
-    // OpenAI's default is to store, so its absence is no wish for it.
-    if let Some(name) = ["store", "background"].into_iter().find(|name| value(top, name) == Some(Value::Bool(true))) {
-        return Err(BadRequest::at(name, "is not available: this hub keeps no responses"));
-    }
-    Ok(())
 }
 
 fn input(top: &Object<'_>, messages: &mut Vec<Value>) -> Result<(), BadRequest> {
@@ -242,7 +226,7 @@ mod tests {
     use super::*;
 
     fn told(body: &Value) -> Result<Value, BadRequest> {
-        let (told, _) = request(&body.to_string().into())?;
+        let (told, _) = request(&ResponsesRequest::parse(body.to_string().into())?)?;
         Ok(serde_json::from_slice(told.request.body()).unwrap())
     }
 
@@ -282,24 +266,16 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_something_kept_is_refused_and_named() {
-        for (name, value) in [
-            ("previous_response_id", json!("resp_1")),
-            ("conversation", json!("conv_1")),
-            ("prompt", json!({"id": "p"})),
-            ("store", json!(true)),
-            ("background", json!(true)),
-            ("tool_choice", json!({"type": "mcp"})),
-        ] {
-            let mut body = json!({"model": "m", "input": "x"});
-            body[name] = value;
-            assert_eq!(told(&body).unwrap_err().param.as_deref(), Some(name));
-        }
+    fn what_chat_has_no_place_for_is_refused_and_named() {
         for (field, value, param) in [
             ("tools", json!([{"type": "web_search"}]), "tools[0]"),
             ("input", json!([{"type": "computer_call"}]), "input[0]"),
-            ("input", json!([{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]), "input[0]"),
-            ("input", json!(3), "input"),
+            (
+                "input",
+                json!([{"role": "user", "content": [{"type": "input_file", "file_url": "https://a.b"}]}]),
+                "input[0]",
+            ),
+            ("tool_choice", json!({"type": "mcp"}), "tool_choice"),
         ] {
             let mut body = json!({"model": "m", "input": "x"});
             body[field] = value;

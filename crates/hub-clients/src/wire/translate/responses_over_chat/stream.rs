@@ -224,6 +224,7 @@ impl Retell for Teller {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::openai::ResponsesRequest;
     use crate::wire::translate::responses_over_chat::request;
     use crate::wire::translate::testing::tell;
 
@@ -231,7 +232,8 @@ mod tests {
 
     #[test]
     fn every_chunk_is_told_as_openais_responses_would() {
-        let (_, echo) = request(&r#"{"model":"m","input":"x"}"#.into()).unwrap();
+        let asked = ResponsesRequest::parse(r#"{"model":"m","input":"x"}"#.into()).unwrap();
+        let (_, echo) = request(&asked).unwrap();
         let (told, _) = tell(CHAT, &mut Teller::new(echo), |data| {
             let kind = match data {
                 b"" => ChatEventKind::Comment,
@@ -248,6 +250,29 @@ mod tests {
             };
             let last = kind == ChatEventKind::Done;
             ChatEvent { usage: last.then_some(usage), ..ChatEvent::bare(kind, bytes::Bytes::new()) }
+        });
+        insta::assert_snapshot!(told);
+    }
+
+    #[test]
+    fn a_refusal_and_an_answer_cut_short_are_told_as_such() {
+        let asked = ResponsesRequest::parse(r#"{"model":"m","input":"x","max_output_tokens":3}"#.into()).unwrap();
+        let (_, echo) = request(&asked).unwrap();
+        let chunk = |delta: &str, finish: &str| {
+            format!(
+                "data: {{\"id\":\"chatcmpl-1\",\"created\":7,\"model\":\"m\",\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":{finish}}}]}}\n\n"
+            )
+        };
+        let chat = [
+            chunk(r#"{"role":"assistant","content":"As"}"#, "null"),
+            chunk(r#"{"refusal":"I will "}"#, "null"),
+            chunk(r#"{"refusal":"not"}"#, "null"),
+            chunk("{}", "\"length\""),
+            "data: [DONE]\n\n".to_owned(),
+        ];
+        let (told, _) = tell(&chat.concat(), &mut Teller::new(echo), |data| {
+            let kind = if data == b"[DONE]" { ChatEventKind::Done } else { ChatEventKind::Chunk };
+            ChatEvent::bare(kind, bytes::Bytes::new())
         });
         insta::assert_snapshot!(told);
     }

@@ -1,0 +1,145 @@
+//! Names of things that are kept at the provider. The hub's account there is shared by all members, so what one of them could reach by
+//! such a name may be another's, or the operator's own: no request may hold one.
+
+use std::cell::Cell;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::wire::openai::Text;
+
+/// Members of objects, at any depth, that name uploaded files, stores of them, machines, skills, and tunnels into the operator's network.
+const NAMES: [&str; 8] = [
+    "file_id",
+    "file_ids",
+    "vector_store_ids",
+    "container",
+    "container_id",
+    "skill_id",
+    "tunnel_id",
+    "comparison_response_id",
+];
+/// What a model said about its sources; sent back, it opens nothing.
+const HARMLESS: &str = "annotations";
+
+/// The first name of something kept that stands in `raw`.
+pub(super) fn named(raw: &RawValue) -> Option<&'static str> {
+    let found = Cell::new(None);
+    let mut json = serde_json::Deserializer::from_str(raw.get());
+    // It has been read as JSON before: the only error is the one that ends the search.
+    drop(Search { found: &found }.deserialize(&mut json));
+    found.get()
+}
+
+#[derive(Clone, Copy)]
+struct Search<'c> {
+    found: &'c Cell<Option<&'static str>>,
+}
+
+impl<'de> DeserializeSeed<'de> for Search<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Search<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        while let Some(name) = members.next_key::<Text<'de>>()? {
+            if name.as_str() == HARMLESS {
+                members.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let Some(known) = NAMES.into_iter().find(|known| *known == name.as_str()) else {
+                members.next_value_seed(self)?;
+                continue;
+            };
+            let value = members.next_value::<&'de RawValue>()?;
+            if value.get().starts_with(['"', '[']) && value.get() != "[]" {
+                self.found.set(Some(known));
+                return Err(A::Error::custom(known));
+            }
+            // An object of that name describes a thing of its own, as `container: {"type": "auto"}` does.
+            if let Some(inner) = named(value) {
+                self.found.set(Some(inner));
+                return Err(A::Error::custom(inner));
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(self)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Option<&'static str> {
+        named(serde_json::from_str(text).unwrap())
+    }
+
+    #[test]
+    fn a_name_is_found_at_any_depth_however_it_is_written() {
+        for (text, name) in [
+            (r#"{"content":[{"type":"input_image","file_id":"file-1"}]}"#, "file_id"),
+            (r#"{"a":{"b":[[{"file\u005fid":"x"}]]}}"#, "file_id"),
+            (r#"{"file_id":null,"file_id":"x"}"#, "file_id"),
+            (r#"{"container":"cntr_1"}"#, "container"),
+            (r#"{"container":{"type":"auto","file_ids":["f"]}}"#, "file_ids"),
+            (r#"{"vector_store_ids":["vs_1"]}"#, "vector_store_ids"),
+            (r#"{"server_label":"x","tunnel_id":"t"}"#, "tunnel_id"),
+        ] {
+            assert_eq!(found(text), Some(name), "{text}");
+        }
+    }
+
+    #[test]
+    fn words_that_only_look_alike_and_sources_are_let_through() {
+        for text in [
+            r#""file_id""#,
+            r#"["file_id","container"]"#,
+            r#"{"file_id":null,"n":1,"m":-1.5,"b":true}"#,
+            r#"{"container":{"type":"auto"},"file_ids":[]}"#,
+            r#"{"annotations":[{"type":"container_file_citation","file_id":"x"}]}"#,
+            r#"{"properties":{"file_id":{"type":"string"}}}"#,
+        ] {
+            assert_eq!(found(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! A whole batch at once, when everything in it is as hoped: no budget, every key new, every account able to pay for all of its part.
+//! On PostgreSQL it is one statement, which is its own transaction: one round trip, nothing to begin. On SQLite it is one text of
+//! statements between BEGIN and COMMIT.
+//!
+//! The guards are in the statements and judge an account's part as a whole: `needed` is what the account must be able to spend so that none
+//! of its movements is refused. An account that cannot is left as it is with all its rows, and its movements are decided one after the
+//! other under locks (`fold`). When it has a hold that ends, or a hold is not as it is remembered, nothing at all happens.
+//! Lock order as everywhere: holds, then accounts sorted by id. The one place that takes the store and not a transaction: it is one.
+
+use std::sync::{Arc, OnceLock};
+
+use hub_types::{Credits, Timestamp, UserId};
+use serde_json::Value;
+use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use crate::engine::is_alive;
+use crate::fold_rows::{LedgerRow, OpenedRow, Paper, PartRow, ending};
+use crate::holds::{End, Hold, NewHold};
+use crate::ledger::Posting;
+use crate::receipts::Receipt;
+use crate::usage::UsageRow;
+use crate::{Result, Store, StoreError, Tx};
+
+statements! {
+    // Charges alone. `(SELECT $n)` keeps the planner from looking at the length of a list: it plans once and not for each batch.
+    POST = postgres: concat!("WITH ", locked!("true"), moved!(), posted!(), " SELECT user_id, balance, version FROM moved"),
+           lite: concat!(lite_moved!(), lite_posted!());
+    // The same with calls that begin and end. The last line fails on purpose, and with it everything, where a hold was resolved whose
+    // account did not move, or an account has fewer resolved holds than it should.
+    ALL = postgres: concat!(
+              "WITH resolved AS (
+               UPDATE credit_holds AS h SET status = e.status, settled_amount = e.charged, resolved_at = e.at
+               FROM unnest((SELECT $23::uuid[]), (SELECT $24::uuid[]), (SELECT $25::bigint[]), (SELECT $26::text[]),
+                 (SELECT $27::text[]), (SELECT $28::bigint[]), (SELECT $29::timestamptz[]))
+                 AS e(id, price_id, amount, provider, status, charged, at)
+               WHERE h.id = ANY (ARRAY(SELECT unnest($23::uuid[]))) AND h.id = e.id AND h.status = 'held'
+                 AND h.amount = e.amount AND h.price_id = e.price_id AND h.provider = e.provider AND h.budgets = '[]'
+               RETURNING h.id), ",
+              locked!("(SELECT count(*) FROM resolved) >= 0"),
+              moved!(),
+              posted!(),
+              ", opened AS (
+                 INSERT INTO credit_holds (id, user_id, api_key_id, request_id, kind, amount, accrued, price_id, service, provider,
+                   model, status, owner, checkpoint, lease_until, created_at, budgets)
+                 SELECT h.id, h.user_id, h.api_key_id, h.request_id, h.kind, h.amount, 0, h.price_id, h.service, h.provider,
+                   h.model, 'held', h.owner, h.checkpoint, h.lease_until, h.created_at, '[]'
+                 FROM jsonb_to_recordset($30) AS h(id uuid, user_id uuid, api_key_id uuid, request_id text, kind text,
+                   amount bigint, price_id uuid, service text, provider text, model text, owner text, checkpoint jsonb,
+                   lease_until timestamptz, created_at timestamptz)
+                 JOIN moved ON moved.user_id = h.user_id),
+               papers AS MATERIALIZED (
+                 SELECT * FROM jsonb_to_recordset($31) AS p(id uuid, user_id uuid, transaction_id uuid, api_key_id uuid,
+                   request_id text, kind text, route text, service text, provider text, model text, upstream_model text,
+                   upstream_id text, price_id uuid, unit_prices jsonb, input bigint, cache_read bigint, cache_write bigint,
+                   output bigint, reasoning bigint, cache_write_long bigint, input_audio bigint, input_image bigint,
+                   output_audio bigint, output_image bigint, all_input bigint, all_cache_write bigint, all_output bigint,
+                   usage_source text, exact_pico bigint, amount bigint, uncollected bigint, held bigint, outcome text,
+                   attempts jsonb, attempt_count integer, latency_ms bigint, first_token_ms bigint, metadata jsonb,
+                   began_at timestamptz, created_at timestamptz)),
+               receipted AS (
+                 INSERT INTO receipts (id, user_id, transaction_id, api_key_id, request_id, route, service, provider, model,
+                   upstream_model, upstream_id, price_id, unit_prices, input_tokens, cache_read_tokens, cache_write_tokens,
+                   output_tokens, reasoning_tokens, usage_source, exact_pico, amount, uncollected, held, outcome, attempts,
+                   created_at, cache_write_long_tokens, input_audio_tokens, input_image_tokens, output_audio_tokens,
+                   output_image_tokens)
+                 SELECT id, user_id, transaction_id, api_key_id, request_id, route, service, provider, model, upstream_model,
+                   upstream_id, price_id, unit_prices, input, cache_read, cache_write, output, reasoning, usage_source,
+                   exact_pico, amount, uncollected, held, outcome, attempts, created_at, cache_write_long, input_audio,
+                   input_image, output_audio, output_image FROM papers),
+               logged AS (
+                 INSERT INTO usage_logs (id, created_at, user_id, api_key_id, request_id, hold_id, kind, route, service, provider,
+                   model, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_source,
+                   credits, status, attempts, latency_ms, first_token_ms, metadata, cache_write_long_tokens, input_audio_tokens,
+                   input_image_tokens, output_audio_tokens, output_image_tokens)
+                 SELECT id, began_at, user_id, api_key_id, request_id, id, kind, route, service, provider, model, all_input,
+                   cache_read, all_cache_write, all_output, reasoning, usage_source, amount, outcome, attempt_count, latency_ms,
+                   first_token_ms, metadata, cache_write_long, input_audio, input_image, output_audio, output_image FROM papers)
+               SELECT user_id, balance, version FROM moved
+               WHERE 1 / (CASE WHEN (SELECT count(*) FROM resolved) = cardinality($23::uuid[])
+                 AND (SELECT COALESCE(sum(ends), 0) FROM moved) = cardinality($23::uuid[]) THEN 1 ELSE 0 END) = 1"
+          ),
+          lite: concat!(
+              "UPDATE credit_holds AS h SET status = e.status, settled_amount = e.charged, resolved_at = e.at
+               FROM (SELECT unhex(value->>'id', '-') AS id, value->>'amount' AS amount, unhex(value->>'price_id', '-') AS price_id,
+                       value->>'provider' AS provider, value->>'status' AS status, value->>'charged' AS charged, value->>'at' AS at
+                     FROM json_each($3)) AS e
+               WHERE h.id = e.id AND h.status = 'held' AND h.amount = e.amount AND h.price_id = e.price_id
+                 AND h.provider = e.provider AND h.budgets = '[]'
+               RETURNING user_id, 0 AS balance, -1 AS version; ",
+              lite_moved!(),
+              lite_posted!(),
+              "; INSERT INTO credit_holds (id, user_id, api_key_id, request_id, kind, amount, accrued, price_id, service, provider, model,
+                 status, owner, checkpoint, lease_until, created_at, budgets)
+               SELECT unhex(value->>'id', '-'), unhex(value->>'user_id', '-'), unhex(value->>'api_key_id', '-'), value->>'request_id',
+                 value->>'kind', value->>'amount', 0, unhex(value->>'price_id', '-'), value->>'service', value->>'provider',
+                 value->>'model', 'held', value->>'owner', value->'checkpoint', value->>'lease_until', value->>'created_at', '[]'
+               FROM json_each($4);
+               INSERT INTO receipts (id, user_id, transaction_id, api_key_id, request_id, route, service, provider, model,
+                 upstream_model, upstream_id, price_id, unit_prices, input_tokens, cache_read_tokens, cache_write_tokens,
+                 output_tokens, reasoning_tokens, usage_source, exact_pico, amount, uncollected, held, outcome, attempts,
+                 created_at, cache_write_long_tokens, input_audio_tokens, input_image_tokens, output_audio_tokens,
+                 output_image_tokens)
+               SELECT unhex(value->>'id', '-'), unhex(value->>'user_id', '-'), unhex(value->>'transaction_id', '-'),
+                 unhex(value->>'api_key_id', '-'), value->>'request_id', value->>'route', value->>'service', value->>'provider',
+                 value->>'model', value->>'upstream_model', value->>'upstream_id', unhex(value->>'price_id', '-'),
+                 value->'unit_prices', value->>'input', value->>'cache_read', value->>'cache_write', value->>'output',
+                 value->>'reasoning', value->>'usage_source', value->>'exact_pico', value->>'amount', value->>'uncollected',
+                 value->>'held', value->>'outcome', value->'attempts', value->>'created_at', value->>'cache_write_long',
+                 value->>'input_audio', value->>'input_image', value->>'output_audio', value->>'output_image'
+               FROM json_each($5);
+               INSERT INTO usage_logs (id, created_at, user_id, api_key_id, request_id, hold_id, kind, route, service, provider, model,
+                 input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_source, credits, status,
+                 attempts, latency_ms, first_token_ms, metadata, cache_write_long_tokens, input_audio_tokens, input_image_tokens,
+                 output_audio_tokens, output_image_tokens)
+               SELECT unhex(value->>'id', '-'), value->>'began_at', unhex(value->>'user_id', '-'), unhex(value->>'api_key_id', '-'),
+                 value->>'request_id', unhex(value->>'id', '-'), value->>'kind', value->>'route', value->>'service',
+                 value->>'provider', value->>'model', value->>'all_input', value->>'cache_read', value->>'all_cache_write',
+                 value->>'all_output', value->>'reasoning', value->>'usage_source', value->>'amount', value->>'outcome',
+                 value->>'attempt_count', value->>'latency_ms', value->>'first_token_ms', value->'metadata',
+                 value->>'cache_write_long', value->>'input_audio', value->>'input_image', value->>'output_audio',
+                 value->>'output_image'
+               FROM json_each($5)"
+          );
+}
+
+/// SQLSTATE of the division that `ALL` fails with on purpose.
+const NOT_AS_HOPED: &str = "22012";
+
+/// What the status of an account must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Must {
+    /// Anything: what was held is given back, and charged, whatever the status is.
+    Be = 0,
+    /// Not closed: it is given something.
+    BeOpen = 1,
+    /// Active: it pays or promises something.
+    BeActive = 2,
+}
+
+/// What a batch does to one account.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// Whose.
+    pub user: UserId,
+    /// What must be spendable before; far below zero when nothing needs to be.
+    pub needed: Credits,
+    /// How far above its first value the balance rises in between; zero or more. It must stay within `Credits::MAX`.
+    pub rise: Credits,
+    /// What the status must be.
+    pub must: Must,
+    /// Sum of the ledger rows, signed.
+    pub amount: Credits,
+    /// Change of what is held, signed.
+    pub held: Credits,
+    /// Ledger rows.
+    pub movements: i64,
+    /// Holds that end.
+    pub ends: i64,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A posting and its distance from the last one of its account in this batch.
+#[derive(Debug, Clone)]
+pub struct Placed {
+    /// What is posted.
+    pub posting: Posting,
+    /// Sum of the account's amounts after it.
+    pub after: Credits,
+    /// Number of the account's rows after it.
+    pub later: i64,
+}
+
+/// A hold that ends, with its papers.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// The hold as it must still be.
+    pub hold: Hold,
+    /// How it ends.
+    pub end: End,
+    /// Its receipt, of the same moment.
+    pub receipt: Receipt,
+    /// Its usage row.
+    pub usage: UsageRow,
+}
+
+/// A whole batch.
+#[derive(Debug, Default)]
+pub struct Once {
+    /// The accounts, each once.
+    pub parts: Vec<Part>,
+    /// Ledger rows.
+    pub rows: Vec<Placed>,
+    /// Holds to be opened, without budgets.
+    pub opened: Vec<NewHold>,
+    /// Holds to be resolved, without budgets.
+    pub ended: Vec<Ended>,
+}
+
+/// An account that was moved: its last balance and version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+pub struct Moved {
+    user_id: Uuid,
+    balance: i64,
+    version: i64,
+}
+
+impl Moved {
+    /// Whose.
+    pub fn user(&self) -> UserId {
+        UserId(self.user_id)
+    }
+
+    /// After the last row of the batch.
+    pub fn balance(&self) -> Credits {
+        Credits::from_micro(self.balance)
+    }
+
+    /// Of the last row of the batch.
+    pub fn version(&self) -> i64 {
+        self.version
+    }
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub enum Wrote {
+    /// These accounts moved, durably; what belongs to others did not happen.
+    Moved(Vec<Moved>),
+    /// Nothing happened.
+    Nothing,
+    /// The database went away in the middle: it happened or not.
+    Unknown(StoreError),
+}
+
+/// Connections to PostgreSQL on which nobody begins a transaction. A statement is its own transaction only where none is open, and a
+/// connection of the common pool may have one: a `BEGIN` that was sent by somebody who then went away. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Direct(Arc<OnceLock<PgPool>>);
+
+/// As many as there are batches at the same time, and one that is on its way back.
+const CONNECTIONS: u32 = 3;
+
+impl Direct {
+    /// Writes the batch and commits.
+    ///
+    /// # Errors
+    /// Nothing happened. `Duplicate`: a key or hold was used before.
+    pub async fn write(&self, store: &Store, batch: &Once) -> Result<Wrote> {
+        match store {
+            Store::Postgres(pool) => on_postgres(self.0.get_or_init(|| beside(pool)), batch).await,
+            Store::Sqlite { .. } => on_sqlite(store, batch).await,
+        }
+    }
+}
+
+fn beside(pool: &PgPool) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(pool.options().get_acquire_timeout())
+        .test_before_acquire(false)
+        .before_acquire(|connection, rested| Box::pin(is_alive(connection, rested)))
+        .connect_lazy_with(pool.connect_options().as_ref().clone())
+}
+
+async fn on_postgres(pool: &PgPool, batch: &Once) -> Result<Wrote> {
+    macro_rules! column {
+        ($rows:expr, $one:ident => $value:expr) => {
+            $rows.iter().map(|$one| $value).collect::<Vec<_>>()
+        };
+    }
+    let simple = batch.opened.is_empty() && batch.ended.is_empty();
+    let (parts, rows) = (&batch.parts, &batch.rows);
+    let query = sqlx::query_as(if simple { POST.postgres } else { ALL.postgres })
+        .bind(column!(parts, part => part.user.0))
+        .bind(column!(parts, part => part.needed.micro()))
+        .bind(column!(parts, part => part.rise.micro()))
+        .bind(column!(parts, part => part.must as i64))
+        .bind(column!(parts, part => part.amount.micro()))
+        .bind(column!(parts, part => part.held.micro()))
+        .bind(column!(parts, part => part.movements))
+        .bind(column!(parts, part => part.at))
+        .bind(column!(parts, part => part.ends))
+        .bind(column!(rows, row => row.posting.id.0))
+        .bind(column!(rows, row => row.posting.user.0))
+        .bind(column!(rows, row => row.posting.kind.as_str()))
+        .bind(column!(rows, row => row.posting.amount.micro()))
+        .bind(column!(rows, row => row.after.micro()))
+        .bind(column!(rows, row => row.later))
+        .bind(column!(rows, row => row.posting.key.as_str()))
+        .bind(column!(rows, row => row.posting.request_hash.as_deref()))
+        .bind(column!(rows, row => row.posting.hold.map(|hold| hold.0)))
+        .bind(column!(rows, row => row.posting.actor.map(|actor| actor.0)))
+        .bind(column!(rows, row => row.posting.reason.as_str()))
+        .bind(column!(rows, row => Json(&row.posting.metadata)))
+        .bind(column!(rows, row => row.posting.at));
+    let ended = &batch.ended;
+    let query = if simple {
+        query
+    } else {
+        query
+            .bind(column!(ended, one => one.hold.id.0))
+            .bind(column!(ended, one => one.hold.price.0))
+            .bind(column!(ended, one => one.hold.amount.micro()))
+            .bind(column!(ended, one => one.hold.provider.as_str()))
+            .bind(column!(ended, one => one.end.as_str()))
+            .bind(column!(ended, one => one.receipt.amount.micro()))
+            .bind(column!(ended, one => one.receipt.created_at))
+            .bind(Json(column!(batch.opened, hold => OpenedRow::from(hold))))
+            .bind(Json(column!(ended, one => Paper::from(one))))
+    };
+    let mut connection = pool.acquire().await?;
+    match query.fetch_all(&mut *connection).await {
+        Ok(moved) => Ok(Wrote::Moved(moved)),
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(NOT_AS_HOPED) => Ok(Wrote::Nothing),
+        Err(error) => match StoreError::from(error) {
+            error if error.is_unavailable() => Ok(Wrote::Unknown(error)),
+            error => Err(error),
+        },
+    }
+}
+
+async fn on_sqlite(store: &Store, batch: &Once) -> Result<Wrote> {
+    let mut tx = store.write().await?;
+    let Tx::Sqlite(inner) = &mut tx else { return Err(StoreError::Corrupt("a store of two engines")) };
+    let parts: Vec<PartRow> = batch.parts.iter().map(PartRow::from).collect();
+    let rows: Vec<LedgerRow<'_>> = batch.rows.iter().map(LedgerRow::from).collect();
+    let mut found: Vec<Moved> = if batch.opened.is_empty() && batch.ended.is_empty() {
+        sqlx::query_as(POST.sqlite).bind(Json(&parts)).bind(Json(&rows)).fetch_all(&mut **inner).await?
+    } else {
+        let ended: Vec<Value> = batch.ended.iter().map(ending).collect();
+        let opened: Vec<OpenedRow<'_>> = batch.opened.iter().map(OpenedRow::from).collect();
+        let papers: Vec<Paper<'_>> = batch.ended.iter().map(Paper::from).collect();
+        let query = sqlx::query_as(ALL.sqlite).bind(Json(&parts)).bind(Json(&rows));
+        query.bind(Json(&ended)).bind(Json(&opened)).bind(Json(&papers)).fetch_all(&mut **inner).await?
+    };
+    // Resolved holds come with a version that no account has.
+    let all = found.len();
+    found.retain(|moved| moved.version >= 0);
+    if found.len() != batch.parts.len() || all - found.len() != batch.ended.len() {
+        tx.rollback().await?;
+        return Ok(Wrote::Nothing);
+    }
+    match tx.commit().await {
+        Ok(()) => Ok(Wrote::Moved(found)),
+        Err(error) => Ok(Wrote::Unknown(error)),
+    }
+}
