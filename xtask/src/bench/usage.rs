@@ -211,6 +211,18 @@ fn measure(
     measures.push(page("log, expired, any depth", admin, &|n| format!("to={}&status=expired", day(n)))?);
     measures.push(page("log, a model nobody used", admin, &|n| format!("to={}&model=none", day(n)))?);
     measures.push(page("log, own, a model nobody used", member, &|n| format!("to={}&model=none", day(n)))?);
+    // Each filter alone finds a million calls.
+    measures.push(page("log, own, a model only others used", member, &|n| format!("to={}&model=model-2", day(n)))?);
+    measures.push(page("log, a model that another provider has", admin, &|n| {
+        format!("to={}&provider=provider-0&model=model-1", day(n))
+    })?);
+    measures.push(page("log, one account and model, any depth", admin, &|n| {
+        let number = n % 99 + 1;
+        format!("to={}&userId={}&model=model-{}", day(n), fill::user(number), number % 8)
+    })?);
+    measures.push(page("log, own, failed, one model", member, &|n| {
+        format!("to={}&status=failed&model=model-{}", day(n), n % 3)
+    })?);
     Ok(measures)
 }
 
