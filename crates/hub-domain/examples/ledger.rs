@@ -236,7 +236,6 @@ fn hub(store: Store, clock: Clock) -> Result<Hub> {
         payments: hub_domain::payments::Registry::default(),
         providers: inference::Registry::new(Vec::new()),
         routing: inference::Routing::new(1),
-        pictures: hub_domain::access::Memory::default(),
         prices: pricing::PriceBook::default(),
         ledger: Writer::default(),
         renewals: Renewals::default(),

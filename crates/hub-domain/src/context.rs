@@ -11,7 +11,7 @@ use hub_types::Clock;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::{access, audit, credits, identity, inference, limits, oauth, payments, pricing, sealing, sessions, usage};
+use crate::{audit, credits, identity, inference, limits, oauth, payments, pricing, sealing, sessions, usage};
 
 /// The settings of all rules; each section belongs to its room and documents its keys.
 #[derive(Debug, Clone, Default)]
@@ -70,8 +70,6 @@ pub struct Hub {
     pub providers: inference::Registry,
     /// What routing remembers: who failed, who limits our rate.
     pub routing: inference::Routing,
-    /// Pictures of credentials that were used a moment ago.
-    pub pictures: access::Memory,
     /// The price book in memory, refreshed from the database.
     pub prices: pricing::PriceBook,
     /// Folds concurrent movements of money into one commit.

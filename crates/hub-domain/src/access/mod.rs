@@ -4,7 +4,6 @@
 //! kept in the cache for a moment and thrown away at every change; a cache that fails is passed by, never trusted for absence.
 //! Nothing here trusts what a token says about rights.
 
-mod memory;
 mod principal;
 mod ticket;
 
@@ -15,7 +14,6 @@ use futures::stream::BoxStream;
 pub use hub_store::StoreError;
 use hub_types::{Caller, Credential, Email, Permission, RateTier, UserId};
 
-pub use memory::Memory;
 pub(crate) use principal::{Door, doors_of, doors_of_role, forget};
 pub use ticket::{TicketError, issue_ticket, redeem_ticket};
 
@@ -53,7 +51,7 @@ pub async fn authenticate(hub: &Hub, proof: Proof<'_>, address: Option<IpAddr>) 
                 // The token is newer than the picture: it was issued after a change the cache has not seen.
                 found = principal::load(hub, &door).await?;
             }
-            let fits = |found: &Arc<Picture>| found.caller.user == claims.sub && found.auth_version == claims.av;
+            let fits = |found: &Picture| found.caller.user == claims.sub && found.auth_version == claims.av;
             admit(hub, found.filter(fits), address)
         }
         Proof::ApiKey(key) => {
@@ -67,7 +65,7 @@ pub async fn authenticate(hub: &Hub, proof: Proof<'_>, address: Option<IpAddr>) 
 /// Asks again whether a caller still counts, with the rights as they are now: for connections that outlive a request.
 pub async fn recheck(hub: &Hub, caller: &Caller) -> Result<Caller, AccessError> {
     match door_of(caller) {
-        Some(door) => admit(hub, principal::look(hub, &door).await?, caller.address),
+        Some(door) => admit(hub, principal::find(hub, &door).await?, caller.address),
         None => Ok(caller.clone()),
     }
 }
@@ -112,11 +110,11 @@ pub fn operator(email: Email) -> Caller {
     }
 }
 
-fn admit(hub: &Hub, found: Option<Arc<Picture>>, address: Option<IpAddr>) -> Result<Caller, AccessError> {
+fn admit(hub: &Hub, found: Option<Picture>, address: Option<IpAddr>) -> Result<Caller, AccessError> {
     let picture = found.ok_or(AccessError::Invalid)?;
     let in_time = picture.until.is_none_or(|until| hub.clock.now() < until);
     if !picture.usable || !in_time || !picture.admits_from(address) {
         return Err(AccessError::Invalid);
     }
-    Ok(Caller { address, ..picture.caller.clone() })
+    Ok(Caller { address, ..picture.caller })
 }

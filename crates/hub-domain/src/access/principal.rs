@@ -1,7 +1,6 @@
 //! What the database says about one credential: a picture that lives in the cache for a moment.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use hub_store::users::User;
@@ -12,13 +11,11 @@ use hub_types::{
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
 use crate::Hub;
 use crate::rbac::{Authority, rank_of};
 
-/// How long the cache keeps a picture. With the moment a process remembers it, and the time to look it up again, a change acts within two
-/// seconds at the latest.
+/// How long a picture may be used. With the time to look it up again, a change acts within two seconds at the latest.
 const LIFE: Duration = Duration::from_millis(1500);
 /// The use of a key is noted at most once in this time.
 const TOUCH_EVERY: chrono::Duration = chrono::Duration::minutes(1);
@@ -77,8 +74,7 @@ enum Held {
     Key(ApiKeyId),
 }
 
-/// A picture as it is used, again and again.
-#[derive(Debug)]
+/// A picture as it is used.
 pub(crate) struct Picture {
     /// Without the address of a request.
     pub(super) caller: Caller,
@@ -127,35 +123,18 @@ impl From<Principal> for Picture {
     }
 }
 
-/// The picture this process remembers, else as [`look`] finds it. `None`: there is no such live credential.
-pub(super) async fn find(hub: &Hub, door: &Door) -> Result<Option<Arc<Picture>>, StoreError> {
-    match hub.pictures.get(&door.cache_key()) {
-        Some(picture) => Ok(Some(picture)),
-        None => look(hub, door).await,
-    }
-}
-
 /// The picture from the cache, else from the database.
-pub(super) async fn look(hub: &Hub, door: &Door) -> Result<Option<Arc<Picture>>, StoreError> {
-    let (asked_at, key) = (Instant::now(), door.cache_key());
-    match hub.cache.get_json::<Principal>(&key).await {
-        Ok(Some(principal)) => return Ok(Some(keep(hub, key, asked_at, principal))),
+pub(super) async fn find(hub: &Hub, door: &Door) -> Result<Option<Picture>, StoreError> {
+    match hub.cache.get_json::<Principal>(&door.cache_key()).await {
+        Ok(Some(principal)) => return Ok(Some(principal.into())),
         Ok(None) => {}
         Err(error) => tracing::warn!(%error, "the cache is gone, credentials are checked in the database"),
     }
     load(hub, door).await
 }
 
-/// Remembers a picture for the next moment.
-fn keep(hub: &Hub, key: String, asked_at: Instant, principal: Principal) -> Arc<Picture> {
-    let picture = Arc::new(Picture::from(principal));
-    hub.pictures.put(key, asked_at, &picture);
-    picture
-}
-
 /// The picture from the database, put into the cache.
-pub(super) async fn load(hub: &Hub, door: &Door) -> Result<Option<Arc<Picture>>, StoreError> {
-    let (asked_at, key) = (Instant::now(), door.cache_key());
+pub(super) async fn load(hub: &Hub, door: &Door) -> Result<Option<Picture>, StoreError> {
     let mut tx = hub.store.read().await?;
     let found = match door {
         Door::Session(id) => from_session(&mut tx, *id).await?,
@@ -168,13 +147,11 @@ pub(super) async fn load(hub: &Hub, door: &Door) -> Result<Option<Arc<Picture>>,
             from_key(hub, &mut tx, key).await?
         }
     };
-    let Some(principal) = found else {
-        hub.pictures.forget(&key);
-        return Ok(None);
-    };
-    // Best effort: without a cache the database is read again in a moment.
-    let _ = hub.cache.put_json(&key, &principal, LIFE).await;
-    Ok(Some(keep(hub, key, asked_at, principal)))
+    if let Some(principal) = &found {
+        // Best effort: without a cache the next request reads the database again.
+        let _ = hub.cache.put_json(&door.cache_key(), principal, LIFE).await;
+    }
+    Ok(found.map(Picture::from))
 }
 
 /// Everything a user can come in by, for `forget`.
@@ -196,17 +173,13 @@ pub(crate) async fn doors_of_role(hub: &Hub, tx: &mut Tx, role: RoleId) -> Resul
 
 /// Throws pictures away and tells whoever holds a connection open, after the change was committed. What fails here runs out by itself.
 pub(crate) async fn forget(hub: &Hub, doors: Vec<Door>) {
-    let keys: Vec<String> = doors.iter().map(Door::cache_key).collect();
-    keys.iter().for_each(|key| hub.pictures.forget(key));
-    for key in keys {
-        if let Err(error) = hub.cache.delete(&key).await {
+    for door in doors {
+        if let Err(error) = hub.cache.delete(&door.cache_key()).await {
             tracing::warn!(%error, "a cached credential could not be thrown away; it runs out by itself");
             return;
         }
-        // A request that ran meanwhile may have remembered what the cache had until now.
-        hub.pictures.forget(&key);
         // Who misses the message asks again by itself, a little later.
-        let _ = hub.cache.publish(&key, b"").await;
+        let _ = hub.cache.publish(&door.cache_key(), b"").await;
     }
 }
 

@@ -53,7 +53,6 @@ impl TestHub {
             oauth: hub_domain::oauth::Registry::default(),
             providers: inference::Registry::new(Vec::new()),
             routing: inference::Routing::new(1),
-            pictures: access::Memory::default(),
             prices: pricing::PriceBook::default(),
             ledger: hub_domain::credits::Writer::default(),
             renewals: hub_domain::credits::Renewals::default(),

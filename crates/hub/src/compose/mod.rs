@@ -92,7 +92,6 @@ pub fn assemble(parts: Parts) -> Result<Arc<Hub>> {
         payments,
         providers: Registry::new(providers),
         routing: Routing::new(u64::from_ne_bytes(random_bytes())),
-        pictures: hub_domain::access::Memory::default(),
         prices: PriceBook::default(),
         ledger: Writer::default(),
         renewals: Renewals::default(),

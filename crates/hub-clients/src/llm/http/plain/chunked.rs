@@ -149,8 +149,8 @@ mod tests {
             chunks in prop::collection::vec("[a-z\r\n]{1,20}", 0..6),
             cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
         ) {
-            let mut text: String = chunks.iter().map(|chunk| format!("{:x}\r\n{chunk}\r\n", chunk.len())).collect();
-            text += "0\r\n\r\n";
+            let coded = |chunk: &String| format!("{:x}\r\n{chunk}\r\n", chunk.len());
+            let text = chunks.iter().map(coded).chain(["0\r\n\r\n".to_owned()]).collect::<Vec<_>>().concat();
             let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(text.len() + 1)).collect();
             at.extend([0, text.len()]);
             at.sort_unstable();
