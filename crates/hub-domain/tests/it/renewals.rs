@@ -59,7 +59,7 @@ async fn open(test: &TestHub, user: UserId, owner: &str) -> HoldId {
         model: "sandbox".to_owned(),
         owner: owner.to_owned(),
         checkpoint: serde_json::to_value(checkpoint()).unwrap(),
-        lease_until: clock.now() + Duration::from_secs(60),
+        lease_until: clock.now() + Duration::from_mins(1),
         budgets: Vec::new(),
         at: clock.now(),
     };

@@ -202,7 +202,7 @@ on_both_pairs! {
         let end = async |number: usize| {
             let (one, words) = ([&hub, &sibling][number % 2], i64::try_from(number % 5).unwrap());
             let charge = ended(&hub, open[number], words);
-            if number % 3 == 0 {
+            if number.is_multiple_of(3) {
                 credits::void(&one.hub, &charge).await.unwrap();
                 return Credits::ZERO;
             }

@@ -56,6 +56,9 @@ fn the_example_is_readable_with_every_key_switched_on() {
     let short: Settings = toml::from_str(short).expect("an entry is readable");
     assert_eq!(settings.providers[0].credentials.len(), 1);
     settings.providers[0].credentials.clear();
+    // These have no value that says the same as leaving them out.
+    assert!(settings.providers[0].wires.take().is_some_and(|wires| wires.len() == 3));
+    assert_eq!(std::mem::take(&mut settings.providers[0].hosted_tools), ["web_search"]);
     assert_eq!(format!("{:?}", short.providers), format!("{:?}", settings.providers));
     let mut full = settings.oauth;
     for entry in &mut full {
