@@ -82,46 +82,51 @@ statements! {
                  AND (SELECT COALESCE(sum(ends), 0) FROM moved) = cardinality($23::uuid[]) THEN 1 ELSE 0 END) = 1"
           ),
           lite: concat!(
+              lite_rows!("$3"),
               "UPDATE credit_holds AS h SET status = e.status, settled_amount = e.charged, resolved_at = e.at
-               FROM (SELECT unhex(value->>'id', '-') AS id, value->>'amount' AS amount, unhex(value->>'price_id', '-') AS price_id,
-                       value->>'provider' AS provider, value->>'status' AS status, value->>'charged' AS charged, value->>'at' AS at
-                     FROM json_each($3)) AS e
+               FROM (SELECT unhex(v->>'id', '-') AS id, v->>'amount' AS amount, unhex(v->>'price_id', '-') AS price_id,
+                       v->>'provider' AS provider, v->>'status' AS status, v->>'charged' AS charged, v->>'at' AS at
+                     FROM rows) AS e
                WHERE h.id = e.id AND h.status = 'held' AND h.amount = e.amount AND h.price_id = e.price_id
                  AND h.provider = e.provider AND h.budgets = '[]'
                RETURNING user_id, 0 AS balance, -1 AS version; ",
               lite_moved!(),
               lite_posted!(),
-              "; INSERT INTO credit_holds (id, user_id, api_key_id, request_id, kind, amount, accrued, price_id, service, provider, model,
+              "; ",
+              lite_rows!("$4"),
+              "INSERT INTO credit_holds (id, user_id, api_key_id, request_id, kind, amount, accrued, price_id, service, provider, model,
                  status, owner, checkpoint, lease_until, created_at, budgets)
-               SELECT unhex(value->>'id', '-'), unhex(value->>'user_id', '-'), unhex(value->>'api_key_id', '-'), value->>'request_id',
-                 value->>'kind', value->>'amount', 0, unhex(value->>'price_id', '-'), value->>'service', value->>'provider',
-                 value->>'model', 'held', value->>'owner', value->'checkpoint', value->>'lease_until', value->>'created_at', '[]'
-               FROM json_each($4);
-               INSERT INTO receipts (id, user_id, transaction_id, api_key_id, request_id, route, service, provider, model,
+               SELECT unhex(v->>'id', '-'), unhex(v->>'user_id', '-'), unhex(v->>'api_key_id', '-'), v->>'request_id',
+                 v->>'kind', v->>'amount', 0, unhex(v->>'price_id', '-'), v->>'service', v->>'provider',
+                 v->>'model', 'held', v->>'owner', v->'checkpoint', v->>'lease_until', v->>'created_at', '[]'
+               FROM rows; ",
+              lite_rows!("$5"),
+              "INSERT INTO receipts (id, user_id, transaction_id, api_key_id, request_id, route, service, provider, model,
                  upstream_model, upstream_id, price_id, unit_prices, input_tokens, cache_read_tokens, cache_write_tokens,
                  output_tokens, reasoning_tokens, usage_source, exact_pico, amount, uncollected, held, outcome, attempts,
                  created_at, cache_write_long_tokens, input_audio_tokens, input_image_tokens, output_audio_tokens,
                  output_image_tokens)
-               SELECT unhex(value->>'id', '-'), unhex(value->>'user_id', '-'), unhex(value->>'transaction_id', '-'),
-                 unhex(value->>'api_key_id', '-'), value->>'request_id', value->>'route', value->>'service', value->>'provider',
-                 value->>'model', value->>'upstream_model', value->>'upstream_id', unhex(value->>'price_id', '-'),
-                 value->'unit_prices', value->>'input', value->>'cache_read', value->>'cache_write', value->>'output',
-                 value->>'reasoning', value->>'usage_source', value->>'exact_pico', value->>'amount', value->>'uncollected',
-                 value->>'held', value->>'outcome', value->'attempts', value->>'created_at', value->>'cache_write_long',
-                 value->>'input_audio', value->>'input_image', value->>'output_audio', value->>'output_image'
-               FROM json_each($5);
-               INSERT INTO usage_logs (id, created_at, user_id, api_key_id, request_id, hold_id, kind, route, service, provider, model,
+               SELECT unhex(v->>'id', '-'), unhex(v->>'user_id', '-'), unhex(v->>'transaction_id', '-'),
+                 unhex(v->>'api_key_id', '-'), v->>'request_id', v->>'route', v->>'service', v->>'provider',
+                 v->>'model', v->>'upstream_model', v->>'upstream_id', unhex(v->>'price_id', '-'),
+                 v->'unit_prices', v->>'input', v->>'cache_read', v->>'cache_write', v->>'output',
+                 v->>'reasoning', v->>'usage_source', v->>'exact_pico', v->>'amount', v->>'uncollected',
+                 v->>'held', v->>'outcome', v->'attempts', v->>'created_at', v->>'cache_write_long',
+                 v->>'input_audio', v->>'input_image', v->>'output_audio', v->>'output_image'
+               FROM rows; ",
+              lite_rows!("$5"),
+              "INSERT INTO usage_logs (id, created_at, user_id, api_key_id, request_id, hold_id, kind, route, service, provider, model,
                  input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_source, credits, status,
                  attempts, latency_ms, first_token_ms, metadata, cache_write_long_tokens, input_audio_tokens, input_image_tokens,
                  output_audio_tokens, output_image_tokens)
-               SELECT unhex(value->>'id', '-'), value->>'began_at', unhex(value->>'user_id', '-'), unhex(value->>'api_key_id', '-'),
-                 value->>'request_id', unhex(value->>'id', '-'), value->>'kind', value->>'route', value->>'service',
-                 value->>'provider', value->>'model', value->>'all_input', value->>'cache_read', value->>'all_cache_write',
-                 value->>'all_output', value->>'reasoning', value->>'usage_source', value->>'amount', value->>'outcome',
-                 value->>'attempt_count', value->>'latency_ms', value->>'first_token_ms', value->'metadata',
-                 value->>'cache_write_long', value->>'input_audio', value->>'input_image', value->>'output_audio',
-                 value->>'output_image'
-               FROM json_each($5)"
+               SELECT unhex(v->>'id', '-'), v->>'began_at', unhex(v->>'user_id', '-'), unhex(v->>'api_key_id', '-'),
+                 v->>'request_id', unhex(v->>'id', '-'), v->>'kind', v->>'route', v->>'service',
+                 v->>'provider', v->>'model', v->>'all_input', v->>'cache_read', v->>'all_cache_write',
+                 v->>'all_output', v->>'reasoning', v->>'usage_source', v->>'amount', v->>'outcome',
+                 v->>'attempt_count', v->>'latency_ms', v->>'first_token_ms', v->'metadata',
+                 v->>'cache_write_long', v->>'input_audio', v->>'input_image', v->>'output_audio',
+                 v->>'output_image'
+               FROM rows"
           );
 }
 

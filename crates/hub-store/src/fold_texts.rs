@@ -50,30 +50,41 @@ macro_rules! posted {
     };
 }
 
+/// The rows of a document for SQLite, each read once: `json_each` writes a row out as text again for every field that is taken from it.
+macro_rules! lite_rows {
+    ($document:literal) => {
+        concat!("WITH rows AS MATERIALIZED (SELECT jsonb(value) AS v FROM json_each(", $document, ")) ")
+    };
+}
+
 /// `moved` for SQLite, which has nothing to lock.
 macro_rules! lite_moved {
     () => {
-        "UPDATE credit_accounts AS a SET balance = a.balance + m.amount, held = a.held + m.held,
-            version = a.version + m.movements, updated_at = m.at
-          FROM (SELECT unhex(value->>'user_id', '-') AS user_id, value->>'needed' AS needed, value->>'rise' AS rise,
-                  value->>'must' AS must, value->>'amount' AS amount, value->>'held' AS held, value->>'movements' AS movements,
-                  value->>'at' AS at FROM json_each($1)) AS m
-          WHERE a.user_id = m.user_id
-            AND a.balance + a.overdraft_limit - a.held >= m.needed AND a.balance + m.rise <= 1000000000000000
-            AND (m.must = 0 OR a.status = 'active' OR (m.must = 1 AND a.status <> 'closed'))
-          RETURNING user_id, balance, version; "
+        concat!(
+            lite_rows!("$1"),
+            "UPDATE credit_accounts AS a SET balance = a.balance + m.amount, held = a.held + m.held,
+               version = a.version + m.movements, updated_at = m.at
+             FROM (SELECT unhex(v->>'user_id', '-') AS user_id, v->>'needed' AS needed, v->>'rise' AS rise, v->>'must' AS must,
+                     v->>'amount' AS amount, v->>'held' AS held, v->>'movements' AS movements, v->>'at' AS at FROM rows) AS m
+             WHERE a.user_id = m.user_id
+               AND a.balance + a.overdraft_limit - a.held >= m.needed AND a.balance + m.rise <= 1000000000000000
+               AND (m.must = 0 OR a.status = 'active' OR (m.must = 1 AND a.status <> 'closed'))
+             RETURNING user_id, balance, version; "
+        )
     };
 }
 
 /// `posted` for SQLite, right after `lite_moved`.
 macro_rules! lite_posted {
     () => {
-        "INSERT INTO credit_transactions (id, user_id, kind, amount, balance_after, account_version, idem_key, idem_hash,
-            hold_id, reverses, actor_id, reason, metadata, created_at)
-          SELECT unhex(r.value->>'id', '-'), a.user_id, r.value->>'kind', r.value->>'amount', a.balance - (r.value->>'after'),
-            a.version - (r.value->>'later'), r.value->>'idem_key', unhex(r.value->>'idem_hash'),
-            unhex(r.value->>'hold_id', '-'), NULL, unhex(r.value->>'actor_id', '-'), r.value->>'reason', r.value->'metadata',
-            r.value->>'created_at'
-          FROM json_each($2) AS r CROSS JOIN credit_accounts AS a WHERE a.user_id = unhex(r.value->>'user_id', '-')"
+        concat!(
+            lite_rows!("$2"),
+            "INSERT INTO credit_transactions (id, user_id, kind, amount, balance_after, account_version, idem_key, idem_hash,
+               hold_id, reverses, actor_id, reason, metadata, created_at)
+             SELECT unhex(v->>'id', '-'), a.user_id, v->>'kind', v->>'amount', a.balance - (v->>'after'),
+               a.version - (v->>'later'), v->>'idem_key', unhex(v->>'idem_hash'), unhex(v->>'hold_id', '-'), NULL,
+               unhex(v->>'actor_id', '-'), v->>'reason', v->'metadata', v->>'created_at'
+             FROM rows CROSS JOIN credit_accounts AS a WHERE a.user_id = unhex(v->>'user_id', '-')"
+        )
     };
 }
