@@ -4,12 +4,11 @@
 
 use hub_types::{Credits, Timestamp, UserId};
 use serde::Serialize;
-use serde_json::Value;
 use sqlx::FromRow;
 use sqlx::types::Json;
-use uuid::Uuid;
 
 use crate::accounts::{self, Account};
+use crate::fold_rows::PostingRow;
 use crate::ledger::{self, Posting, Transaction};
 use crate::{Result, StoreError, Tx};
 
@@ -159,38 +158,15 @@ impl From<&Change> for ChangeRow {
 
 #[derive(Serialize)]
 struct LedgerRow<'a> {
-    id: Uuid,
-    user_id: Uuid,
-    kind: &'static str,
-    amount: i64,
+    #[serde(flatten)]
+    posting: PostingRow<'a>,
     balance_after: i64,
     account_version: i64,
-    idem_key: &'a str,
-    idem_hash: Option<String>,
-    hold_id: Option<Uuid>,
-    actor_id: Option<Uuid>,
-    reason: &'a str,
-    metadata: &'a Value,
-    created_at: String,
 }
 
 impl<'a> From<&'a Numbered> for LedgerRow<'a> {
     fn from(row: &'a Numbered) -> Self {
-        let posting = &row.posting;
-        Self {
-            id: posting.id.0,
-            user_id: posting.user.0,
-            kind: posting.kind.as_str(),
-            amount: posting.amount.micro(),
-            balance_after: row.balance_after.micro(),
-            account_version: row.version,
-            idem_key: &posting.key,
-            idem_hash: posting.request_hash.as_deref().map(hex::encode),
-            hold_id: posting.hold.map(|hold| hold.0),
-            actor_id: posting.actor.map(|actor| actor.0),
-            reason: &posting.reason,
-            metadata: &posting.metadata,
-            created_at: time(posting.at),
-        }
+        let posting = PostingRow::from(&row.posting);
+        Self { posting, balance_after: row.balance_after.micro(), account_version: row.version }
     }
 }

@@ -9,6 +9,7 @@ use crate::budgets::Charged;
 use crate::fold::time;
 use crate::fold_once::{Ended, Part, Placed};
 use crate::holds::NewHold;
+use crate::ledger::Posting;
 
 #[derive(Serialize)]
 pub(crate) struct PartRow {
@@ -37,14 +38,13 @@ impl From<&Part> for PartRow {
     }
 }
 
+/// What every ledger row says of its posting.
 #[derive(Serialize)]
-pub(crate) struct LedgerRow<'a> {
+pub(crate) struct PostingRow<'a> {
     id: Uuid,
     user_id: Uuid,
     kind: &'static str,
     amount: i64,
-    after: i64,
-    later: i64,
     idem_key: &'a str,
     idem_hash: Option<String>,
     hold_id: Option<Uuid>,
@@ -54,16 +54,13 @@ pub(crate) struct LedgerRow<'a> {
     created_at: String,
 }
 
-impl<'a> From<&'a Placed> for LedgerRow<'a> {
-    fn from(row: &'a Placed) -> Self {
-        let posting = &row.posting;
+impl<'a> From<&'a Posting> for PostingRow<'a> {
+    fn from(posting: &'a Posting) -> Self {
         Self {
             id: posting.id.0,
             user_id: posting.user.0,
             kind: posting.kind.as_str(),
             amount: posting.amount.micro(),
-            after: row.after.micro(),
-            later: row.later,
             idem_key: &posting.key,
             idem_hash: posting.request_hash.as_deref().map(hex::encode),
             hold_id: posting.hold.map(|hold| hold.0),
@@ -72,6 +69,21 @@ impl<'a> From<&'a Placed> for LedgerRow<'a> {
             metadata: &posting.metadata,
             created_at: time(posting.at),
         }
+    }
+}
+
+/// A ledger row that is numbered by where it stands in the batch.
+#[derive(Serialize)]
+pub(crate) struct LedgerRow<'a> {
+    #[serde(flatten)]
+    posting: PostingRow<'a>,
+    after: i64,
+    later: i64,
+}
+
+impl<'a> From<&'a Placed> for LedgerRow<'a> {
+    fn from(row: &'a Placed) -> Self {
+        Self { posting: PostingRow::from(&row.posting), after: row.after.micro(), later: row.later }
     }
 }
 

@@ -17,6 +17,7 @@ mod grant;
 mod grants;
 mod history;
 mod hold;
+mod lane;
 mod lots;
 pub(crate) mod low_balance;
 mod low_balance_events;

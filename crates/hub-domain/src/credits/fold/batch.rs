@@ -44,8 +44,8 @@ pub(super) struct Work {
 
 impl Work {
     /// Runs a batch and answers everybody in it. Whoever no longer listens is passed over.
-    pub(super) async fn run(&self, batch: Vec<Waiting>) {
-        let (movements, answers): (Vec<_>, Vec<_>) = batch.into_iter().map(|one| (one.movement, one.answer)).unzip();
+    pub(super) async fn run(self: Arc<Self>, batch: Vec<Waiting>) {
+        let (movements, answers): (Vec<_>, Vec<_>) = batch.into_iter().map(|one| (one.what, one.answer)).unzip();
         let (told, keys) = match self.hope(&movements).await {
             Ok(hoped) => hoped,
             Err(error) => return fail(answers, error),
@@ -164,15 +164,15 @@ impl Work {
 
     /// All of it, for tests: what is hoped for, then the rest under locks.
     #[cfg(test)]
-    pub(super) async fn all(&self, movements: Vec<Movement>) -> Vec<Done> {
+    pub(super) async fn all(self: &Arc<Self>, movements: Vec<Movement>) -> Vec<Done> {
         let mut receivers = Vec::new();
         let waiting = |movement| {
             let (answer, answered) = oneshot::channel();
             receivers.push(answered);
-            Waiting { movement, answer }
+            Waiting { what: movement, answer }
         };
         let batch = movements.into_iter().map(waiting).collect();
-        self.run(batch).await;
+        Arc::clone(self).run(batch).await;
         let mut done = Vec::new();
         for answered in receivers {
             done.push(answered.await.unwrap().unwrap());

@@ -1,5 +1,4 @@
-//! The folding writer: movements that are asked for at the same time share one commit. Nobody waits for company: whoever finds the
-//! writer idle starts it at once, and whoever comes while it commits is in the next batch. What each caller is told is what some
+//! The folding writer: movements that are asked for at the same time share one commit (see `lane`). What each caller is told is what some
 //! serial order of the movements would have told him; a movement is answered only after its commit.
 //!
 //! An account always goes to the same lane, so one batch at a time touches it; lanes run side by side. This is an optimisation of one
@@ -12,26 +11,23 @@ mod open;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use hub_store::StoreError;
 use hub_store::fold_once::Direct;
 use hub_store::holds::{End, NewHold};
 use hub_store::ledger::{Posting, Transaction};
 use hub_types::{HoldId, UserId};
-use tokio::sync::oneshot;
 
 pub(super) use book::Refusal;
 
 use self::open::OpenHolds;
 use super::hold::HoldError;
+use super::lane::{self, Lane};
 use super::settle::{Charge, Settled};
 use crate::Hub;
 
-/// Movements in one commit at most.
-const BATCH: usize = 256;
 /// Movements waiting in one lane at most; more are refused as if the database were away.
 const QUEUE: usize = 4096;
 /// Batches under way at the same time on PostgreSQL. SQLite has one writer.
@@ -79,27 +75,14 @@ type Answer = Result<Done, StoreError>;
 const WRONG: StoreError = StoreError::Writer("gave a wrong answer");
 
 /// A movement and who waits for its answer.
-struct Waiting {
-    movement: Movement,
-    answer: oneshot::Sender<Answer>,
-}
+type Waiting = lane::Waiting<Movement, Done>;
 
 /// The writer of one process.
 #[derive(Default)]
 pub struct Writer {
-    lanes: [Arc<Lane>; LANES],
+    lanes: [Arc<Lane<Movement, Done>>; LANES],
     direct: Direct,
     open: Arc<OpenHolds>,
-}
-
-#[derive(Default)]
-struct Lane(Mutex<Queue>);
-
-#[derive(Default)]
-struct Queue {
-    waiting: VecDeque<Waiting>,
-    /// A task is taking batches from this lane.
-    running: bool,
 }
 
 impl Writer {
@@ -140,61 +123,12 @@ impl Writer {
     async fn fold(&self, hub: &Hub, movement: Movement) -> Answer {
         let lanes = if hub.store.is_shared() { LANES } else { 1 };
         let lane = &self.lanes[lane_of(movement.user(), lanes)];
-        let (answer, answered) = oneshot::channel();
-        if lane.push(Waiting { movement, answer })? {
+        let work = || {
             let (direct, open) = (self.direct.clone(), Arc::clone(&self.open));
-            let work = batch::Work { store: hub.store.clone(), clock: hub.clock.clone(), direct, open };
-            hub.tasks.spawn(drain(Arc::clone(lane), work));
-        }
-        answered.await.unwrap_or(Err(StoreError::Writer("stopped in the middle of a batch")))
-    }
-}
-
-impl Lane {
-    /// Queues; `true` when the caller has to start the lane.
-    fn push(&self, waiting: Waiting) -> Result<bool, StoreError> {
-        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if queue.waiting.len() >= QUEUE {
-            return Err(StoreError::Writer("has too many movements waiting"));
-        }
-        queue.waiting.push_back(waiting);
-        Ok(!std::mem::replace(&mut queue.running, true))
-    }
-
-    /// The next batch, in the order of arrival; `None` ends the lane until somebody starts it again.
-    fn take(&self) -> Option<Vec<Waiting>> {
-        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = queue.waiting.len().min(BATCH);
-        queue.running = count > 0;
-        (count > 0).then(|| queue.waiting.drain(..count).collect())
-    }
-}
-
-/// Takes batches until none is left. Runs as a tracked task: a caller who goes away cannot stop it half way.
-async fn drain(lane: Arc<Lane>, work: batch::Work) {
-    let mut ended = Ended { lane: &lane, well: false };
-    loop {
-        // Those who were just answered, or are on their way, may queue first; alone this costs nothing.
-        tokio::task::yield_now().await;
-        let Some(batch) = lane.take() else { break };
-        Box::pin(work.run(batch)).await;
-    }
-    ended.well = true;
-}
-
-/// Lets a lane whose task died be started again. Those who were waiting are told so by their dropped channels.
-struct Ended<'a> {
-    lane: &'a Lane,
-    well: bool,
-}
-
-impl Drop for Ended<'_> {
-    fn drop(&mut self) {
-        if !self.well {
-            let mut queue = self.lane.0.lock().unwrap_or_else(PoisonError::into_inner);
-            queue.waiting.clear();
-            queue.running = false;
-        }
+            let work = Arc::new(batch::Work { store: hub.store.clone(), clock: hub.clock.clone(), direct, open });
+            move |batch| Arc::clone(&work).run(batch)
+        };
+        lane.ask(&hub.tasks, QUEUE, movement, work).await
     }
 }
 

@@ -216,7 +216,7 @@ async fn histories(engine: Engine) {
 
 async fn play(store: &Store, clock: &Clock, history: &[Round]) {
     let (direct, open_holds) = (Direct::default(), Arc::default());
-    let work = Work { store: store.clone(), clock: clock.clone(), direct, open: open_holds };
+    let work = Arc::new(Work { store: store.clone(), clock: clock.clone(), direct, open: open_holds });
     let mut accounts = Vec::new();
     let mut model = Model::default();
     for _ in 0..ACCOUNTS {
