@@ -13,7 +13,7 @@ use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 /// One line for each event: time, level, the event's fields, target, and under `span` what the spans around it know, from the outermost
 /// to the innermost, whose name it has.
@@ -39,10 +39,12 @@ where
         Visitor::run(&mut writer, true, event)?;
         writer.write_str(",\"target\":")?;
         json(&mut writer, metadata.target())?;
-        if let Some(inner) = context.lookup_current() {
+        // Of the event and not of the moment: the line of a request names its span itself.
+        if let Some(scope) = context.event_scope() {
+            let spans: Vec<_> = scope.from_root().collect();
             writer.write_str(",\"span\":{\"name\":")?;
-            json(&mut writer, inner.name())?;
-            for span in inner.scope().from_root() {
+            json(&mut writer, spans.last().map_or("", SpanRef::name))?;
+            for span in &spans {
                 if let Some(members) = span.extensions().get::<FormattedFields<Members>>().filter(|m| !m.is_empty()) {
                     write!(writer, ",{members}")?;
                 }
@@ -192,6 +194,7 @@ mod tests {
             outer.record("route", "/v1");
             tracing::Span::current().record("provider", tracing::field::display("p"));
             tracing::warn!(target: "t", "after");
+            tracing::warn!(target: "t", parent: &outer, "elsewhere");
         });
         let plain = json!({"level": "INFO", "message": "plain", "count": 3, "signed": -1, "part": 0.5, "yes": true,
             "error": "Some(1)", "target": "t"});
@@ -199,7 +202,9 @@ mod tests {
             "span": {"name": "llm", "requestId": "r1"}});
         let after = json!({"level": "WARN", "message": "after", "target": "t",
             "span": {"name": "llm", "requestId": "r1", "route": "/v1", "provider": "p"}});
-        assert_eq!(lines, [plain, before, after]);
+        let elsewhere = json!({"level": "WARN", "message": "elsewhere", "target": "t",
+            "span": {"name": "request", "requestId": "r1", "route": "/v1"}});
+        assert_eq!(lines, [plain, before, after, elsewhere]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-"""Callers who hang up: a stream costs what was produced, a whole answer is finished and paid for."""
+"""Callers who hang up: a stream costs what was produced, a whole answer that nobody got costs nothing."""
 
 import asyncio
 import time
@@ -47,17 +47,13 @@ def run(checks, pair, hubs):
         equal((receipt["outcome"], receipt["usage"]["input"]), ("cancelled", 2 + MARKS), "outcome and prompt tokens")
         true(receipt["usage"]["output"] <= 1, f"paid {receipt['usage']['output']} words")
 
-    with checks.case(f"{pair.name}: a caller who does not wait for a whole answer pays for it once"):
+    # The sandbox stops when nobody waits (docs/disconnects.md); a provider that goes on and bills is in the suite of the bill.
+    with checks.case(f"{pair.name}: who leaves before a whole answer that is stopped then pays nothing"):
         member = Member(hubs[0], credits=10)
         asyncio.run(leave_whole(hubs[0], member))
-        member_held = member.balance(hubs[0])[1]
-        true(member_held > 0, "the call did not run on")
         balance = member.settled(hubs[0], within=10)
-        rows = [row for row in member.history(hubs[0]) if row["kind"] == "usage"]
-        equal(len(rows), 1, "charges")
-        receipt = member.receipt(hubs[0], rows[0]["receiptId"])
-        equal((receipt["usage"]["output"], receipt["outcome"]), (40, "completed"), "what was paid for")
-        equal(balance, 10_000_000 - micro(receipt["amount"]), "balance")
+        equal([row for row in member.history(hubs[0]) if row["kind"] == "usage"], [], "charges")
+        equal(balance, 10_000_000, "balance")
 
 
 async def leave_streams(hubs, member, orders):
