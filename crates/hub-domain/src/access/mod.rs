@@ -18,7 +18,7 @@ pub(crate) use principal::{Door, doors_of, doors_of_role, forget};
 pub use ticket::{TicketError, issue_ticket, redeem_ticket};
 
 use crate::{Hub, keys};
-use principal::Picture;
+use principal::Principal;
 
 /// A credential as it was sent, unverified.
 #[derive(Clone, Copy)]
@@ -51,7 +51,7 @@ pub async fn authenticate(hub: &Hub, proof: Proof<'_>, address: Option<IpAddr>) 
                 // The token is newer than the picture: it was issued after a change the cache has not seen.
                 found = principal::load(hub, &door).await?;
             }
-            let fits = |found: &Picture| found.caller.user == claims.sub && found.auth_version == claims.av;
+            let fits = |found: &Principal| found.user == claims.sub && found.auth_version == claims.av;
             admit(hub, found.filter(fits), address)
         }
         Proof::ApiKey(key) => {
@@ -110,11 +110,11 @@ pub fn operator(email: Email) -> Caller {
     }
 }
 
-fn admit(hub: &Hub, found: Option<Picture>, address: Option<IpAddr>) -> Result<Caller, AccessError> {
-    let picture = found.ok_or(AccessError::Invalid)?;
-    let in_time = picture.until.is_none_or(|until| hub.clock.now() < until);
-    if !picture.usable || !in_time || !picture.admits_from(address) {
+fn admit(hub: &Hub, found: Option<Principal>, address: Option<IpAddr>) -> Result<Caller, AccessError> {
+    let principal = found.ok_or(AccessError::Invalid)?;
+    let in_time = principal.until.is_none_or(|until| hub.clock.now() < until);
+    if !principal.usable || !in_time || !principal.admits_from(address) {
         return Err(AccessError::Invalid);
     }
-    Ok(Caller { address, ..picture.caller })
+    Ok(principal.into_caller(address))
 }

@@ -48,16 +48,16 @@ impl Door {
 
 /// The picture.
 #[derive(Clone, Serialize, Deserialize)]
-struct Principal {
-    user: UserId,
+pub(super) struct Principal {
+    pub(super) user: UserId,
     email: Email,
     name: String,
     roles: Vec<String>,
     permissions: Vec<String>,
     verified: bool,
-    auth_version: i64,
-    usable: bool,
-    until: Option<Timestamp>,
+    pub(super) auth_version: i64,
+    pub(super) usable: bool,
+    pub(super) until: Option<Timestamp>,
     credential: Held,
     models: Vec<String>,
     networks: Vec<IpNet>,
@@ -74,59 +74,40 @@ enum Held {
     Key(ApiKeyId),
 }
 
-/// A picture as it is used.
-pub(crate) struct Picture {
-    /// Without the address of a request.
-    pub(super) caller: Caller,
-    pub(super) auth_version: i64,
-    pub(super) usable: bool,
-    pub(super) until: Option<Timestamp>,
-    networks: Vec<IpNet>,
-}
-
-impl Picture {
+impl Principal {
     /// True where the key's address list allows this one. An unknown address fits no list.
     pub(super) fn admits_from(&self, address: Option<IpAddr>) -> bool {
         let listed = |address: IpAddr| self.networks.iter().any(|network| network.contains(&address.to_canonical()));
         self.networks.is_empty() || address.is_some_and(listed)
     }
-}
 
-impl From<Principal> for Picture {
-    fn from(principal: Principal) -> Self {
-        let caller = Caller {
-            user: principal.user,
-            email: principal.email,
-            name: principal.name,
-            tier: RateTier::of(principal.roles.iter().map(String::as_str)),
-            roles: principal.roles.into(),
-            permissions: principal.permissions.into(),
-            verified: principal.verified,
-            credential: match principal.credential {
-                Held::Session(id) if principal.acting.is_some() => Credential::Impersonation(id),
+    pub(super) fn into_caller(self, address: Option<IpAddr>) -> Caller {
+        Caller {
+            user: self.user,
+            email: self.email,
+            name: self.name,
+            tier: RateTier::of(self.roles.iter().map(String::as_str)),
+            roles: self.roles.into(),
+            permissions: self.permissions.into(),
+            verified: self.verified,
+            credential: match self.credential {
+                Held::Session(id) if self.acting.is_some() => Credential::Impersonation(id),
                 Held::Session(id) => Credential::Session(id),
                 Held::Key(id) => Credential::ApiKey(id),
             },
-            models: principal.models.into(),
-            line: principal.line,
-            budgets: principal.budgets.into(),
-            acting: principal.acting.map(|(user, email)| Acting { user, email }),
-            address: None,
-        };
-        Self {
-            caller,
-            auth_version: principal.auth_version,
-            usable: principal.usable,
-            until: principal.until,
-            networks: principal.networks,
+            models: self.models.into(),
+            line: self.line,
+            budgets: self.budgets.into(),
+            acting: self.acting.map(|(user, email)| Acting { user, email }),
+            address,
         }
     }
 }
 
-/// The picture from the cache, else from the database.
-pub(super) async fn find(hub: &Hub, door: &Door) -> Result<Option<Picture>, StoreError> {
-    match hub.cache.get_json::<Principal>(&door.cache_key()).await {
-        Ok(Some(principal)) => return Ok(Some(principal.into())),
+/// The picture from the cache, else from the database. `None`: there is no such live credential.
+pub(super) async fn find(hub: &Hub, door: &Door) -> Result<Option<Principal>, StoreError> {
+    match hub.cache.get_json(&door.cache_key()).await {
+        Ok(Some(principal)) => return Ok(Some(principal)),
         Ok(None) => {}
         Err(error) => tracing::warn!(%error, "the cache is gone, credentials are checked in the database"),
     }
@@ -134,7 +115,7 @@ pub(super) async fn find(hub: &Hub, door: &Door) -> Result<Option<Picture>, Stor
 }
 
 /// The picture from the database, put into the cache.
-pub(super) async fn load(hub: &Hub, door: &Door) -> Result<Option<Picture>, StoreError> {
+pub(super) async fn load(hub: &Hub, door: &Door) -> Result<Option<Principal>, StoreError> {
     let mut tx = hub.store.read().await?;
     let found = match door {
         Door::Session(id) => from_session(&mut tx, *id).await?,
@@ -151,7 +132,7 @@ pub(super) async fn load(hub: &Hub, door: &Door) -> Result<Option<Picture>, Stor
         // Best effort: without a cache the next request reads the database again.
         let _ = hub.cache.put_json(&door.cache_key(), principal, LIFE).await;
     }
-    Ok(found.map(Picture::from))
+    Ok(found)
 }
 
 /// Everything a user can come in by, for `forget`.

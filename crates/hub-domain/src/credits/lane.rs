@@ -81,6 +81,14 @@ impl<T, A> Lane<T, A> {
     }
 }
 
+/// Tells everybody that it failed.
+pub(super) fn fail<A>(answers: Vec<oneshot::Sender<Result<A, StoreError>>>, error: StoreError) {
+    let shared = Arc::new(error);
+    for answer in answers {
+        drop(answer.send(Err(StoreError::Shared(Arc::clone(&shared)))));
+    }
+}
+
 /// Takes batches until none is left.
 async fn drain<T: Send + 'static, A: Send + 'static, W: Future<Output = ()> + Send>(
     lane: Arc<Lane<T, A>>,

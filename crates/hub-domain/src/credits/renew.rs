@@ -52,12 +52,7 @@ async fn run(store: Store, owner: Arc<str>, mut batch: Vec<lane::Waiting<Renewal
                 drop(answer.send(Ok(ours)));
             }
         }
-        Err(error) => {
-            let shared = Arc::new(error);
-            for answer in answers {
-                drop(answer.send(Err(StoreError::Shared(Arc::clone(&shared)))));
-            }
-        }
+        Err(error) => lane::fail(answers, error),
     }
 }
 

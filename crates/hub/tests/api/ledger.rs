@@ -11,7 +11,7 @@ use hub_types::{Caller, Credential, Credits, Permission, RateTier, UserId};
 use serde_json::{Value, json};
 
 /// A service that bills something of its own.
-fn service(hub: &TestHub) -> Caller {
+pub(crate) fn service(hub: &TestHub) -> Caller {
     Caller {
         user: UserId::new(hub.clock()),
         email: "billing@example.com".parse().unwrap(),

@@ -10,35 +10,16 @@ use hub_store::ledger::{self, Kind, Posting};
 use hub_store::users::{self, NewUser};
 use hub_store::{accounts, holds};
 use hub_testkit::{TestHub, on_both_pairs};
-use hub_types::{
-    Caller, Credential, Credits, HoldId, Permission, RateTier, TokenUsage, TransactionId, UsageSource, UserId,
-};
+use hub_types::{Credits, HoldId, TokenUsage, TransactionId, UsageSource, UserId};
 use serde_json::json;
+
+use crate::ledger::service;
 
 /// Spends of the large test, and the accounts they are scattered over.
 const SPENDS: usize = 50_000;
 const ACCOUNTS: usize = 1_000;
 /// Callers at the same time, on each hub.
 const CALLERS: usize = 256;
-
-/// A service that bills something of its own.
-fn service(hub: &TestHub) -> Caller {
-    Caller {
-        user: UserId::new(hub.clock()),
-        email: "billing@example.com".parse().unwrap(),
-        name: String::new(),
-        roles: Arc::default(),
-        permissions: [Permission::CreditsUpdate].map(|one| one.name().to_owned()).into(),
-        verified: true,
-        credential: Credential::Operator,
-        models: Arc::default(),
-        line: None,
-        budgets: Arc::default(),
-        acting: None,
-        tier: RateTier::Manager,
-        address: None,
-    }
-}
 
 /// Accounts with so many credits each, and nobody to sign in to them.
 async fn accounts_with(hub: &TestHub, count: usize, credits: impl Fn(usize) -> i32) -> Vec<UserId> {

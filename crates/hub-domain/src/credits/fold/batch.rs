@@ -16,6 +16,7 @@ use super::book::Book;
 use super::hope::Plan;
 use super::open::OpenHolds;
 use super::{Answer, Done, Movement, Waiting};
+use crate::credits::lane::fail;
 
 /// Why a batch failed.
 enum Failure {
@@ -74,12 +75,7 @@ impl Work {
             // Without a database each alone would fail as well, one timeout after the other.
             Err(error) if error.is_unavailable() || movements.len() == 1 => fail(answers, error),
             Err(error) => {
-                if error.is_deadlock() {
-                    tracing::error!(
-                        movements = movements.len(),
-                        "a batch and another transaction waited for each other"
-                    );
-                }
+                tell_of_deadlock(&error, movements.len());
                 tracing::warn!(movements = movements.len(), %error, "a batch failed; its movements are tried one by one");
                 for (answer, movement) in answers.into_iter().zip(movements) {
                     let alone = self.certain(std::slice::from_ref(&movement), keys).await;
@@ -115,12 +111,7 @@ impl Work {
             Err(StoreError::Duplicate(_)) => Ok((nobody(), Keys::LookedUp)),
             Err(error) if error.is_unavailable() => Err(error),
             Err(error) => {
-                if error.is_deadlock() {
-                    tracing::error!(
-                        movements = movements.len(),
-                        "a batch and another transaction waited for each other"
-                    );
-                }
+                tell_of_deadlock(&error, movements.len());
                 tracing::debug!(movements = movements.len(), %error, "a batch cannot be written at once");
                 Ok((nobody(), Keys::Trusted))
             }
@@ -181,10 +172,10 @@ impl Work {
     }
 }
 
-fn fail(answers: Vec<oneshot::Sender<Answer>>, error: StoreError) {
-    let shared = Arc::new(error);
-    for answer in answers {
-        drop(answer.send(Err(StoreError::Shared(Arc::clone(&shared)))));
+/// Lock orders are meant to make this impossible: it is a fault of ours.
+fn tell_of_deadlock(error: &StoreError, movements: usize) {
+    if error.is_deadlock() {
+        tracing::error!(movements, "a batch and another transaction waited for each other");
     }
 }
 
