@@ -45,6 +45,7 @@ impl Hub {
             ("OPENAI_BASE_URL", format!("http://{upstream}/v1")),
             ("HUB__LIMITS__USER_PER_MINUTE", "100000000".to_owned()),
             ("HUB__LIMITS__GUEST_PER_MINUTE", "100000000".to_owned()),
+            ("HUB__SERVER__PER_ADDRESS_PER_MINUTE", "100000000".to_owned()),
         ];
         if let Some(servers) = servers {
             environment.push(("HUB__DATABASE__URL", servers.postgres_url.clone()));
