@@ -1,17 +1,20 @@
 //! A whole batch at once, when everything in it is as hoped: no budget, every key new, every account able to pay for all of its part.
 //! On PostgreSQL it is one statement, which is its own transaction: one round trip, nothing to begin. On SQLite it is one text of
-//! statements between BEGIN and COMMIT.
+//! statements from BEGIN to COMMIT: the connection's thread is woken once, and answers once.
 //!
 //! The guards are in the statements and judge an account's part as a whole: `needed` is what the account must be able to spend so that none
-//! of its movements is refused. An account that cannot is left as it is with all its rows, and its movements are decided one after the
-//! other under locks (`fold`). When it has a hold that ends, or a hold is not as it is remembered, nothing at all happens.
+//! of its movements is refused. On PostgreSQL an account that cannot is left as it is with all its rows, and its movements are decided one
+//! after the other under locks (`fold`); when it has a hold that ends, or a hold is not as it is remembered, nothing at all happens. On
+//! SQLite nothing happens in either case.
 //! Lock order as everywhere: holds, then accounts sorted by id. The one place that takes the store and not a transaction: it is one.
 
 use std::sync::{Arc, OnceLock};
 
 use hub_types::{Credits, Timestamp, UserId};
 use serde_json::Value;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::sqlite::{Sqlite, SqlitePool};
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -21,12 +24,12 @@ use crate::holds::{End, Hold, NewHold};
 use crate::ledger::Posting;
 use crate::receipts::Receipt;
 use crate::usage::UsageRow;
-use crate::{Result, Store, StoreError, Tx};
+use crate::{Result, Store, StoreError};
 
 statements! {
     // Charges alone. `(SELECT $n)` keeps the planner from looking at the length of a list: it plans once and not for each batch.
     POST = postgres: concat!("WITH ", locked!("true"), moved!(), posted!(), " SELECT user_id, balance, version FROM moved"),
-           lite: concat!(lite_moved!(), lite_posted!());
+           lite: concat!("BEGIN IMMEDIATE; ", lite_moved!(), lite_changed!("$6"), lite_posted!(), "; COMMIT");
     // The same with calls that begin and end. The last line fails on purpose, and with it everything, where a hold was resolved whose
     // account did not move, or an account has fewer resolved holds than it should.
     ALL = postgres: concat!(
@@ -82,15 +85,17 @@ statements! {
                  AND (SELECT COALESCE(sum(ends), 0) FROM moved) = cardinality($23::uuid[]) THEN 1 ELSE 0 END) = 1"
           ),
           lite: concat!(
+              "BEGIN IMMEDIATE; ",
               lite_rows!("$3"),
               "UPDATE credit_holds AS h SET status = e.status, settled_amount = e.charged, resolved_at = e.at
                FROM (SELECT unhex(v->>'id', '-') AS id, v->>'amount' AS amount, unhex(v->>'price_id', '-') AS price_id,
                        v->>'provider' AS provider, v->>'status' AS status, v->>'charged' AS charged, v->>'at' AS at
                      FROM rows) AS e
                WHERE h.id = e.id AND h.status = 'held' AND h.amount = e.amount AND h.price_id = e.price_id
-                 AND h.provider = e.provider AND h.budgets = '[]'
-               RETURNING user_id, 0 AS balance, -1 AS version; ",
+                 AND h.provider = e.provider AND h.budgets = '[]'; ",
+              lite_changed!("$7"),
               lite_moved!(),
+              lite_changed!("$6"),
               lite_posted!(),
               "; ",
               lite_rows!("$4"),
@@ -126,12 +131,13 @@ statements! {
                  v->>'attempt_count', v->>'latency_ms', v->>'first_token_ms', v->'metadata',
                  v->>'cache_write_long', v->>'input_audio', v->>'input_image', v->>'output_audio',
                  v->>'output_image'
-               FROM rows"
+               FROM rows; COMMIT"
           );
 }
 
-/// SQLSTATE of the division that `ALL` fails with on purpose.
+/// What `ALL` fails with on purpose: on PostgreSQL the SQLSTATE of a division by zero, on SQLite the message of `abs`.
 const NOT_AS_HOPED: &str = "22012";
+const LITE_NOT_AS_HOPED: &str = "integer overflow";
 
 /// What the status of an account must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -256,7 +262,7 @@ impl Direct {
     pub async fn write(&self, store: &Store, batch: &Once) -> Result<Wrote> {
         match store {
             Store::Postgres(pool) => on_postgres(self.0.get_or_init(|| beside(pool)), batch).await,
-            Store::Sqlite { .. } => on_sqlite(store, batch).await,
+            Store::Sqlite { writer, .. } => on_sqlite(writer, batch).await,
         }
     }
 }
@@ -327,29 +333,48 @@ async fn on_postgres(pool: &PgPool, batch: &Once) -> Result<Wrote> {
     }
 }
 
-async fn on_sqlite(store: &Store, batch: &Once) -> Result<Wrote> {
-    let mut tx = store.write().await?;
-    let Tx::Sqlite(inner) = &mut tx else { return Err(StoreError::Corrupt("a store of two engines")) };
+async fn on_sqlite(writer: &SqlitePool, batch: &Once) -> Result<Wrote> {
     let parts: Vec<PartRow> = batch.parts.iter().map(PartRow::from).collect();
     let rows: Vec<LedgerRow<'_>> = batch.rows.iter().map(LedgerRow::from).collect();
-    let mut found: Vec<Moved> = if batch.opened.is_empty() && batch.ended.is_empty() {
-        sqlx::query_as(POST.sqlite).bind(Json(&parts)).bind(Json(&rows)).fetch_all(&mut **inner).await?
-    } else {
-        let ended: Vec<Value> = batch.ended.iter().map(ending).collect();
-        let opened: Vec<OpenedRow<'_>> = batch.opened.iter().map(OpenedRow::from).collect();
-        let papers: Vec<Paper<'_>> = batch.ended.iter().map(Paper::from).collect();
-        let query = sqlx::query_as(ALL.sqlite).bind(Json(&parts)).bind(Json(&rows));
-        query.bind(Json(&ended)).bind(Json(&opened)).bind(Json(&papers)).fetch_all(&mut **inner).await?
+    let ended: Vec<Value> = batch.ended.iter().map(ending).collect();
+    let opened: Vec<OpenedRow<'_>> = batch.opened.iter().map(OpenedRow::from).collect();
+    let papers: Vec<Paper<'_>> = batch.ended.iter().map(Paper::from).collect();
+    let text = if opened.is_empty() && ended.is_empty() { POST.sqlite } else { ALL.sqlite };
+    let query = sqlx::query_as(text).bind(Json(&parts)).bind(Json(&rows));
+    let query = query.bind(Json(&ended)).bind(Json(&opened)).bind(Json(&papers));
+    let query = query.bind(count(batch.parts.len())).bind(count(batch.ended.len()));
+    let mut connection = Undivided(writer.acquire().await?, true);
+    let error = match query.fetch_all(&mut *connection.0).await {
+        Ok(moved) => {
+            connection.1 = false;
+            return Ok(Wrote::Moved(moved));
+        }
+        Err(error) => error,
     };
-    // Resolved holds come with a version that no account has.
-    let all = found.len();
-    found.retain(|moved| moved.version >= 0);
-    if found.len() != batch.parts.len() || all - found.len() != batch.ended.len() {
-        tx.rollback().await?;
-        return Ok(Wrote::Nothing);
+    let not_as_hoped = error.as_database_error().is_some_and(|error| error.message() == LITE_NOT_AS_HOPED);
+    let error = StoreError::from(error);
+    // What failed before its COMMIT is still open and undone now. What is not open never began or was undone, unless the COMMIT itself
+    // failed: then nobody knows.
+    let undone = sqlx::query("ROLLBACK").execute(&mut *connection.0).await;
+    connection.1 = matches!(undone, Err(ref error) if error.as_database_error().is_none());
+    match undone {
+        Ok(_) if not_as_hoped => Ok(Wrote::Nothing),
+        Err(_) if error.is_unavailable() => Ok(Wrote::Unknown(error)),
+        _ => Err(error),
     }
-    match tx.commit().await {
-        Ok(()) => Ok(Wrote::Moved(found)),
-        Err(error) => Ok(Wrote::Unknown(error)),
+}
+
+/// A connection, and whether it may be between BEGIN and COMMIT: dropped there, it is closed, which undoes everything.
+struct Undivided(PoolConnection<Sqlite>, bool);
+
+impl Drop for Undivided {
+    fn drop(&mut self) {
+        if self.1 {
+            self.0.close_on_drop();
+        }
     }
+}
+
+fn count(all: usize) -> i64 {
+    i64::try_from(all).unwrap_or(i64::MAX)
 }

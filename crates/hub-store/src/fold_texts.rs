@@ -57,6 +57,13 @@ macro_rules! lite_rows {
     };
 }
 
+/// Fails on purpose, and with it everything, unless the statement before changed so many rows.
+macro_rules! lite_changed {
+    ($count:literal) => {
+        concat!("SELECT 1 WHERE abs(CASE WHEN changes() = ", $count, " THEN 0 ELSE -9223372036854775808 END); ")
+    };
+}
+
 /// `moved` for SQLite, which has nothing to lock.
 macro_rules! lite_moved {
     () => {
