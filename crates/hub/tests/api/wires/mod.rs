@@ -2,6 +2,7 @@
 
 mod native;
 mod speaker;
+mod terms;
 mod upstream;
 
 use hub_testkit::{TestHub, TestResponse, TestUser, on_both_pairs};
