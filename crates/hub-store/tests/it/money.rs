@@ -10,6 +10,7 @@ use hub_types::{Credits, HoldId, PriceId, TransactionId, UserId};
 use serde_json::json;
 use tokio::task::JoinSet;
 
+use crate::audit;
 use crate::support::{clock, now};
 
 pub(crate) async fn account(store: &Store, credits: i32) -> UserId {
@@ -185,15 +186,22 @@ both! {
         assert_sound(&store).await;
     }
 
-    async fn ledger_rows_can_be_neither_changed_nor_deleted(store: Store) {
-        account(&store, 10).await;
-        for text in ["UPDATE credit_transactions SET amount = 1", "DELETE FROM credit_transactions"] {
-            let refused = match &store {
-                Store::Postgres(pool) => sqlx::query(text).execute(pool).await.map(drop),
-                Store::Sqlite { writer, .. } => sqlx::query(text).execute(writer).await.map(drop),
-            };
+    async fn ledger_rows_can_be_neither_changed_nor_deleted_nor_replaced(store: Store) {
+        let user = account(&store, 10).await;
+        audit::insert(&store, &[audit::entry("test", now())]).await;
+        let mut texts = vec!["UPDATE credit_transactions SET amount = 1", "DELETE FROM credit_transactions", "DELETE FROM audit_log"];
+        match &store {
+            Store::Postgres(_) => texts.extend(["TRUNCATE credit_transactions CASCADE", "TRUNCATE audit_log"]),
+            Store::Sqlite { .. } => texts.extend([
+                "INSERT OR REPLACE INTO credit_transactions SELECT * FROM credit_transactions",
+                "REPLACE INTO audit_log SELECT * FROM audit_log",
+            ]),
+        }
+        for text in texts {
+            let refused = audit::execute(&store, text).await;
             assert!(refused.is_err_and(|error| error.to_string().contains("append-only")), "{text}");
         }
+        assert_eq!(standing(&store, user).await, (10, 0));
         assert_sound(&store).await;
     }
 
