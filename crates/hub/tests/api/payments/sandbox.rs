@@ -51,10 +51,10 @@ on_both_pairs! {
         let ordered = order(&hub, &ada).await;
         add_provider(&hub, &boss).await;
         for hub in [&hub, &twin] {
-            let refused = begin(hub, &ada).await.expect(501).text();
+            let refused = begin(hub, &ada).await.expect(409).text();
             assert!(refused.contains("payments.sandbox"), "{refused}");
             let pressed = hub.post(&page(&ordered)).header("content-type", "application/x-www-form-urlencoded");
-            pressed.header("sec-fetch-site", "same-origin").body("action=pay").send().await.expect(501);
+            pressed.header("sec-fetch-site", "same-origin").body("action=pay").send().await.expect(409);
             let sold = hub.get("/api/credits/packages").bearer(&ada.access_token).send().await.expect(200).json();
             assert_eq!(sold, json!({ "packages": [] }));
         }
