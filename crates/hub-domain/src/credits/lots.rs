@@ -23,6 +23,22 @@ pub(super) fn burn(lots: &mut [Lot], version: i64, amount: i64) {
     }
 }
 
+/// Takes a purchase that was taken back, the other way round: first what has no lot, then lots without an end, and only then those that
+/// end. Otherwise credits that were given for a while would pay for it, and what was bought with the money that is back would stay for ever.
+pub(super) fn burn_last(lots: &mut [Lot], version: i64, amount: i64, balance_after: i64) {
+    let open = |lot: &Lot| lot.opened < version;
+    let left: i64 = lots.iter().filter(|lot| open(lot)).map(Lot::left).sum();
+    // What the account cannot hold any more was in lots.
+    let mut rest = (left - balance_after.max(0)).clamp(0, amount);
+    for ends in [false, true] {
+        for lot in lots.iter_mut().filter(|lot| open(lot) && lot.expires_at.is_some() == ends) {
+            let taken = rest.min(lot.left());
+            lot.consumed += taken;
+            rest -= taken;
+        }
+    }
+}
+
 /// What is to be taken back of a lot now, with this much spendable (balance less what is held): nothing that a running call may need.
 pub(super) fn runs_out(lot: &Lot, now: Timestamp, spendable: i64) -> i64 {
     let is_over = lot.expires_at.is_some_and(|end| end <= now);
@@ -104,6 +120,31 @@ mod tests {
             let back = runs_out(lot, now, *balance - held);
             lot.expired += back;
             *balance -= back;
+        }
+    }
+
+    #[test]
+    fn a_purchase_that_is_taken_back_takes_what_was_given_for_a_while_last() {
+        let clock = Clock::fixed_at("2026-11-23T10:00:00Z");
+        let lot = |opened, amount, ends: bool| Lot {
+            id: GrantId::new(&clock),
+            source: TransactionId::new(&clock),
+            opened,
+            category: Category::Promo,
+            priority: 50,
+            amount,
+            consumed: 0,
+            expired: 0,
+            created_at: clock.now(),
+            expires_at: ends.then(|| clock.now() + chrono::Duration::days(3)),
+        };
+        // Bought 100 beside them, and the balance right after a chargeback of 100.
+        for (balance_after, expected) in [(150, [0, 0]), (100, [0, 50]), (60, [40, 50]), (0, [50, 50]), (-30, [50, 50])]
+        {
+            let mut lots = [lot(1, 100, true), lot(2, 50, false), lot(9, 70, true)];
+            burn_last(&mut lots, 5, 100, balance_after);
+            assert_eq!([lots[0].consumed, lots[1].consumed], expected, "{balance_after}");
+            assert_eq!(lots[2].consumed, 0, "it came later");
         }
     }
 

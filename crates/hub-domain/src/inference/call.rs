@@ -301,7 +301,8 @@ impl Call {
         let mut pauses = SETTLE_PAUSES.into_iter();
         loop {
             let result = if free {
-                let nothing = Settled { receipt: charge.hold, amount: Credits::ZERO, balance: None };
+                let nothing =
+                    Settled { receipt: charge.hold, amount: Credits::ZERO, uncollected: Credits::ZERO, balance: None };
                 credits::void(&self.hub, charge).await.map(|()| nothing)
             } else {
                 credits::settle(&self.hub, charge).await

@@ -131,6 +131,18 @@ impl PriceBook {
         self.snapshot().values().flatten().cloned().collect()
     }
 
+    /// A book of these versions and no others.
+    #[cfg(test)]
+    pub(crate) fn of(prices: impl IntoIterator<Item = Arc<Price>>) -> Self {
+        let mut versions = Versions::new();
+        for price in prices {
+            versions.entry((price.service.clone(), price.model.clone())).or_default().push(price);
+        }
+        let book = Self::default();
+        book.replace(versions);
+        book
+    }
+
     fn snapshot(&self) -> Arc<Versions> {
         Arc::clone(&self.versions.read().unwrap_or_else(PoisonError::into_inner))
     }

@@ -317,8 +317,7 @@ mod tests {
             valid_from: now,
             source: String::new(),
         };
-        let book = PriceBook::default();
-        book.replace([((price.service.clone(), price.model.clone()), vec![Arc::new(price)])].into());
+        let book = PriceBook::of([Arc::new(price)]);
         let from = |day, input| PriceEntry { valid_from: Some(now + chrono::Duration::days(day)), ..entry(input, 60) };
         let kinds = |entries: &[PriceEntry]| -> Vec<ChangeKind> {
             diff(&book, entries, now).iter().map(|change| change.kind).collect()

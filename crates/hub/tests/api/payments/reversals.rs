@@ -48,6 +48,22 @@ on_both_pairs! {
         finish(hub, &stripe).await;
     }
 
+    async fn a_present_that_ends_does_not_pay_for_a_purchase_that_is_taken_back(pair: Pair) {
+        let (hub, stripe) = start(pair).await;
+        let (mut ada, admin) = (hub.user("ada").await, hub.admin().await);
+        let promo = json!({ "userId": ada.id, "amount": 100, "reason": "x", "category": "promo", "expiresAt": "2026-11-26T10:00:00Z" });
+        hub.post("/api/credits/grant").bearer(&admin.access_token).json(&promo).send().await.expect(200);
+        let ordered = order(&hub, &ada).await;
+        pay(&hub, &ordered).await;
+        tell(&hub, "evt_r", "charge.refunded", &charge(&ordered, PRICE)).await;
+        assert_eq!(balance(&hub, &ada).await, 200, "the welcome credits and the promotion");
+        hub.advance(chrono::Duration::days(4));
+        hub.sign_in(&mut ada).await;
+        hub_domain::credits::expire_due(&hub.hub).await.unwrap();
+        assert_eq!(balance(&hub, &ada).await, 100, "the promotion stayed for ever");
+        finish(hub, &stripe).await;
+    }
+
     async fn a_refund_that_is_quicker_than_its_payment_waits_for_it(pair: Pair) {
         let (hub, stripe) = start(pair).await;
         let ada = hub.user("ada").await;
