@@ -102,6 +102,7 @@ impl Check<'_> {
         self.range("inference.resume_grace_seconds", inference.resume_grace_seconds, 0..=600);
         self.range("inference.resume_max_bytes", inference.resume_max_bytes, 1024..=16 * 1024 * 1024);
         self.range("inference.idempotency_hours", inference.idempotency_hours, 1..=168);
+        self.range("inference.repetition_seconds", inference.repetition_seconds, 0..=600);
         self.range("inference.idempotency_max_bytes", inference.idempotency_max_bytes, 0..=16 * 1024 * 1024);
         self.range("audit.keep_days", settings.audit.keep_days, 0..=36_500);
         // No call lives so long, so none comes for a month that is gone.
