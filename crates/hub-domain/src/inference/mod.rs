@@ -52,7 +52,7 @@ pub use quota::Limited;
 pub use quote::{Asked, Gate, Quote, QuoteInput, quote};
 pub use registry::Registry;
 pub use reply::{Bill, ChatReply, Frame, Head, Whole};
-pub use route::{Alias, ModelFlags, Routing, Settings as RoutingSettings, Target};
+pub use route::{Alias, ModelFlags, Routing, Settings as RoutingSettings, StandIn, Target};
 pub use trace::{TRACE_FACTS, TRACE_TARGET};
 
 /// `[inference]` in `hub.toml`.

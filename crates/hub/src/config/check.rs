@@ -312,6 +312,12 @@ impl Check<'_> {
             let safe = |names: &[String]| names.iter().all(|name| !vital.contains(&name.as_str()));
             self.unless(safe(&flags.drop), &setting("drop"), "must not name what every call needs");
         }
+        self.unless(routing.stand_ins.len() <= 20, "routing.stand_ins", "must have at most 20 entries");
+        for (index, stand_in) in routing.stand_ins.iter().enumerate() {
+            let setting = |key: &str| format!("routing.stand_ins[{index}].{key}");
+            self.unless(word(&stand_in.service), &setting("service"), "must be the service word of a provider");
+            self.unless(!stand_in.model.is_empty(), &setting("model"), "must be a model with a price");
+        }
         let mut names = HashSet::new();
         for (index, alias) in routing.aliases.iter().enumerate() {
             let setting = |key: &str| format!("routing.aliases[{index}].{key}");

@@ -2,6 +2,7 @@
 
 mod native;
 mod speaker;
+mod stand_ins;
 mod terms;
 mod upstream;
 
