@@ -52,7 +52,7 @@ pub use quota::Limited;
 pub use quote::{Asked, Gate, Quote, QuoteInput, quote};
 pub use registry::Registry;
 pub use reply::{Bill, ChatReply, Frame, Head, Whole};
-pub use route::{Alias, ModelFlags, Routing, Settings as RoutingSettings, Target};
+pub use route::{Alias, ModelFlags, Routing, Settings as RoutingSettings, StandIn, Target};
 pub use trace::{TRACE_FACTS, TRACE_TARGET};
 
 /// `[inference]` in `hub.toml`.
@@ -81,6 +81,8 @@ pub struct Settings {
     pub resume_always: bool,
     /// Hours for which the answer to an Idempotency-Key is kept; 1 to 168.
     pub idempotency_hours: u64,
+    /// Seconds a repetition under such a key waits for the answer of a call that is still running; 0 to 600.
+    pub repetition_seconds: u64,
     /// Most bytes of one such answer; a larger one is not kept. 0 to 16 MiB.
     pub idempotency_max_bytes: usize,
 }
@@ -99,6 +101,7 @@ impl Default for Settings {
             resume_max_bytes: 1024 * 1024,
             resume_always: false,
             idempotency_hours: 24,
+            repetition_seconds: 60,
             idempotency_max_bytes: 1024 * 1024,
         }
     }
@@ -118,6 +121,11 @@ impl Settings {
     /// For how long a recorded call goes on for a caller who is gone.
     pub const fn resume_grace(&self) -> Duration {
         Duration::from_secs(self.resume_grace_seconds)
+    }
+
+    /// How long a repetition waits for a running call.
+    const fn repetition(&self) -> Duration {
+        Duration::from_secs(self.repetition_seconds)
     }
 
     const fn idempotency(&self) -> Duration {

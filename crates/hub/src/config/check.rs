@@ -104,6 +104,7 @@ impl Check<'_> {
         self.range("inference.resume_grace_seconds", inference.resume_grace_seconds, 0..=600);
         self.range("inference.resume_max_bytes", inference.resume_max_bytes, 1024..=16 * 1024 * 1024);
         self.range("inference.idempotency_hours", inference.idempotency_hours, 1..=168);
+        self.range("inference.repetition_seconds", inference.repetition_seconds, 0..=600);
         self.range("inference.idempotency_max_bytes", inference.idempotency_max_bytes, 0..=16 * 1024 * 1024);
         self.range("audit.keep_days", settings.audit.keep_days, 0..=36_500);
         // No call lives so long, so none comes for a month that is gone.
@@ -328,6 +329,12 @@ impl Check<'_> {
             let vital = ["model", "messages", "stream", "max_tokens", "max_completion_tokens"];
             let safe = |names: &[String]| names.iter().all(|name| !vital.contains(&name.as_str()));
             self.unless(safe(&flags.drop), &setting("drop"), "must not name what every call needs");
+        }
+        self.unless(routing.stand_ins.len() <= 20, "routing.stand_ins", "must have at most 20 entries");
+        for (index, stand_in) in routing.stand_ins.iter().enumerate() {
+            let setting = |key: &str| format!("routing.stand_ins[{index}].{key}");
+            self.unless(word(&stand_in.service), &setting("service"), "must be the service word of a provider");
+            self.unless(!stand_in.model.is_empty(), &setting("model"), "must be a model with a price");
         }
         let mut names = HashSet::new();
         for (index, alias) in routing.aliases.iter().enumerate() {
