@@ -58,6 +58,7 @@ mod tests {
     enum Step {
         Give { amount: i64, priority: i32, ends_after: Option<i64>, category: Category },
         Charge(i64),
+        TakeBack(i64),
         Hold(i64),
         Release,
         Wait(i64),
@@ -70,6 +71,7 @@ mod tests {
         prop_oneof![
             3 => give.prop_map(|(amount, priority, ends_after, category)| Step::Give { amount, priority, ends_after, category }),
             4 => (1..50_i64).prop_map(Step::Charge),
+            2 => (1..50_i64).prop_map(Step::TakeBack),
             1 => (1..30_i64).prop_map(Step::Hold),
             1 => Just(Step::Release),
             2 => (1..30_i64).prop_map(Step::Wait),
@@ -98,18 +100,37 @@ mod tests {
         }
     }
 
+    impl Eager {
+        /// One unit after the other until the account can hold what is left: of lots without an end first, then of those that end first.
+        fn take_back(&mut self, balance: i64) {
+            while self.lots.iter().map(Lot::left).sum::<i64>() > balance {
+                let rank = |lot: &&mut Lot| {
+                    let end = lot.expires_at.map_or(i64::MAX, |end| end.timestamp());
+                    let kind = ["promo", "bonus", "purchase"].iter().position(|word| *word == lot.category.as_str());
+                    (lot.expires_at.is_some(), lot.priority, end, kind, lot.id)
+                };
+                let Some(first) = self.lots.iter_mut().filter(|lot| lot.left() > 0).min_by_key(rank) else { return };
+                first.consumed += 1;
+            }
+        }
+    }
+
     /// The lots as stored, with the charges that were not taken from them yet.
     #[derive(Default)]
     struct Lazy {
         lots: Vec<Lot>,
-        waiting: Vec<(i64, i64)>,
+        /// Version, amount, and the balance after it of a purchase that was taken back.
+        waiting: Vec<(i64, i64, Option<i64>)>,
     }
 
     impl Lazy {
         fn catch_up(&mut self) {
             sort(&mut self.lots);
-            for (version, amount) in self.waiting.drain(..) {
-                burn(&mut self.lots, version, amount);
+            for (version, amount, back) in self.waiting.drain(..) {
+                match back {
+                    Some(balance_after) => burn_last(&mut self.lots, version, amount, balance_after),
+                    None => burn(&mut self.lots, version, amount),
+                }
             }
         }
     }
@@ -182,7 +203,14 @@ mod tests {
                         balance -= amount;
                         late -= amount;
                         eager.charge(amount);
-                        lazy.waiting.push((version, amount));
+                        lazy.waiting.push((version, amount, None));
+                    }
+                    Step::TakeBack(amount) if amount <= balance - held => {
+                        version += 1;
+                        balance -= amount;
+                        late -= amount;
+                        eager.take_back(balance);
+                        lazy.waiting.push((version, amount, Some(balance)));
                     }
                     Step::Hold(amount) if held == 0 && amount <= balance => held = amount,
                     // What was held is charged, as a settle does.
@@ -191,7 +219,7 @@ mod tests {
                         balance -= held;
                         late -= held;
                         eager.charge(held);
-                        lazy.waiting.push((version, held));
+                        lazy.waiting.push((version, held, None));
                         held = 0;
                     }
                     Step::Wait(seconds) => {
@@ -202,7 +230,7 @@ mod tests {
                         version += 1;
                     }
                     Step::CatchUp => lazy.catch_up(),
-                    Step::Charge(_) | Step::Hold(_) => {}
+                    Step::Charge(_) | Step::TakeBack(_) | Step::Hold(_) => {}
                 }
                 prop_assert_eq!(balance, late);
                 prop_assert!(balance >= held, "held credits were taken back");

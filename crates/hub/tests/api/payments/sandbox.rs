@@ -66,6 +66,7 @@ on_both_pairs! {
         press(&hub, &ordered, "pay").await;
         hub.run_jobs().await;
         assert_eq!(balance(&hub, &ada).await, 600);
+        twin.finish().await;
         hub.finish().await;
     }
 
