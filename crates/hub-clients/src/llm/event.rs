@@ -4,8 +4,8 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use hub_types::TokenUsage;
 
-use super::LlmError;
 use super::count::Estimate;
+use super::{LlmError, Terms};
 
 /// The two ways to answer; decided by the request's `stream`.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct WholeAnswer {
     pub text: String,
     /// What the provider says it consumed; `None` when it does not say.
     pub usage: Option<TokenUsage>,
+    /// On which terms the provider says it was served.
+    pub terms: Option<Box<Terms>>,
     /// Visible text and tool calls of all choices, counted here: the fall-back when `usage` is missing.
     pub output: Estimate,
     /// Hidden reasoning that was sent along, counted here.
@@ -67,6 +69,8 @@ pub struct ChatEvent {
     pub reasoning: Estimate,
     /// What the provider says the whole call has consumed so far. Cumulative: the last one wins.
     pub usage: Option<TokenUsage>,
+    /// On which terms the provider says it serves the call. The last one wins.
+    pub terms: Option<Box<Terms>>,
     /// What the provider says at the start that the prompt consumed; charged for a call that ends without `usage`.
     pub prompt: Option<TokenUsage>,
     /// Why a choice ended.
@@ -97,6 +101,7 @@ impl ChatEvent {
             output: Estimate::default(),
             reasoning: Estimate::default(),
             usage: None,
+            terms: None,
             prompt: None,
             finish: None,
             kind,

@@ -10,6 +10,7 @@ mod event;
 mod fault;
 mod http;
 mod request;
+mod terms;
 
 pub mod anthropic;
 pub mod count;
@@ -32,6 +33,8 @@ pub use error::{LlmError, MAX_RETRY_AFTER, TransportError, Wait};
 pub use event::{ChatAnswer, ChatEvent, ChatEventKind, ChatStream, WholeAnswer};
 pub use fault::ProviderFault;
 pub use request::CallRequest;
+pub use terms::Terms;
+pub(crate) use terms::WireTerms;
 
 /// One upstream that answers chat requests. Kept as `Arc<dyn LlmProvider>` in the registry of `hub-domain`.
 pub trait LlmProvider: Send + Sync + 'static {
@@ -58,6 +61,12 @@ pub trait LlmProvider: Send + Sync + 'static {
     ///
     /// Errors when the call cannot be written in the provider's wire: then nothing needs to be held.
     fn bound(&self, call: &CallRequest, model: &str, max_output_default: i64) -> Result<TokenBound, BadRequest>;
+
+    /// On which terms the call is asked for, in the fields this provider is sent; the usual ones where it knows no others. `model` and errors
+    /// as in `bound`.
+    fn terms(&self, _call: &CallRequest, _model: &str) -> Result<Terms, BadRequest> {
+        Ok(Terms::default())
+    }
 
     /// Makes the call once and answers in the caller's wire.
     ///

@@ -131,7 +131,7 @@ fn check(receipt: &Receipt, book: &PriceBook) -> Checked {
     };
     match book.by_id(receipt.price) {
         None => return wrong(format!("price version {} is not in the book", receipt.price)),
-        Some(price) if price.units != stored.without_margin() => {
+        Some(price) if price.units != stored.as_in_book() => {
             return wrong(format!("prices differ from version {}", receipt.price));
         }
         Some(_) => {}

@@ -5,6 +5,7 @@ use hub_types::{Credits, TokenUsage};
 use serde::Serialize;
 
 use super::registry::Candidate;
+use crate::pricing::UnitPrices;
 
 /// One attempt, as receipts and errors show it. Only the last one of a call is charged to its caller.
 #[derive(Debug, Clone, Serialize)]
@@ -54,9 +55,9 @@ impl Attempt {
     }
 
     /// Adds what it consumed.
-    pub(super) fn billed(&mut self, candidate: &Candidate, usage: TokenUsage) {
+    pub(super) fn billed(&mut self, units: &UnitPrices, usage: TokenUsage) {
         self.usage = Some(usage);
-        self.credits = candidate.price.units.cost(&usage).ok().map(|cost| cost.amount);
+        self.credits = units.cost(&usage).ok().map(|cost| cost.amount);
     }
 }
 

@@ -23,6 +23,7 @@ use super::{Attempt, Bill, ChatInput, ChatReply, Head, InferenceError, Progress,
 use super::{breaker, measure, relay, retry, trace};
 use crate::Hub;
 use crate::credits::{self, Charge, Outcome, Settled};
+use crate::pricing::UnitPrices;
 
 /// Checkpoints at least this often; what a dying process loses is at most this much of a stream.
 const CHECKPOINT: Duration = Duration::from_secs(10);
@@ -112,7 +113,15 @@ impl Call {
     /// those that limit our rate come last.
     async fn admit(&mut self) -> Result<(Vec<Candidate>, Admitted), InferenceError> {
         let (mut ready, mut paused, mut retry_after) = (Vec::new(), Vec::new(), None);
+        let mut unpriced = None;
         for candidate in std::mem::take(&mut self.candidates) {
+            let candidate = match candidate.on_terms(&self.hub.settings.routing, &self.input.request) {
+                Ok(candidate) => candidate,
+                Err(error) => {
+                    unpriced = Some(error);
+                    continue;
+                }
+            };
             let guarded = candidate.provider.has_health();
             if guarded && let Some(left) = breaker::closed_for(&self.hub, &candidate.key()).await {
                 retry_after = Some(retry_after.map_or(left, |other: Duration| other.min(left)));
@@ -124,7 +133,10 @@ impl Call {
             }
         }
         ready.append(&mut paused);
-        let mut last = InferenceError::AllFailed { attempts: self.attempts.clone(), retry_after, last: None };
+        let mut last = match unpriced {
+            Some(error) if ready.is_empty() && self.attempts.is_empty() => InferenceError::Unsendable(error),
+            _ => InferenceError::AllFailed { attempts: self.attempts.clone(), retry_after, last: None },
+        };
         for (index, candidate) in ready.iter().enumerate() {
             if let Some(error) = refused(&self.hub.settings.routing, &candidate.price.model, &self.input.request) {
                 last = InferenceError::Unsendable(error);
@@ -233,9 +245,10 @@ impl Call {
         let (usage, source) = meter.usage(&*candidate.provider, &self.input.request);
         let latency_ms = millis(self.started.elapsed());
         let free = meter.is_unbilled() || (outcome == Outcome::Failed && usage.completion() == 0);
+        let units = self.units(candidate, meter);
         let mut attempts = self.attempts.clone();
         if let Some(last) = attempts.last_mut().filter(|_| !free || meter.was_reported()) {
-            last.billed(candidate, usage);
+            last.billed(&units, usage);
             match outcome {
                 Outcome::Completed | Outcome::Expired => {}
                 Outcome::Cancelled => last.outcome = "hung_up",
@@ -248,7 +261,7 @@ impl Call {
             route: self.input.route.to_owned(),
             upstream_model: candidate.price.model.clone(),
             upstream_id,
-            units: candidate.price.units.clone(),
+            units,
             usage,
             source,
             outcome,
@@ -275,6 +288,13 @@ impl Call {
         measure::end_span(&bill, outcome);
         trace::settled(&bill, candidate, meter, outcome, first_token_ms);
         Ok(bill)
+    }
+
+    /// The unit prices, on the terms the provider says it served.
+    fn units(&self, candidate: &Candidate, meter: &Meter) -> UnitPrices {
+        let units = &candidate.price.units;
+        let asked = || candidate.terms(&self.hub.settings.routing, &self.input.request).unwrap_or_default();
+        meter.terms().map_or_else(|| units.clone(), |told| units.served(&asked(), told))
     }
 
     async fn settle_patiently(&self, charge: &Charge, free: bool) -> Result<Settled, StoreError> {

@@ -1,7 +1,7 @@
 //! Counting what a call consumes while it is relayed.
 
 use hub_clients::llm::count::Estimate;
-use hub_clients::llm::{CallRequest, ChatEvent, LlmProvider, WholeAnswer};
+use hub_clients::llm::{CallRequest, ChatEvent, LlmProvider, Terms, WholeAnswer};
 use hub_types::{TokenUsage, UsageSource};
 
 /// What was seen of an answer so far.
@@ -12,6 +12,8 @@ pub(super) struct Meter {
     prompt: Option<TokenUsage>,
     output: Estimate,
     reasoning: Estimate,
+    /// On which terms the provider served the call, in its words.
+    terms: Option<Box<Terms>>,
     /// Why the answer ended, in the provider's word.
     finish: Option<String>,
     /// No provider took the prompt.
@@ -34,6 +36,11 @@ impl Meter {
         self.reported.is_some() || self.prompt.is_some()
     }
 
+    /// On which terms the provider says it served the call.
+    pub(super) fn terms(&self) -> Option<&Terms> {
+        self.terms.as_deref()
+    }
+
     /// Why the answer ended, in the provider's word.
     pub(super) fn finish(&self) -> Option<&str> {
         self.finish.as_deref()
@@ -45,6 +52,9 @@ impl Meter {
         self.prompt = event.prompt.or(self.prompt);
         self.output.add(event.output);
         self.reasoning.add(event.reasoning);
+        if event.terms.is_some() {
+            self.terms.clone_from(&event.terms);
+        }
         if self.finish.is_none() {
             self.finish.clone_from(&event.finish);
         }
@@ -55,6 +65,7 @@ impl Meter {
         self.reported = answer.usage;
         self.output = answer.output;
         self.reasoning = answer.reasoning;
+        self.terms.clone_from(&answer.terms);
         self.finish.clone_from(&answer.finish);
     }
 

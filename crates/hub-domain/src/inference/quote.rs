@@ -92,10 +92,11 @@ pub async fn quote(hub: &Hub, caller: &Caller, input: &QuoteInput) -> Result<Quo
         Asked::Tokens { model, .. } => model.as_str(),
     };
     let first = candidates(hub, caller, model, &input.choice)?.into_iter().next();
-    let candidate = first.ok_or_else(|| InferenceError::ModelNotFound { model: model.to_owned() })?;
+    let mut candidate = first.ok_or_else(|| InferenceError::ModelNotFound { model: model.to_owned() })?;
     let (ceiling, prompt) = match &input.asked {
         Asked::Call(request) => {
             let prompt = candidate.provider.counted(request, Estimate::default(), Estimate::default()).prompt();
+            candidate = candidate.on_terms(&hub.settings.routing, request).map_err(InferenceError::Unsendable)?;
             (Ceiling::of(request, &candidate)?, prompt)
         }
         Asked::Tokens { input, .. } => {

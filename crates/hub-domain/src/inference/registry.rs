@@ -10,8 +10,9 @@ use hub_types::Timestamp;
 use super::Choice;
 use super::provider::{Configured, Member, Pool};
 use super::queue::Keepers;
+use super::route;
 use crate::pricing::{Price, PriceBook};
-use hub_clients::llm::LlmProvider;
+use hub_clients::llm::{BadRequest, CallRequest, LlmProvider, Terms};
 
 /// All providers of this process.
 #[derive(Default)]
@@ -41,6 +42,18 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
+    /// On which terms this provider would be asked for the call.
+    pub(super) fn terms(&self, settings: &route::Settings, request: &CallRequest) -> Result<Terms, BadRequest> {
+        let model = &self.price.model;
+        self.provider.terms(&route::fit(settings, model, request), model)
+    }
+
+    /// The same with the price of the call's terms. Errors when they have none: an unknown price is refused, never the usual one.
+    pub(super) fn on_terms(self, settings: &route::Settings, request: &CallRequest) -> Result<Self, BadRequest> {
+        let terms = self.terms(settings, request)?;
+        Ok(Self { price: self.price.on(&terms)?, ..self })
+    }
+
     /// Under which name its breaker and its pauses are kept.
     pub(super) fn key(&self) -> String {
         health_key(self.provider.name(), self.credential.as_deref())

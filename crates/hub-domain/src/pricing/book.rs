@@ -54,6 +54,9 @@ pub struct ModelPrice {
     /// Credits per second of video by resolution, such as `720p`; `*` stands for every other one.
     #[serde(default)]
     pub video_second: BTreeMap<String, Credits>,
+    /// Multipliers, in thousandths, of a whole call on other terms than the usual ones, such as `service_tier:priority`.
+    #[serde(default)]
+    pub terms: BTreeMap<String, i64>,
     /// Largest answer in tokens.
     #[serde(default = "default_max_output")]
     pub max_output_tokens: i64,
@@ -223,6 +226,7 @@ fn from_settings(model: &ModelPrice) -> UnitPrices {
         output_audio: model.output_audio.map(Credits::micro),
         output_image: model.output_image.map(Credits::micro),
         video_second: model.video_second.iter().map(|(name, price)| (name.clone(), price.micro())).collect(),
+        terms: model.terms.clone(),
         ..UnitPrices::default()
     }
 }

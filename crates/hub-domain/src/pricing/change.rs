@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use hub_clients::llm::Terms;
 use hub_types::{Credits, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -20,6 +21,8 @@ const LEAP: i128 = 10;
 const LONGEST: usize = 200;
 /// Most tokens a window can have.
 const MOST_TOKENS: i64 = 100_000_000;
+/// Most terms with a multiplier of their own.
+const MOST_TERMS: usize = 20;
 /// A start this much before now still counts as now: files are written before they are read.
 const GRACE: chrono::Duration = chrono::Duration::minutes(5);
 
@@ -112,7 +115,9 @@ fn compare(entry: &PriceEntry, in_force: Option<&Price>) -> Change {
         to,
     }));
     let tiers_differ = in_force.is_some_and(|price| {
-        price.units.long_context != units.long_context || price.units.video_second != units.video_second
+        price.units.long_context != units.long_context
+            || price.units.video_second != units.video_second
+            || price.units.terms != units.terms
     });
     let kind = match in_force {
         None => ChangeKind::New,
@@ -190,7 +195,22 @@ fn faults(entry: &PriceEntry, units: &UnitPrices) -> Vec<String> {
     }) {
         faults.push("longContext needs above, inputPermille and outputPermille above zero".to_owned());
     }
+    if units.terms.len() > MOST_TERMS
+        || units.terms.iter().any(|(name, permille)| !is_term(name) || !scale.contains(permille))
+    {
+        faults.push(format!(
+            "terms are at most {MOST_TERMS} of the kind service_tier:priority, each in thousandths above zero"
+        ));
+    }
     faults
+}
+
+/// A field of a call and its value.
+fn is_term(name: &str) -> bool {
+    let word = |text: &str| {
+        (1..=64).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
+    };
+    name.split_once(':').is_some_and(|(field, value)| Terms::prices(field) && word(value))
 }
 
 #[cfg(test)]
@@ -225,6 +245,17 @@ mod tests {
         assert!(only(entry(100_001, 60)).unusual.iter().any(|odd| odd.contains("above 100000 credits")));
         assert!(only(entry(0, 0)).unusual.iter().any(|odd| odd.contains("free")));
         assert!(only(PriceEntry { max_output_tokens: -1, ..entry(1, 1) }).faults.len() == 1);
+    }
+
+    #[test]
+    fn terms_name_a_field_that_is_priced_by_and_a_value() {
+        let on = |name: &str, permille| PriceEntry { terms: [(name.to_owned(), permille)].into(), ..entry(1, 1) };
+        assert!(only(on("service_tier:ultrafast", 6_000)).faults.is_empty());
+        for (name, permille) in
+            [("priority", 2_000), ("seed:1", 2_000), ("speed:", 2_000), ("speed:fast", 0), ("speed:fast", -1)]
+        {
+            assert_eq!(only(on(name, permille)).faults.len(), 1, "{name} {permille}");
+        }
     }
 
     #[test]

@@ -57,7 +57,10 @@ fn seeded_otherwise(book: &PriceBook, price: &Price, seeded: &[PriceEntry], now:
         let (from, to) = (Credits::from_micro(field.from.unwrap_or(0)), Credits::from_micro(field.to));
         format!("{} {to} instead of {from}", field.field)
     });
-    let said: Vec<String> = said.collect();
+    let mut said: Vec<String> = said.collect();
+    if entry.terms != price.units.terms {
+        said.push("multipliers of other terms than the usual ones".to_owned());
+    }
     let help = "see `hub prices list --seeded`";
     (!said.is_empty()).then(|| format!("this version of the hub would seed {}: {help}", said.join(", ")))
 }

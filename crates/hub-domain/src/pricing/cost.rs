@@ -53,12 +53,15 @@ impl UnitPrices {
         {
             return Err(CostError::Negative);
         }
-        let mut thousandths: i128 = i128::from(self.request) * PER * 1000;
+        let mut tokens_cost: i128 = 0;
         for (tokens, price, permille) in classes {
             let part = (i128::from(tokens) * i128::from(price)).checked_mul(i128::from(permille));
-            thousandths = part.and_then(|part| thousandths.checked_add(part)).ok_or(CostError::OutOfRange)?;
+            tokens_cost = part.and_then(|part| tokens_cost.checked_add(part)).ok_or(CostError::OutOfRange)?;
         }
-        self.round(thousandths)
+        // The terms of a call multiply what its tokens cost, not what the house asks for a call.
+        let on_terms = tokens_cost.checked_mul(i128::from(self.on_terms()?));
+        let request = i128::from(self.request) * PER * 1000 * 1000;
+        self.round(on_terms.and_then(|cost| cost.checked_add(request)).ok_or(CostError::OutOfRange)?)
     }
 
     /// The cost of so many seconds of video at this resolution, with the price per call and the margin.
@@ -68,16 +71,25 @@ impl UnitPrices {
             return Err(CostError::Negative);
         }
         let micro = i128::from(second) * i128::from(seconds) + i128::from(self.request);
-        self.round(micro.checked_mul(PER * 1000).ok_or(CostError::OutOfRange)?)
+        self.round(micro.checked_mul(PER * 1000 * 1000).ok_or(CostError::OutOfRange)?)
     }
 
-    /// Adds the margin to a cost in thousandths of a pico-credit and rounds.
-    fn round(&self, thousandths: i128) -> Result<Cost, CostError> {
+    /// The multiplier of the terms, in thousandths.
+    const fn on_terms(&self) -> Result<i64, CostError> {
+        match self.terms_permille {
+            0 => Ok(1000),
+            permille if permille < 0 => Err(CostError::Negative),
+            permille => Ok(permille),
+        }
+    }
+
+    /// Adds the margin to a cost in millionths of a pico-credit and rounds.
+    fn round(&self, millionths: i128) -> Result<Cost, CostError> {
         if self.margin_permille < 0 {
             return Err(CostError::Negative);
         }
-        let with = thousandths.checked_mul(1000 + i128::from(self.margin_permille)).ok_or(CostError::OutOfRange)?;
-        let exact_pico = i64::try_from(div_ceil(with, 1_000_000)).map_err(|_| CostError::OutOfRange)?;
+        let with = millionths.checked_mul(1000 + i128::from(self.margin_permille)).ok_or(CostError::OutOfRange)?;
+        let exact_pico = i64::try_from(div_ceil(with, 1_000_000_000)).map_err(|_| CostError::OutOfRange)?;
         let micro = exact_pico / 1_000_000 + i64::from(exact_pico % 1_000_000 != 0);
         Ok(Cost { exact_pico, amount: Credits::from_micro(micro) })
     }

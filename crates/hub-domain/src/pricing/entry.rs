@@ -51,6 +51,10 @@ pub struct PriceEntry {
     /// Credits per call, whatever its length.
     #[serde(default)]
     pub request: Credits,
+    /// Multipliers, in thousandths, of a whole call on other terms than the usual ones: `service_tier:priority`, `speed:fast`,
+    /// `inference_geo:us` and their like. Calls on terms that do not stand here are refused.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub terms: BTreeMap<String, i64>,
     /// Other prices for the whole call when its prompt is long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -87,6 +91,8 @@ impl PriceEntry {
             output_audio: self.output_audio.map(Credits::micro),
             output_image: self.output_image.map(Credits::micro),
             video_second: self.video_second.iter().map(|(name, price)| (name.clone(), price.micro())).collect(),
+            terms: self.terms.clone(),
+            terms_permille: 0,
             margin_permille: 0,
         }
     }
@@ -105,6 +111,7 @@ impl From<&Price> for PriceEntry {
             reasoning: Some(Credits::from_micro(units.reasoning)),
             request: Credits::from_micro(units.request),
             long_context: units.long_context,
+            terms: units.terms.clone(),
             cache_write_long: units.cache_write_long.map(Credits::from_micro),
             input_audio: units.input_audio.map(Credits::from_micro),
             input_image: units.input_image.map(Credits::from_micro),

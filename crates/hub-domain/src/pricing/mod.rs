@@ -9,6 +9,7 @@ mod import;
 mod list;
 mod margin;
 mod seed;
+mod terms;
 mod units;
 
 pub use book::{ModelPrice, Price, PriceBook, Settings, load, seed};

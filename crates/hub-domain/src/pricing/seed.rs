@@ -29,6 +29,15 @@ struct Usd {
 /// OpenAI's rule for prompts above 272 000 tokens: the whole call, prompt doubled, completion half as much again.
 const OPENAI_LONG: Option<LongContext> =
     Some(LongContext { above: 272_000, input_permille: 2000, output_permille: 1500 });
+/// What OpenAI asks on its other tiers, in thousandths; `fast` is reported as `priority`.
+const OPENAI_TIERS: [(&str, i64); 4] = [
+    ("service_tier:flex", 500),
+    ("service_tier:priority", 2000),
+    ("service_tier:fast", 2000),
+    ("service_tier:ultrafast", 6000),
+];
+/// What Anthropic asks for faster answers, and for answers from the United States.
+const CLAUDE_TERMS: [(&str, i64); 2] = [("speed:fast", 2000), ("inference_geo:us", 1100)];
 const OCT: &str = "genai-prices 0.2.3 and litellm 1.109.1, October 2026";
 const NOV: &str = "provider gateways, 18 November 2026";
 const LITELLM: &str = "litellm 1.109.1, November 2026";
@@ -51,19 +60,23 @@ pub fn seeded() -> Vec<PriceEntry> {
 
 pub(super) fn table() -> Vec<Seed> {
     let openai = |model, input, read, write, output, source| {
-        seed("openai", model, (1_050_000, 128_000), &Usd { input, read, write, output }, OPENAI_LONG, source)
+        let limits = (1_050_000, 128_000);
+        on(seed("openai", model, limits, &Usd { input, read, write, output }, OPENAI_LONG, source), &OPENAI_TIERS)
     };
     let plain = |model, limits, input, read, output| {
-        seed("openai", model, limits, &Usd { input, read, write: input, output }, None, LITELLM)
+        on(seed("openai", model, limits, &Usd { input, read, write: input, output }, None, LITELLM), &OPENAI_TIERS)
     };
     // `long` is what Anthropic asks for an hour in the cache; `write` is for five minutes.
     let claude = |model, limits, input, read, (write, long), output| {
-        kept_longer(seed("claude", model, limits, &Usd { input, read, write, output }, None, OCT), long)
+        let seeded = seed("claude", model, limits, &Usd { input, read, write, output }, None, OCT);
+        on(kept_longer(seeded, long), &CLAUDE_TERMS)
     };
     let vectors = |provider, model, context, input, source| {
         seed(provider, model, (context, 0), &Usd { input, read: input, write: input, output: 0.0 }, None, source)
     };
     let haiku_long = Some(LongContext { above: 100_000, input_permille: 5000, output_permille: 5000 });
+    let haiku_usd = Usd { input: 0.10, read: 0.01, write: 0.125, output: 0.50 };
+    let haiku = seed("claude", "claude-haiku-5-5", (1_000_000, 128_000), &haiku_usd, haiku_long, OCT);
     vec![
         openai("gpt-6.2-astra", 8.00, 0.40, 10.00, 40.00, NOV),
         openai("gpt-6.2-sol", 2.00, 0.10, 2.50, 10.00, NOV),
@@ -81,17 +94,7 @@ pub(super) fn table() -> Vec<Seed> {
         claude("claude-fable-5-2", (1_000_000, 128_000), 8.00, 0.20, (10.00, 16.00), 40.00),
         claude("claude-opus-5-5", (1_000_000, 128_000), 4.00, 0.20, (5.00, 8.00), 20.00),
         claude("claude-sonnet-5-5", (1_000_000, 128_000), 2.00, 0.10, (2.50, 4.00), 10.00),
-        kept_longer(
-            seed(
-                "claude",
-                "claude-haiku-5-5",
-                (1_000_000, 128_000),
-                &Usd { input: 0.10, read: 0.01, write: 0.125, output: 0.50 },
-                haiku_long,
-                OCT,
-            ),
-            0.20,
-        ),
+        on(kept_longer(haiku, 0.20), &CLAUDE_TERMS),
         claude("claude-haiku-4-5", (200_000, 64_000), 1.00, 0.10, (1.25, 2.00), 5.00),
         claude("claude-sonnet-4-6", (1_000_000, 128_000), 3.00, 0.30, (3.75, 6.00), 15.00),
         seed(
@@ -133,6 +136,12 @@ fn seed(
         },
         source,
     }
+}
+
+/// The same with multipliers for other terms.
+fn on(mut seed: Seed, terms: &[(&str, i64)]) -> Seed {
+    seed.prices.terms = terms.iter().map(|(term, permille)| ((*term).to_owned(), *permille)).collect();
+    seed
 }
 
 /// The same with another price, in dollars per million tokens, for what is kept in the cache for long.

@@ -42,6 +42,13 @@ pub struct UnitPrices {
     /// Other prices for the whole call when its prompt is long (providers.md §8).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub long_context: Option<LongContext>,
+    /// Multipliers, in thousandths, of a whole call on other terms than the provider's usual ones (providers.md §8), such as
+    /// `service_tier:priority`. Terms that do not stand here are "unknown", which callers must refuse.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub terms: BTreeMap<String, i64>,
+    /// The multiplier of the terms of this call; zero where they are the usual ones. Never in the book: only on holds and receipts.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub terms_permille: i64,
     /// What the house adds to all of the above for this caller, in thousandths. Never in the book: only on holds and receipts.
     #[serde(skip_serializing_if = "is_zero")]
     pub margin_permille: i64,
@@ -60,10 +67,16 @@ pub struct LongContext {
 }
 
 impl UnitPrices {
-    /// As they stand in the book: without anybody's margin.
+    /// What the provider asks: without anybody's margin.
     #[must_use]
     pub fn without_margin(&self) -> Self {
         Self { margin_permille: 0, ..self.clone() }
+    }
+
+    /// As they stand in the book: without anybody's margin, on the usual terms.
+    #[must_use]
+    pub fn as_in_book(&self) -> Self {
+        Self { terms_permille: 0, ..self.without_margin() }
     }
 
     /// Price of a second of video at this resolution; `None` is "unknown", which callers must refuse.

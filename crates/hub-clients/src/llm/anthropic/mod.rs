@@ -22,7 +22,7 @@ use self::stream::Events;
 use super::http::{self, ConfigError, Http, Opened, Request};
 use super::{
     ApiVersion, BadRequest, CallRequest, ChatAnswer, ChatCall, ChatStream, LlmError, LlmProvider, MessagesRequest,
-    ModelInfo, OnHangup, TokenBound, WholeAnswer, count,
+    ModelInfo, OnHangup, Terms, TokenBound, WholeAnswer, count,
 };
 use crate::wire::anthropic::Message;
 use crate::wire::translate::chat_over_messages::{self, Target};
@@ -139,6 +139,7 @@ impl AnthropicProvider {
         let answer = WholeAnswer {
             text: message.text(),
             usage: message.usage.tokens(),
+            terms: message.usage.terms.told(),
             output: message.output(),
             reasoning: message.reasoning(),
             finish: message.stop_reason.get().map(str::to_owned),
@@ -213,6 +214,11 @@ impl LlmProvider for AnthropicProvider {
         let size = told.as_ref().or(call.messages()).map(MessagesRequest::size).copied().unwrap_or_default();
         let input = count::input_bound(&size, self.config.image_tokens).saturating_add(ADDED_TOKENS);
         Ok(TokenBound { input, output })
+    }
+
+    fn terms(&self, call: &CallRequest, _model: &str) -> Result<Terms, BadRequest> {
+        // What is carried over from another wire asks for the usual terms only: see `chat_over_messages`.
+        Ok(call.messages().map_or_else(Terms::default, |request| Terms::asked(|name| request.raw(name))))
     }
 
     fn chat(&self, call: ChatCall) -> BoxFuture<'_, Result<ChatAnswer, LlmError>> {

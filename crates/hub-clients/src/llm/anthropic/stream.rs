@@ -30,7 +30,8 @@ impl Events {
             "message_stop" => facts.kind = ChatEventKind::Done,
             "message_start" => {
                 if let Some(message) = &event.message {
-                    self.usage.supersede(message.usage);
+                    self.usage.supersede(message.usage.clone());
+                    facts.terms = self.usage.terms.told();
                     // Its output is only that of the first moment: the whole is reported at the end.
                     facts.prompt = self.usage.tokens();
                 }
@@ -50,8 +51,9 @@ impl Events {
                 }
             }
             "message_delta" => {
-                if let Some(usage) = event.usage {
-                    self.usage.supersede(usage);
+                if let Some(usage) = &event.usage {
+                    self.usage.supersede(usage.clone());
+                    facts.terms = self.usage.terms.told();
                     facts.usage = self.usage.tokens();
                 }
                 let reason = event.delta.as_ref().and_then(|delta| delta.stop_reason.get());

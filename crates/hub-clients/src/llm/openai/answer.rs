@@ -14,7 +14,7 @@ pub(super) fn read(body: Bytes, upstream_id: Option<String>, reject: Reject<'_>)
     if completion.error.is_some_and(|error| error.get() != "null") {
         return Err(reject.answer(&body));
     }
-    let usage = completion.usage();
+    let (usage, terms) = (completion.usage(), completion.terms());
     let Some(mut choices) = completion.choices else {
         return Err(LlmError::Protocol("an answer without choices"));
     };
@@ -22,6 +22,7 @@ pub(super) fn read(body: Bytes, upstream_id: Option<String>, reject: Reject<'_>)
     Ok(WholeAnswer {
         text: choices.text,
         usage,
+        terms,
         output: choices.output,
         reasoning: choices.reasoning,
         finish: choices.finish,
@@ -48,6 +49,7 @@ pub(super) fn read_embeddings(
     Ok(WholeAnswer {
         text: String::new(),
         usage: answer.usage(),
+        terms: None,
         output: Estimate::default(),
         reasoning: Estimate::default(),
         finish: None,

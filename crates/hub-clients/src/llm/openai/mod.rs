@@ -25,7 +25,7 @@ use super::count::Estimate;
 use super::http::{self, Http, Opened, Reader, Reject};
 use super::{
     BadRequest, CallRequest, ChatAnswer, ChatCall, ChatRequest, ChatStream, CompletionRequest, Edits, LlmError,
-    LlmProvider, ModelInfo, OnHangup, ResponsesRequest, TokenBound, WholeAnswer, count,
+    LlmProvider, ModelInfo, OnHangup, ResponsesRequest, Terms, TokenBound, WholeAnswer, count,
 };
 use crate::wire::openai::EmbeddingsRequest;
 
@@ -229,6 +229,15 @@ impl LlmProvider for OpenAiProvider {
                     output: chat.max_output().unwrap_or(max_output_default).saturating_mul(chat.choices()),
                 })
             }
+        }
+    }
+
+    fn terms(&self, call: &CallRequest, model: &str) -> Result<Terms, BadRequest> {
+        match self.way(call, model) {
+            Sent::Embeddings(_) => Ok(Terms::default()),
+            Sent::Responses(request) => Ok(Terms::asked(|name| request.raw(name))),
+            Sent::Completion(request) => Ok(Terms::asked(|name| request.raw(name))),
+            Sent::Chat => call.as_chat().map(|chat| Terms::asked(|name| chat.request.raw(name))),
         }
     }
 

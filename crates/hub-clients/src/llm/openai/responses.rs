@@ -37,6 +37,7 @@ pub(super) fn read(body: Bytes, upstream_id: Option<String>, reject: Reject<'_>)
     Ok(WholeAnswer {
         text: said.text,
         usage,
+        terms: response.terms(),
         output: said.output,
         reasoning: said.reasoning,
         finish,
@@ -109,6 +110,7 @@ impl Events {
                 facts.kind = ChatEventKind::Done;
                 if let Some(response) = event.response() {
                     facts.usage = response.usage();
+                    facts.terms = response.terms();
                     facts.finish = response.finish();
                     // A server that sends the answer in one piece, and does not say what it cost.
                     if facts.usage.is_none() && !self.counted {

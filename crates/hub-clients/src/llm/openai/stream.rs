@@ -35,6 +35,8 @@ impl Reader for Chunks {
             return Err(reject.answer(&data));
         }
         let usage = chunk.usage();
+        // Every chunk says it: the one with the usage is enough.
+        let terms = usage.and_then(|_| chunk.terms());
         let choices = chunk.choices.unwrap_or_default();
         self.unfinished = self.unfinished.saturating_sub(choices.finished);
         let kind = if choices.count == 0 && usage.is_some() { ChatEventKind::UsageOnly } else { ChatEventKind::Chunk };
@@ -43,6 +45,7 @@ impl Reader for Chunks {
             output: choices.output,
             reasoning: choices.reasoning,
             usage,
+            terms,
             finish: choices.finish,
             ..ChatEvent::bare(kind, event.raw)
         })

@@ -3,11 +3,13 @@
 use hub_types::TokenUsage;
 use serde::Deserialize;
 
+use crate::llm::WireTerms;
+
 /// More tokens than any call can have; a report above it is nonsense and counts as none.
 const ABSURD: i64 = 1_000_000_000;
 
 /// What a message, or one event of it, reports.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct WireUsage {
     #[serde(default)]
     input_tokens: Option<i64>,
@@ -21,6 +23,8 @@ pub(crate) struct WireUsage {
     output_tokens: Option<i64>,
     #[serde(default)]
     output_tokens_details: Option<OutputDetails>,
+    #[serde(flatten)]
+    pub(crate) terms: WireTerms,
 }
 
 /// How long what was written to the cache is kept.
@@ -45,6 +49,7 @@ impl WireUsage {
         self.cache_read_input_tokens = later.cache_read_input_tokens.or(self.cache_read_input_tokens);
         self.output_tokens = later.output_tokens.or(self.output_tokens);
         self.output_tokens_details = later.output_tokens_details.or(self.output_tokens_details);
+        self.terms.supersede(later.terms);
     }
 
     /// The report in classes that do not overlap; `None` when there is none or its numbers cannot be true. `input_tokens` excludes

@@ -11,6 +11,7 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{Text, usage};
+use crate::llm::Terms;
 use crate::llm::count::Estimate;
 
 /// One chunk of a stream.
@@ -21,6 +22,8 @@ pub(crate) struct Chunk<'a> {
     pub(crate) choices: Option<Choices>,
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    service_tier: Text<'a>,
     /// An error in the middle of a stream.
     #[serde(borrow, default)]
     pub(crate) error: Option<&'a RawValue>,
@@ -30,6 +33,11 @@ impl Chunk<'_> {
     /// The usage this chunk reports.
     pub(crate) fn usage(&self) -> Option<TokenUsage> {
         usage::read(self.usage)
+    }
+
+    /// The terms this chunk reports.
+    pub(crate) fn terms(&self) -> Option<Box<Terms>> {
+        Terms::tier(self.service_tier.get())
     }
 }
 
@@ -41,6 +49,8 @@ pub(crate) struct Completion<'a> {
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    service_tier: Text<'a>,
+    #[serde(borrow, default)]
     pub(crate) error: Option<&'a RawValue>,
 }
 
@@ -48,6 +58,11 @@ impl Completion<'_> {
     /// The usage the answer reports.
     pub(crate) fn usage(&self) -> Option<TokenUsage> {
         usage::read(self.usage)
+    }
+
+    /// The terms the answer reports.
+    pub(crate) fn terms(&self) -> Option<Box<Terms>> {
+        Terms::tier(self.service_tier.get())
     }
 }
 

@@ -3,6 +3,7 @@
 mod administered;
 mod native;
 mod speaker;
+mod terms;
 mod upstream;
 
 use hub_testkit::{TestHub, TestResponse, TestUser, on_both_pairs};

@@ -5,6 +5,7 @@ use hub_types::TokenUsage;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::llm::Terms;
 use crate::llm::count::Estimate;
 use crate::wire::openai::{Text, usage};
 
@@ -50,6 +51,8 @@ pub(crate) struct Response<'a> {
     output: Option<&'a RawValue>,
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    service_tier: Text<'a>,
 }
 
 /// What a response says, added up.
@@ -65,6 +68,11 @@ impl<'a> Response<'a> {
     /// The usage it reports.
     pub(crate) fn usage(&self) -> Option<TokenUsage> {
         usage::read_responses(self.usage)
+    }
+
+    /// The terms it reports.
+    pub(crate) fn terms(&self) -> Option<Box<Terms>> {
+        Terms::tier(self.service_tier.get())
     }
 
     /// The error it carries.
