@@ -110,8 +110,8 @@ fn of_settings(
     let Some(make) = &configured.make else { return pool };
     let dialect = pool.dialect.clone();
     let make = |key: Option<SecretString>| {
-        let made = make(key, &dialect);
-        made.inspect_err(|error| tracing::warn!(provider = configured.name, %error, "a provider cannot be used")).ok()
+        let client = make(key, &dialect);
+        client.inspect_err(|error| tracing::warn!(provider = configured.name, %error, "a provider cannot be used")).ok()
     };
     if dialect != configured.dialect {
         for member in &mut pool.members {

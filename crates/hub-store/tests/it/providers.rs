@@ -28,7 +28,7 @@ both! {
             providers::put(&mut tx, row, now()).await.unwrap();
             tx.commit().await.unwrap();
             let mut tx = store.read().await.unwrap();
-            assert_eq!(providers::all(&mut tx).await.unwrap(), [row.clone()]);
+            assert_eq!(providers::all(&mut tx).await.unwrap(), std::slice::from_ref(row));
         }
     }
 }
