@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hub_clients::mail::SmtpConfig;
 use hub_domain::identity::Algorithm;
-use hub_domain::inference::RoutingSettings;
+use hub_domain::inference::{Misfit, RoutingSettings};
 use hub_domain::limits::Roles;
 use hub_domain::payments;
 use hub_domain::pricing::ModelPrice;
@@ -17,7 +17,7 @@ use url::{Host, Url};
 use super::Settings;
 use super::error::Problem;
 use super::layers::Layers;
-use super::sections::{Mail, MailTransport, OAuth, Provider, Stripe, Telemetry, Wire};
+use super::sections::{Mail, MailTransport, OAuth, Provider, Stripe, Telemetry};
 use crate::telemetry;
 
 /// Shortest pepper, in bytes.
@@ -262,10 +262,9 @@ impl Check<'_> {
             self.unless(provider.name != "sandbox", &setting("name"), "is taken by the hub's own sandbox");
             self.unless(names.insert(&provider.name), &setting("name"), "must be unique");
             self.unless(is_web(provider.base_url.as_str()), &setting("base_url"), "must be an http or https address");
-            let chats = provider.wires.as_ref().is_none_or(|wires| wires.contains(&Wire::Chat));
-            self.unless(chats, &setting("wires"), "must have chat among them");
-            let tools = provider.hosted_tools.len() <= 20 && provider.hosted_tools.iter().all(|tool| tool_type(tool));
-            self.unless(tools, &setting("hosted_tools"), "must be at most 20 types of tools, of a-z, 0-9 and _");
+            for Misfit { setting: key, message, .. } in provider.dialect().misfits(provider.known_kind()) {
+                self.wrong(&setting(key), message);
+            }
             self.range(&setting("priority"), provider.priority, 0..=1000);
             self.range(&setting("max_concurrent"), provider.max_concurrent, 0..=10_000);
             self.range(&setting("requests_per_minute"), provider.requests_per_minute, 0..=10_000);
@@ -417,12 +416,6 @@ impl Check<'_> {
 fn word(text: &str) -> bool {
     let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
     (1..=40).contains(&text.len()) && text.bytes().all(letter)
-}
-
-/// The type of a tool in OpenAI's responses.
-fn tool_type(text: &str) -> bool {
-    let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-    (1..=64).contains(&text.len()) && text.bytes().all(letter)
 }
 
 /// True where a key does not cross a network in the clear.

@@ -1,5 +1,6 @@
 //! The wires beside OpenAI's chat: Anthropic's messages in both directions, responses, the old completions, vectors, and the spec's own kinds.
 
+mod administered;
 mod native;
 mod speaker;
 mod stand_ins;
