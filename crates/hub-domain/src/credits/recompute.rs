@@ -171,6 +171,9 @@ mod tests {
     use super::*;
     use crate::pricing::Price;
 
+    /// Changes one number of a receipt.
+    type Flip = fn(&mut Receipt);
+
     /// A price with a number of its own for every class, in a book, and a receipt of a call that cost more than was held.
     fn receipt() -> (PriceBook, Receipt) {
         let clock = Clock::fixed_at("2026-11-23T10:00:00Z");
@@ -244,7 +247,7 @@ mod tests {
         assert_eq!(check(&sound, &book).difference, None);
         let one = Credits::from_micro(1);
         let plus = |amount: Credits| amount.checked_add(one).unwrap();
-        let flips: [(&str, fn(&mut Receipt)); 11] = [
+        let flips: [(&str, Flip); 11] = [
             ("exact_pico", |receipt| receipt.exact_pico += 1),
             ("input_tokens", |receipt| receipt.usage.input += 1),
             ("cache_read_tokens", |receipt| receipt.usage.cache_read += 1),

@@ -76,13 +76,13 @@ pub fn diff(book: &PriceBook, entries: &[PriceEntry], now: Timestamp) -> Vec<Cha
     order.sort_by_key(|(_, entry)| start(entry));
     let mut seen = HashSet::new();
     // The last change of each model so far, and its start.
-    let mut changed: HashMap<(&str, &str), (Timestamp, Version)> = HashMap::new();
+    let mut written: HashMap<(&str, &str), (Timestamp, Version)> = HashMap::new();
     let mut changes: Vec<(usize, Change)> = Vec::with_capacity(entries.len());
     for (index, entry) in order {
         let (at, model) = (start(entry), (entry.service.as_str(), entry.model.as_str()));
         let known = book.current(model.0, model.1, at);
         let earlier =
-            changed.get(&model).filter(|(from, _)| known.as_ref().is_none_or(|known| known.valid_from <= *from));
+            written.get(&model).filter(|(from, _)| known.as_ref().is_none_or(|known| known.valid_from <= *from));
         let in_force = earlier.map(|(_, version)| version.clone()).or_else(|| known.as_deref().map(Version::from));
         let mut change = compare(entry, in_force.as_ref());
         if !seen.insert((model, entry.valid_from)) {
@@ -92,7 +92,7 @@ pub fn diff(book: &PriceBook, entries: &[PriceEntry], now: Timestamp) -> Vec<Cha
             change.faults.push("validFrom is in the past: what was charged stays as it was".to_owned());
         }
         if change.kind != ChangeKind::Same {
-            changed.insert(model, (at, Version::from(entry)));
+            written.insert(model, (at, Version::from(entry)));
         }
         changes.push((index, change));
     }
