@@ -143,6 +143,7 @@ fn anthropic(
             AnthropicVersion::V20230601 => ApiVersion::V20230601,
             AnthropicVersion::V20261021 => ApiVersion::V20261021,
         },
+        hosted_tools: provider.hosted_tools.clone(),
         timeouts: timeouts(provider),
         on_hangup: on_hangup(provider),
         refuse_dropped: provider.untranslatable == Untranslatable::Refuse,
