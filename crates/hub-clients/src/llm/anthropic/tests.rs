@@ -333,3 +333,19 @@ async fn an_answer_whose_usage_is_null_is_an_answer() {
     let (events, error) = streamed(&format!("{start}{rest}"), call(messages(r#","stream":true"#))).await;
     assert!(error.is_none() && events.iter().any(|event| !event.text.is_empty()), "{error:?}");
 }
+
+#[tokio::test]
+async fn the_callers_end_user_is_told_as_a_hash() {
+    // The hash of "abc" in FIPS 180-4.
+    let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    for (more, sent) in [
+        (json!({"user": "abc"}), Some(hash)),
+        (json!({"user": "x", "safety_identifier": "abc"}), Some(hash)),
+        (json!({"user": ""}), None),
+    ] {
+        let upstream = Upstream::once(answer("200 OK", "", MESSAGE));
+        whole(&upstream, call(chat(&more))).await.unwrap();
+        let body: Value = serde_json::from_str(&upstream.seen().body).unwrap();
+        assert_eq!(body["metadata"]["user_id"].as_str(), sent, "{more}");
+    }
+}

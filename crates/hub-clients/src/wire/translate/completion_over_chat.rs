@@ -34,7 +34,13 @@ pub(crate) fn request(completion: &CompletionRequest) -> Result<ChatRequest, Bad
     let fields = top.fields(text);
     let messages = json!([{"role": "user", "content": prompt}]).to_string();
     let gone = ["prompt", "suffix", "echo", "logprobs", "best_of"].map(|name| (name, None));
-    let changes: Vec<(&str, Option<&str>)> = gone.into_iter().chain([("messages", Some(messages.as_str()))]).collect();
+    let mut changes: Vec<(&str, Option<&str>)> =
+        gone.into_iter().chain([("messages", Some(messages.as_str()))]).collect();
+    // Where no limit is named, this wire has a short one, and chat has none.
+    let limit = completion.limit().to_string();
+    if completion.max_output().is_none() {
+        changes.push(("max_tokens", Some(&limit)));
+    }
     let chat = Document { body: body.clone(), fields }.with(&changes);
     ChatRequest::parse(chat)
 }

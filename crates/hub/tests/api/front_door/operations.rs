@@ -46,7 +46,7 @@ on_both_pairs! {
     async fn metrics_tell_of_calls_tokens_first_words_breakers_and_queues(pair) {
         let stub = Stub::start().await;
         let builder = stub.hub(pair, json!({ "input": 100, "output": 100 }));
-        let hub = builder.settings(|settings| settings.providers[0].max_concurrent = 5).start().await;
+        let hub = builder.metrics().settings(|settings| settings.providers[0].max_concurrent = 5).start().await;
         let ada = hub.user("ada").await;
         let usage = r#"usage {"prompt_tokens":11,"completion_tokens":7,"prompt_tokens_details":{"cached_tokens":4,"audio_tokens":2}}"#;
         for stream in [false, true] {

@@ -1,6 +1,6 @@
 //! All members share the operator's account at a provider: no wire reaches what is kept there, and none makes it pay for tools of its own.
 
-use hub_testkit::{Pair, TestHub, on_both_pairs};
+use hub_testkit::{TestHub, on_both_pairs};
 use hub_types::Credits;
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ fn user(content: &Value) -> Value {
 }
 
 on_both_pairs! {
-    async fn what_is_kept_in_the_shared_account_is_reached_by_no_wire(pair: Pair) {
+    async fn what_is_kept_in_the_shared_account_is_reached_by_no_wire(pair) {
         let (one, other) = (Speaker::says([""; 0]).await, Upstream::start().await);
         let hub = TestHub::builder(pair).openai("openai", &one.url).anthropic("up", &other.url).start().await;
         let ada = hub.user("ada").await;
@@ -54,7 +54,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn tools_that_a_provider_runs_are_refused_on_every_wire_unless_they_are_named(pair: Pair) {
+    async fn tools_that_a_provider_runs_are_refused_on_every_wire_unless_they_are_named(pair) {
         let whole = r#"{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":2,"completion_tokens":1}}"#;
         let (one, other) = (Speaker::says([whole; 2]).await, Upstream::start().await);
         let builder = || TestHub::builder(pair).openai("openai", &one.url).anthropic("up", &other.url);

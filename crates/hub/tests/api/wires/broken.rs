@@ -1,7 +1,7 @@
 //! Answers that are cut, odd or wrong, and calls that go elsewhere: what the caller is told, and what counts against whom.
 
 use hub_domain::inference::{Alias, Target};
-use hub_testkit::{Pair, TestHub, on_both_pairs};
+use hub_testkit::{TestHub, on_both_pairs};
 use serde_json::{Value, json};
 
 use super::speaker::Speaker;
@@ -13,7 +13,7 @@ const GPT: &str = "gpt-4o-mini";
 const CUT: &str = r#"{"id":"chatcmpl-1","model":"m","choices":[{"index":0,"message":{"content":null,"tool_calls":[{"id":"c1","type":"function","function":{"name":"weather","arguments":"{\"ci"}}]},"finish_reason":"length"}],"usage":{"prompt_tokens":20,"completion_tokens":9}}"#;
 
 on_both_pairs! {
-    async fn a_tool_call_cut_off_by_the_limit_is_told_and_paid_and_says_nothing_against_its_provider(pair: Pair) {
+    async fn a_tool_call_cut_off_by_the_limit_is_told_and_paid_and_says_nothing_against_its_provider(pair) {
         let provider = Speaker::says([CUT; 12]).await;
         let hub = TestHub::builder(pair).openai("openai", &provider.url).start().await;
         let ada = hub.user("ada").await;
@@ -31,7 +31,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn an_answer_we_cannot_tell_is_our_fault_and_is_not_asked_for_elsewhere(pair: Pair) {
+    async fn an_answer_we_cannot_tell_is_our_fault_and_is_not_asked_for_elsewhere(pair) {
         let odd = CUT.replace("\"index\":0", "\"index\":-1");
         let answers: Vec<String> = vec![odd; 11].into_iter().chain([CUT.to_owned()]).collect();
         let (provider, other) = (Speaker::says(answers).await, Upstream::start().await);
@@ -48,7 +48,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn signed_thinking_does_not_follow_a_call_to_another_account(pair: Pair) {
+    async fn signed_thinking_does_not_follow_a_call_to_another_account(pair) {
         let (one, other) = (Speaker::says([""; 0]).await, Upstream::start().await);
         let builder = TestHub::builder(pair).anthropic("first", one.url.trim_end_matches("/v1")).anthropic("up", &other.url);
         let hub = builder.settings(|settings| settings.routing.tries = 1).start().await;
@@ -65,7 +65,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn a_providers_code_reaches_programs_that_go_by_it(pair: Pair) {
+    async fn a_providers_code_reaches_programs_that_go_by_it(pair) {
         let long = r#"{"error":{"message":"too many tokens","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#;
         let provider = Speaker::says([long; 2]).await;
         let hub = TestHub::builder(pair).openai("openai", &provider.url).start().await;
@@ -78,7 +78,7 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn the_key_of_anthropics_wire_wins_over_a_token_beside_it(pair: Pair) {
+    async fn the_key_of_anthropics_wire_wins_over_a_token_beside_it(pair) {
         let hub = TestHub::start(pair).await;
         let (ada, bob) = (hub.user("ada").await, hub.user("bob").await);
         let both = |path: &str| hub.post(path).header("x-api-key", &ada.api_key).bearer(&bob.access_token);

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
 
 use super::blocks::{Content, OutBlock, blocks};
 use super::effort::{self, Effort};
@@ -31,9 +32,9 @@ const CARRIED: [&str; 21] = [
     "thinking",
     "temperature",
     "top_p",
-    // Names of the caller's end user and of its caches: nothing in the answer depends on them.
     "user",
     "safety_identifier",
+    // Names of the caller's caches: nothing in the answer depends on them.
     "prompt_cache_key",
     "prompt_cache_retention",
 ];
@@ -79,6 +80,8 @@ struct Chat {
     temperature: Option<f64>,
     top_p: Option<f64>,
     n: Option<i64>,
+    user: Option<String>,
+    safety_identifier: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -155,6 +158,8 @@ struct Out<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     stop_sequences: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Metadata>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     service_tier: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
@@ -162,6 +167,11 @@ struct Out<'a> {
     top_p: Option<f64>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     stream: bool,
+}
+
+#[derive(Serialize)]
+struct Metadata {
+    user_id: String,
 }
 
 #[derive(Serialize)]
@@ -270,6 +280,10 @@ pub(crate) fn request(chat: &ChatRequest, target: Target<'_>) -> Result<Translat
             Some(Stop::One(one)) => vec![one],
             Some(Stop::Many(many)) => many,
         },
+        metadata: asked.safety_identifier.or(asked.user).filter(|user| !user.is_empty()).map(|user| Metadata {
+            // Callers write names and addresses there, which Anthropic does not want.
+            user_id: hex::encode(Sha256::digest(user)),
+        }),
         service_tier,
         temperature,
         top_p,
