@@ -57,7 +57,9 @@ impl From<sqlx::Error> for StoreError {
         match &error {
             sqlx::Error::Database(db) if db.kind() == ErrorKind::UniqueViolation => Self::Duplicate(error),
             sqlx::Error::Database(db) if is_outage(db.code().as_deref()) => Self::Unavailable(error),
-            sqlx::Error::Io(_)
+            // What answers is no database, or one that is going away: a proxy with nothing behind it, for one.
+            sqlx::Error::Protocol(_)
+            | sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed

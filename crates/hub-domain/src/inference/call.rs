@@ -27,8 +27,11 @@ use crate::pricing::UnitPrices;
 
 /// Checkpoints at least this often; what a dying process loses is at most this much of a stream.
 const CHECKPOINT: Duration = Duration::from_secs(10);
-/// Pauses between tries to settle while the database is away. Afterwards the lease runs out and the sweeper settles.
+/// Pauses between tries to settle while the database is away and somebody may be waiting for the end of the answer.
 const SETTLE_PAUSES: [u64; 6] = [100, 500, 1_000, 2_000, 4_000, 8_000];
+/// Afterwards it is tried again this often, for about a day.
+const LATER: Duration = Duration::from_secs(20);
+const LATER_TRIES: u32 = 4_000;
 
 pub(super) type HeadSender = oneshot::Sender<Result<ChatReply, InferenceError>>;
 
@@ -300,20 +303,18 @@ impl Call {
         meter.terms().map_or_else(|| units.clone(), |told| units.served(&asked(), told))
     }
 
+    /// Settles, and waits for a database that is away as long as a caller may be kept waiting for it. What is left then is a task's.
     async fn settle_patiently(&self, charge: &Charge, free: bool) -> Result<Settled, StoreError> {
         let mut pauses = SETTLE_PAUSES.into_iter();
         loop {
-            let result = if free {
-                let nothing =
-                    Settled { receipt: charge.hold, amount: Credits::ZERO, uncollected: Credits::ZERO, balance: None };
-                credits::void(&self.hub, charge).await.map(|()| nothing)
-            } else {
-                credits::settle(&self.hub, charge).await
-            };
-            match (result, pauses.next()) {
+            match (settle_once(&self.hub, charge, free).await, pauses.next()) {
                 (Err(error), Some(pause)) if error.is_unavailable() => {
                     tracing::warn!(hold = %charge.hold, %error, "the settle waits for the database");
                     tokio::time::sleep(Duration::from_millis(pause)).await;
+                }
+                (Err(error), None) if error.is_unavailable() => {
+                    self.hub.tasks.spawn(settle_later(Arc::clone(&self.hub), charge.clone(), free).in_current_span());
+                    return Err(error);
                 }
                 (result, _) => return result,
             }
@@ -348,6 +349,38 @@ impl Call {
             _ => tracing::warn!(provider, %error, "a provider failed"),
         }
     }
+}
+
+async fn settle_once(hub: &Hub, charge: &Charge, free: bool) -> Result<Settled, StoreError> {
+    if free {
+        let nothing =
+            Settled { receipt: charge.hold, amount: Credits::ZERO, uncollected: Credits::ZERO, balance: None };
+        return credits::void(hub, charge).await.map(|()| nothing);
+    }
+    credits::settle(hub, charge).await
+}
+
+/// Settles when the database is back: what a call consumed is known as long as this process lives. The sweeper may have resolved the hold
+/// meanwhile; the settle is a late one then.
+async fn settle_later(hub: Arc<Hub>, charge: Charge, free: bool) {
+    for _ in 0..LATER_TRIES {
+        tokio::select! {
+            () = hub.tasks.stop().cancelled() => break,
+            () = tokio::time::sleep(LATER) => {}
+        }
+        match settle_once(&hub, &charge, free).await {
+            Ok(settled) => {
+                tracing::info!(hold = %charge.hold, amount = %settled.amount, "a settle that waited for the database is made");
+                return;
+            }
+            Err(error) if error.is_unavailable() => {}
+            Err(error) => {
+                tracing::error!(hold = %charge.hold, %error, "a settle that waited for the database failed");
+                return;
+            }
+        }
+    }
+    tracing::error!(hold = %charge.hold, "a settle is given up: the database was away for too long, or the process ends");
 }
 
 /// The hold's lease, renewed while somebody waits.

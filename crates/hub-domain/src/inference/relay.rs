@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use hub_clients::llm::{ChatEvent, ChatEventKind, ChatStream, LlmError, OnHangup};
+use hub_store::StoreError;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, timeout};
@@ -121,13 +122,10 @@ async fn finish(running: Running, end: End) {
     {
         breaker::note(&call.hub, &candidate.key(), retry::verdict(error), false).await;
     }
-    let bill = match call.settle(&candidate, &lease.admitted, &meter, outcome, upstream_id, first_token_ms).await {
-        Ok(bill) => Some(Box::new(bill)),
-        Err(error) => {
-            tracing::error!(hold = %lease.admitted.hold, %error, "a settle failed; the lease will run out");
-            None
-        }
-    };
+    let bill = call.settle(&candidate, &lease.admitted, &meter, outcome, upstream_id, first_token_ms).await;
+    if let Err(error) = &bill {
+        tracing::error!(hold = %lease.admitted.hold, %error, "a settle failed");
+    }
     match &end {
         End::Done(_) | End::HungUp => {}
         End::Broken(error) => trace::failed_as(error.kind()),
@@ -144,14 +142,14 @@ async fn finish(running: Running, end: End) {
     }
 }
 
-fn last_frame(end: End, bill: Option<Box<Bill>>) -> Option<Frame> {
-    let failed = |error, bill| Some(Frame::Failed { error: Box::new(error), bill });
+fn last_frame(end: End, bill: Result<Bill, StoreError>) -> Option<Frame> {
+    let failed = |error, bill: Option<Bill>| Some(Frame::Failed { error: Box::new(error), bill: bill.map(Box::new) });
     match (end, bill) {
-        (End::Done(raw), Some(bill)) => Some(Frame::Done { raw, bill }),
-        (End::Done(_), None) => failed(InferenceError::Lost, None),
-        (End::Broken(error), bill) => failed(InferenceError::Broken(error), bill),
-        (End::LeaseLost, bill) => failed(InferenceError::LeaseLost, bill),
-        (End::Revoked, bill) => failed(InferenceError::Revoked, bill),
+        (End::Done(raw), Ok(bill)) => Some(Frame::Done { raw, bill: Box::new(bill) }),
+        (End::Done(_), Err(error)) => failed(InferenceError::Store(error), None),
+        (End::Broken(error), bill) => failed(InferenceError::Broken(error), bill.ok()),
+        (End::LeaseLost, bill) => failed(InferenceError::LeaseLost, bill.ok()),
+        (End::Revoked, bill) => failed(InferenceError::Revoked, bill.ok()),
         (End::HungUp, _) => None,
     }
 }
