@@ -177,7 +177,7 @@ fn refused(status: u16, fault: &ProviderFault) -> ApiError {
     };
     let mut answer = ApiError::new(code).message(fault.message().to_owned());
     // Programs that know OpenAI's wire go by its codes, such as `context_length_exceeded`.
-    answer.provider_code = fault.code().filter(|_| status != 403).map(str::to_owned);
+    answer.provider_code = fault.code().filter(|_| status != 403).map(Into::into);
     match fault.param() {
         Some(param) => answer.field(param.to_owned(), fault.code().unwrap_or("was refused by the provider").to_owned()),
         None => answer.details(json!({ "provider": fault.to_json() })),

@@ -44,11 +44,11 @@ pub struct ApiError {
     /// When trying again makes sense; becomes `Retry-After` in whole seconds, rounded up.
     pub retry_after: Option<Duration>,
     /// The caller's limit; becomes the three `RateLimit-*` headers.
-    pub limit: Option<LimitState>,
+    pub limit: Option<Box<LimitState>>,
     /// A status that says more than the code's own.
     pub telling: Option<Telling>,
     /// The code of a provider that refused the request itself; OpenAI's wire shows it in the place of ours.
-    pub provider_code: Option<String>,
+    pub provider_code: Option<Box<str>>,
     /// The cause. Logged once by the envelope layer, never shown.
     pub source: Option<BoxError>,
 }
@@ -118,7 +118,7 @@ impl ApiError {
 
     /// Adds the caller's limit.
     pub fn limit(mut self, limit: LimitState) -> Self {
-        self.limit = Some(limit);
+        self.limit = Some(Box::new(limit));
         self
     }
 
@@ -129,7 +129,7 @@ impl ApiError {
     }
 
     /// Adds the code of the provider that refused the request.
-    pub fn provider_code(mut self, code: impl Into<String>) -> Self {
+    pub fn provider_code(mut self, code: impl Into<Box<str>>) -> Self {
         self.provider_code = Some(code.into());
         self
     }
@@ -200,7 +200,7 @@ impl IntoResponse for ApiError {
         if self.code == ErrorCode::Authentication {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if let Some(limit) = self.limit {
+        if let Some(limit) = &self.limit {
             limit.write(headers);
         }
         response.extensions_mut().insert(Arc::new(self));

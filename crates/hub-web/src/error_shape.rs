@@ -55,7 +55,7 @@ impl ErrorShape {
                     fields.insert("param".into(), first_field(error).map_or(Value::Null, Into::into));
                     if let Some(code) = &error.provider_code {
                         fields.insert("hubCode".into(), error.code.as_str().into());
-                        fields.insert("code".into(), code.as_str().into());
+                        fields.insert("code".into(), (**code).into());
                     }
                 }
                 json!({ "error": inner })

@@ -185,7 +185,7 @@ async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> 
         }
         Err(mut error) => {
             if error.code == ErrorCode::RateLimitExceeded && error.retry_after.is_none() {
-                error.retry_after = error.limit.map(|limit| limit.reset);
+                error.retry_after = error.limit.as_ref().map(|limit| limit.reset);
             }
             error.into_response()
         }
