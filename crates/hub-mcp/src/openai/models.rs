@@ -112,8 +112,8 @@ pub(crate) async fn list(
         let (models, has_more) = page.of(&models)?;
         let (first, last) = (models.first().map(|model| &model.id), models.last().map(|model| &model.id));
         let data: Vec<Value> = models.iter().map(anthropic).collect();
-        let list = json!({ "data": data, "has_more": has_more, "first_id": first, "last_id": last });
-        return Ok(Json(list).into_response());
+        let body = json!({ "data": data, "has_more": has_more, "first_id": first, "last_id": last });
+        return Ok(Json(body).into_response());
     }
     Ok(Json(ModelList { object: "list", data: models.into_iter().map(ModelView::from).collect() }).into_response())
 }
