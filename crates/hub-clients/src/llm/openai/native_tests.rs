@@ -254,8 +254,8 @@ async fn tools_of_chat_that_the_provider_would_run_need_the_operators_word_as_we
         assert_eq!(plain.bound(&asked(more), "m", 9).unwrap_err().param.as_deref(), Some(param));
         let error = plain.chat(call(asked(more))).await.unwrap_err();
         assert!(matches!(error, LlmError::Refused { status: 400, .. }), "{error:?}");
-        let names = ["web_search", "web_search_options", "plugins"].map(str::to_owned).to_vec();
-        let named = provider("http://127.0.0.1:9/v1", |config| config.hosted_tools = names);
+        let types = ["web_search", "web_search_options", "plugins"].map(str::to_owned).to_vec();
+        let named = provider("http://127.0.0.1:9/v1", |config| config.hosted_tools = types);
         assert!(named.bound(&asked(more), "m", 9).unwrap().input > 1_000_000, "what it reads nobody can bound");
     }
     let own = asked(r#""tools":[{"type":"function","function":{"name":"f"}},{"type":"custom","custom":{"name":"c"}}]"#);

@@ -29,6 +29,9 @@ const NOT_PROMPT: [&str; 9] = [
     "cache_control",
 ];
 
+/// Bytes that count for the description of a tool that Anthropic knows itself: its longest known one has some 750 tokens.
+const TOOL_BYTES: usize = 1_024;
+
 /// A well-formed messages request. Cheap to clone.
 #[derive(Clone)]
 pub struct MessagesRequest {
@@ -107,15 +110,16 @@ impl MessagesRequest {
         let mut measured = Measured::default();
         measure_messages(&top, &mut measured)?;
         let Measured { mut size, unsigned } = measured;
-        size.unsizable += hosted.iter().filter(|kind| top.get(kind).is_some()).count();
+        size.unsizable += hosted.len();
         for (name, value) in
             top.0.iter().filter(|(name, value)| !NOT_PROMPT.contains(&&**name) && value.get() != "null")
         {
             size.other_bytes += name.len() + value.get().len();
         }
         let tools: Vec<Kind<'_>> = top.read("tools", "an array of tools")?.unwrap_or_default();
-        // A tool with a type of its own is run by the provider and may read any amount of text.
-        size.unsizable += tools.iter().filter(|tool| !matches!(tool.kind.as_str(), "" | "custom")).count();
+        // What a tool with a type of its own does stands nowhere in the request: Anthropic adds it.
+        size.other_bytes +=
+            tools.iter().filter(|tool| !matches!(tool.kind.as_str(), "" | "custom")).count() * TOOL_BYTES;
         let fields = top.fields(text);
         Ok(Self {
             model,

@@ -65,7 +65,7 @@ on_both_pairs! {
         let hub = hub(pair, &openai, &claude).await;
         let ada = hub.user("ada").await;
         let send = async |body: &Value| hub.post("/api/mcp/chat").bearer(&ada.access_token).json(body).send().await;
-        let failed = send(&asked("openai")).await.expect(502);
+        let failed = send(&asked("openai")).await.expect(503);
         assert_eq!(failed.error_code(), "ALL_PROVIDERS_FAILED");
         let mut unknown = asked("auto");
         unknown["model"] = json!("gpt-0");
