@@ -12,12 +12,13 @@ MICRO = 1_000_000
 class Member:
     """A user with an API key and, if wanted, credits."""
 
-    def __init__(self, hub, credits=None):
+    def __init__(self, hub, credits=None, role="user", scopes=None):
         self.email = f"member-{secrets.token_hex(5)}@example.com"
         self.password = f"Hx-{secrets.token_hex(8)}-qZ!"
-        made = hub.run("admin", "create-user", "--email", self.email, "--password", self.password, "--role", "user")
+        made = hub.run("admin", "create-user", "--email", self.email, "--password", self.password, "--role", role)
         self.id = made["id"]
-        self.key = hub.run("admin", "create-key", "--email", self.email, "--name", "e2e")["key"]
+        narrow = ("--scopes", scopes) if scopes else ()
+        self.key = hub.run("admin", "create-key", "--email", self.email, "--name", "e2e", *narrow)["key"]
         if credits is not None:
             self.grant(hub, credits)
 
