@@ -73,6 +73,22 @@ class Member:
         raise AssertionError("the history does not end")
 
 
+def books(member, hub):
+    """The history, newest first, checked: no row twice, each balance the sum of all rows until then, the last one the account's, which
+    holds nothing."""
+    rows = member.history(hub)
+    if len({row["id"] for row in rows}) != len(rows):
+        raise AssertionError("the history lists a row twice")
+    balance = 0
+    for row in reversed(rows):
+        balance += micro(row["amount"])
+        if micro(row["balanceAfter"]) != balance:
+            raise AssertionError(f"the balance after {row} is not {balance} micro-credits")
+    if member.balance(hub) != (balance, 0):
+        raise AssertionError(f"(balance, held) is {member.balance(hub)}, the rows say ({balance}, 0)")
+    return rows
+
+
 def micro(credits):
     """Credits as in JSON to whole micro-credits; raises when there are fractions of one."""
     value = Decimal(credits) * MICRO
