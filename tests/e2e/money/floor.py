@@ -1,12 +1,12 @@
 """64 callers of deductions for ten seconds: how many come through is printed, what is asserted is that none fails and the sum is exact."""
 
 import asyncio
-import json
 import statistics
 import time
 
 from hub_e2e import pairs
 from hub_e2e.checks import equal, true
+from hub_e2e.keep_alive import KeepAlive, deduction
 from hub_e2e.member import MICRO, Member, verify
 
 CALLERS = 64
@@ -15,7 +15,6 @@ AMOUNT = 7
 GRANT = 1000
 # So slow is no machine.
 LEAST = 10 * CALLERS
-PATIENCE = 30.0
 
 
 def run(checks, pair_of):
@@ -40,29 +39,19 @@ def run(checks, pair_of):
 
 async def load(hub, operator, member):
     """Seconds of each deduction."""
-    body = json.dumps({"userId": member.id, "amount": AMOUNT / MICRO, "reason": "e2e"})
-    request = (f"POST /api/credits/deduct HTTP/1.1\r\nhost: hub\r\nauthorization: Bearer {operator.key}\r\n"
-               f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n{body}").encode()
-    until = time.monotonic() + SECONDS
+    request, until = deduction(operator, member, AMOUNT), time.monotonic() + SECONDS
     times = await asyncio.gather(*(caller(hub, request, until) for _ in range(CALLERS)))
     return [took for of in times for took in of]
 
 
 async def caller(hub, request, until):
-    """One connection, one deduction after the other. By hand, because a client library would be what is measured."""
-    reader, writer = await asyncio.open_connection(*hub.address)
-    times = []
+    """One deduction after the other."""
+    connection, times = await KeepAlive.open(hub), []
     while time.monotonic() < until:
         begun = time.monotonic()
-        writer.write(request)
-        async with asyncio.timeout(PATIENCE):
-            head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
-            said = await reader.readexactly(length)
-        if not head.startswith(b"http/1.1 200"):
-            raise AssertionError(f"{head!r} {said!r}")
+        await connection.ask(request)
         times.append(time.monotonic() - begun)
-    writer.close()
+    connection.close()
     return times
 
 
