@@ -9,6 +9,7 @@ mod audit;
 mod credits;
 mod errors;
 mod keys;
+mod patch;
 mod payments;
 mod permissions;
 mod promo;

@@ -28,111 +28,18 @@ use crate::{Result, Store, StoreError};
 
 statements! {
     // Charges alone. `(SELECT $n)` keeps the planner from looking at the length of a list: it plans once and not for each batch.
-    POST = postgres: concat!("WITH ", locked!("true"), moved!(), posted!(), " SELECT user_id, balance, version FROM moved"),
-           lite: concat!("BEGIN IMMEDIATE; ", lite_moved!(), lite_changed!("$6"), lite_posted!(), "; COMMIT");
-    // The same with calls that begin and end. The last line fails on purpose, and with it everything, where a hold was resolved whose
-    // account did not move, or an account has fewer resolved holds than it should.
+    POST = postgres: concat!("WITH ", locked!("true"), moved!("(SELECT count(*) FROM locked) > 0"), post_moved!()), lite: lite_post!();
+    // Those of one account, which needs no order of locks.
+    POST_ONE = postgres: concat!("WITH ", moved!("true"), post_moved!()), lite: lite_post!();
+    // The same with calls that begin and end.
     ALL = postgres: concat!(
-              "WITH resolved AS (
-               UPDATE credit_holds AS h SET status = e.status, settled_amount = e.charged, resolved_at = e.at
-               FROM unnest((SELECT $23::uuid[]), (SELECT $24::uuid[]), (SELECT $25::bigint[]), (SELECT $26::text[]),
-                 (SELECT $27::text[]), (SELECT $28::bigint[]), (SELECT $29::timestamptz[]))
-                 AS e(id, price_id, amount, provider, status, charged, at)
-               WHERE h.id = ANY (ARRAY(SELECT unnest($23::uuid[]))) AND h.id = e.id AND h.status = 'held'
-                 AND h.amount = e.amount AND h.price_id = e.price_id AND h.provider = e.provider AND h.budgets = '[]'
-               RETURNING h.id), ",
+              resolved!(),
               locked!("(SELECT count(*) FROM resolved) >= 0"),
-              moved!(),
-              posted!(),
-              ", opened AS (
-                 INSERT INTO credit_holds (id, user_id, api_key_id, request_id, kind, amount, accrued, price_id, service, provider,
-                   model, status, owner, checkpoint, lease_until, created_at, budgets)
-                 SELECT h.id, h.user_id, h.api_key_id, h.request_id, h.kind, h.amount, 0, h.price_id, h.service, h.provider,
-                   h.model, 'held', h.owner, h.checkpoint, h.lease_until, h.created_at, '[]'
-                 FROM jsonb_to_recordset($30) AS h(id uuid, user_id uuid, api_key_id uuid, request_id text, kind text,
-                   amount bigint, price_id uuid, service text, provider text, model text, owner text, checkpoint jsonb,
-                   lease_until timestamptz, created_at timestamptz)
-                 JOIN moved ON moved.user_id = h.user_id),
-               papers AS MATERIALIZED (
-                 SELECT * FROM jsonb_to_recordset($31) AS p(id uuid, user_id uuid, transaction_id uuid, api_key_id uuid,
-                   request_id text, kind text, route text, service text, provider text, model text, upstream_model text,
-                   upstream_id text, price_id uuid, unit_prices jsonb, input bigint, cache_read bigint, cache_write bigint,
-                   output bigint, reasoning bigint, cache_write_long bigint, input_audio bigint, input_image bigint,
-                   output_audio bigint, output_image bigint, all_input bigint, all_cache_write bigint, all_output bigint,
-                   usage_source text, exact_pico bigint, amount bigint, uncollected bigint, held bigint, outcome text,
-                   attempts jsonb, attempt_count integer, latency_ms bigint, first_token_ms bigint, metadata jsonb,
-                   began_at timestamptz, created_at timestamptz)),
-               receipted AS (
-                 INSERT INTO receipts (id, user_id, transaction_id, api_key_id, request_id, route, service, provider, model,
-                   upstream_model, upstream_id, price_id, unit_prices, input_tokens, cache_read_tokens, cache_write_tokens,
-                   output_tokens, reasoning_tokens, usage_source, exact_pico, amount, uncollected, held, outcome, attempts,
-                   created_at, cache_write_long_tokens, input_audio_tokens, input_image_tokens, output_audio_tokens,
-                   output_image_tokens)
-                 SELECT id, user_id, transaction_id, api_key_id, request_id, route, service, provider, model, upstream_model,
-                   upstream_id, price_id, unit_prices, input, cache_read, cache_write, output, reasoning, usage_source,
-                   exact_pico, amount, uncollected, held, outcome, attempts, created_at, cache_write_long, input_audio,
-                   input_image, output_audio, output_image FROM papers),
-               logged AS (
-                 INSERT INTO usage_logs (id, created_at, user_id, api_key_id, request_id, hold_id, kind, route, service, provider,
-                   model, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_source,
-                   credits, status, attempts, latency_ms, first_token_ms, metadata, cache_write_long_tokens, input_audio_tokens,
-                   input_image_tokens, output_audio_tokens, output_image_tokens)
-                 SELECT id, began_at, user_id, api_key_id, request_id, id, kind, route, service, provider, model, all_input,
-                   cache_read, all_cache_write, all_output, reasoning, usage_source, amount, outcome, attempt_count, latency_ms,
-                   first_token_ms, metadata, cache_write_long, input_audio, input_image, output_audio, output_image FROM papers)
-               SELECT user_id, balance, version FROM moved
-               WHERE 1 / (CASE WHEN (SELECT count(*) FROM resolved) = cardinality($23::uuid[])
-                 AND (SELECT COALESCE(sum(ends), 0) FROM moved) = cardinality($23::uuid[]) THEN 1 ELSE 0 END) = 1"
+              moved!("(SELECT count(*) FROM locked) > 0"),
+              all_moved!()
           ),
-          lite: concat!(
-              "BEGIN IMMEDIATE; ",
-              lite_rows!("$3"),
-              "UPDATE credit_holds AS h SET status = e.status, settled_amount = e.charged, resolved_at = e.at
-               FROM (SELECT unhex(v->>'id', '-') AS id, v->>'amount' AS amount, unhex(v->>'price_id', '-') AS price_id,
-                       v->>'provider' AS provider, v->>'status' AS status, v->>'charged' AS charged, v->>'at' AS at
-                     FROM rows) AS e
-               WHERE h.id = e.id AND h.status = 'held' AND h.amount = e.amount AND h.price_id = e.price_id
-                 AND h.provider = e.provider AND h.budgets = '[]'; ",
-              lite_changed!("$7"),
-              lite_moved!(),
-              lite_changed!("$6"),
-              lite_posted!(),
-              "; ",
-              lite_rows!("$4"),
-              "INSERT INTO credit_holds (id, user_id, api_key_id, request_id, kind, amount, accrued, price_id, service, provider, model,
-                 status, owner, checkpoint, lease_until, created_at, budgets)
-               SELECT unhex(v->>'id', '-'), unhex(v->>'user_id', '-'), unhex(v->>'api_key_id', '-'), v->>'request_id',
-                 v->>'kind', v->>'amount', 0, unhex(v->>'price_id', '-'), v->>'service', v->>'provider',
-                 v->>'model', 'held', v->>'owner', v->'checkpoint', v->>'lease_until', v->>'created_at', '[]'
-               FROM rows; ",
-              lite_rows!("$5"),
-              "INSERT INTO receipts (id, user_id, transaction_id, api_key_id, request_id, route, service, provider, model,
-                 upstream_model, upstream_id, price_id, unit_prices, input_tokens, cache_read_tokens, cache_write_tokens,
-                 output_tokens, reasoning_tokens, usage_source, exact_pico, amount, uncollected, held, outcome, attempts,
-                 created_at, cache_write_long_tokens, input_audio_tokens, input_image_tokens, output_audio_tokens,
-                 output_image_tokens)
-               SELECT unhex(v->>'id', '-'), unhex(v->>'user_id', '-'), unhex(v->>'transaction_id', '-'),
-                 unhex(v->>'api_key_id', '-'), v->>'request_id', v->>'route', v->>'service', v->>'provider',
-                 v->>'model', v->>'upstream_model', v->>'upstream_id', unhex(v->>'price_id', '-'),
-                 v->'unit_prices', v->>'input', v->>'cache_read', v->>'cache_write', v->>'output',
-                 v->>'reasoning', v->>'usage_source', v->>'exact_pico', v->>'amount', v->>'uncollected',
-                 v->>'held', v->>'outcome', v->'attempts', v->>'created_at', v->>'cache_write_long',
-                 v->>'input_audio', v->>'input_image', v->>'output_audio', v->>'output_image'
-               FROM rows; ",
-              lite_rows!("$5"),
-              "INSERT INTO usage_logs (id, created_at, user_id, api_key_id, request_id, hold_id, kind, route, service, provider, model,
-                 input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_source, credits, status,
-                 attempts, latency_ms, first_token_ms, metadata, cache_write_long_tokens, input_audio_tokens, input_image_tokens,
-                 output_audio_tokens, output_image_tokens)
-               SELECT unhex(v->>'id', '-'), v->>'began_at', unhex(v->>'user_id', '-'), unhex(v->>'api_key_id', '-'),
-                 v->>'request_id', unhex(v->>'id', '-'), v->>'kind', v->>'route', v->>'service',
-                 v->>'provider', v->>'model', v->>'all_input', v->>'cache_read', v->>'all_cache_write',
-                 v->>'all_output', v->>'reasoning', v->>'usage_source', v->>'amount', v->>'outcome',
-                 v->>'attempt_count', v->>'latency_ms', v->>'first_token_ms', v->'metadata',
-                 v->>'cache_write_long', v->>'input_audio', v->>'input_image', v->>'output_audio',
-                 v->>'output_image'
-               FROM rows; COMMIT"
-          );
+          lite: lite_all!();
+    ALL_ONE = postgres: concat!(resolved!(), moved!("(SELECT count(*) FROM resolved) >= 0"), all_moved!()), lite: lite_all!();
 }
 
 /// What `ALL` fails with on purpose: on PostgreSQL the SQLSTATE of a division by zero, on SQLite the message of `abs`.
@@ -284,7 +191,13 @@ async fn on_postgres(pool: &PgPool, batch: &Once) -> Result<Wrote> {
     }
     let simple = batch.opened.is_empty() && batch.ended.is_empty();
     let (parts, rows) = (&batch.parts, &batch.rows);
-    let query = sqlx::query_as(if simple { POST.postgres } else { ALL.postgres })
+    let statement = match (simple, parts.len()) {
+        (true, 1) => POST_ONE,
+        (true, _) => POST,
+        (false, 1) => ALL_ONE,
+        (false, _) => ALL,
+    };
+    let query = sqlx::query_as(statement.postgres)
         .bind(column!(parts, part => part.user.0))
         .bind(column!(parts, part => part.needed.micro()))
         .bind(column!(parts, part => part.rise.micro()))

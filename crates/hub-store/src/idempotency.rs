@@ -21,7 +21,7 @@ statements! {
                 OR (idempotency_keys.status = 'running' AND idempotency_keys.lease_until <= $7
                     AND (idempotency_keys.expires_at <= $7
                       OR (idempotency_keys.body_hash = excluded.body_hash AND idempotency_keys.route = excluded.route)))";
-    GET = "SELECT route, body_hash, hold_id, status, response_status, response_headers, response_body
+    GET = "SELECT route, body_hash, hold_id, status, lease_until, response_status, response_headers, response_body
            FROM idempotency_keys WHERE user_id = $1 AND idem_key = $2";
     RENEW = "UPDATE idempotency_keys SET lease_until = $4
              WHERE user_id = $1 AND idem_key = $2 AND owner = $3 AND status = 'running'";
@@ -90,6 +90,8 @@ pub struct Stored {
     pub hold: Option<HoldId>,
     /// The answer, once there is one.
     pub answer: Option<Answer>,
+    /// Until when nobody else may take it over; `None` once it is done.
+    pub lease_until: Option<Timestamp>,
 }
 
 #[derive(FromRow)]
@@ -98,6 +100,7 @@ struct Row {
     body_hash: Vec<u8>,
     hold_id: Option<Uuid>,
     status: String,
+    lease_until: Option<Timestamp>,
     response_status: Option<i32>,
     response_headers: Option<Json<Vec<(String, String)>>>,
     response_body: Option<Vec<u8>>,
@@ -133,7 +136,7 @@ pub async fn get(tx: &mut Tx, user: UserId, key: &str) -> Result<Option<Stored>>
             headers: row.response_headers.map(|headers| headers.0).unwrap_or_default(),
             body: row.response_body,
         });
-        Stored { route: row.route, body_hash: row.body_hash, hold, answer }
+        Stored { route: row.route, body_hash: row.body_hash, hold, answer, lease_until: row.lease_until }
     }))
 }
 

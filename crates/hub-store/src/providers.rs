@@ -2,6 +2,7 @@
 
 use hub_types::Timestamp;
 use sqlx::FromRow;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::{Result, Tx};
@@ -9,15 +10,16 @@ use crate::{Result, Tx};
 statements! {
     VERSION = "SELECT version FROM provider_changes WHERE id = 1";
     BUMP = "UPDATE provider_changes SET version = version + 1 WHERE id = 1";
-    ALL = "SELECT name, kind, service, base_url, priority, enabled, max_concurrent, requests_per_minute, tokens_per_minute
+    ALL = "SELECT name, kind, service, base_url, priority, enabled, max_concurrent, requests_per_minute, tokens_per_minute,
+             wires, hosted_tools
            FROM providers ORDER BY created_at, name";
     PUT = "INSERT INTO providers (name, kind, service, base_url, priority, enabled, max_concurrent, requests_per_minute,
-             tokens_per_minute, created_at, updated_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
+             tokens_per_minute, wires, hosted_tools, created_at, updated_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)
            ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, service = excluded.service, base_url = excluded.base_url,
              priority = excluded.priority, enabled = excluded.enabled, max_concurrent = excluded.max_concurrent,
              requests_per_minute = excluded.requests_per_minute, tokens_per_minute = excluded.tokens_per_minute,
-             updated_at = excluded.updated_at";
+             wires = excluded.wires, hosted_tools = excluded.hosted_tools, updated_at = excluded.updated_at";
     DELETE = "DELETE FROM providers WHERE name = $1";
     CREDENTIALS = "SELECT id, provider, label, base_url, secret_sealed, hint, weight, priority, enabled
                    FROM provider_credentials ORDER BY provider, id";
@@ -51,6 +53,12 @@ pub struct ProviderRow {
     pub requests_per_minute: Option<i64>,
     /// Tokens per minute, likewise.
     pub tokens_per_minute: Option<i64>,
+    /// Words of the wires it speaks; `None` where no administrator named any.
+    #[sqlx(json(nullable))]
+    pub wires: Option<Vec<String>>,
+    /// Types of tools it may run itself; likewise.
+    #[sqlx(json(nullable))]
+    pub hosted_tools: Option<Vec<String>>,
 }
 
 /// A credential as stored.
@@ -108,6 +116,8 @@ pub async fn put(tx: &mut Tx, row: &ProviderRow, now: Timestamp) -> Result<()> {
         row.max_concurrent,
         row.requests_per_minute,
         row.tokens_per_minute,
+        row.wires.as_ref().map(Json),
+        row.hosted_tools.as_ref().map(Json),
         now,
     )?;
     Ok(())

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use http::HeaderValue;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, ORIGIN};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -41,10 +41,23 @@ impl TestSocket {
 
     /// Opens a WebSocket, with a credential in the header where one is given.
     pub async fn websocket(&self, path: &str, bearer: Option<&str>) -> Result<Socket, tungstenite::Error> {
+        self.websocket_from(path, bearer, None).await
+    }
+
+    /// The same from a page, as a browser says it.
+    pub async fn websocket_from(
+        &self,
+        path: &str,
+        bearer: Option<&str>,
+        origin: Option<&str>,
+    ) -> Result<Socket, tungstenite::Error> {
         let mut request = format!("ws://{}{path}", self.address).into_client_request()?;
         if let Some(token) = bearer {
             let value = HeaderValue::from_str(&format!("Bearer {token}")).expect("a header value");
             request.headers_mut().insert(AUTHORIZATION, value);
+        }
+        if let Some(origin) = origin {
+            request.headers_mut().insert(ORIGIN, HeaderValue::from_str(origin).expect("a header value"));
         }
         tokio_tungstenite::connect_async(request).await.map(|(socket, _)| socket)
     }

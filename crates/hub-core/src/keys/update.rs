@@ -9,11 +9,12 @@ use hub_domain::Hub;
 use hub_domain::keys::{self, KeyChange};
 use hub_types::{ApiKeyId, Budget, Timestamp};
 use hub_web::{ApiError, Authenticated, Json, Path, RequestOrigin};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::view::KeyView;
 use super::{refused, shown};
+use crate::patch;
 
 /// What to change. A field that is not there stays as it is; `null` takes a limit or an end away.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -23,7 +24,7 @@ pub(crate) struct UpdateKeyBody {
     #[schema(min_length = 1, max_length = 100)]
     name: Option<String>,
     /// When this key shall end.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Option<Timestamp>>,
     /// Permissions to narrow the line to; only such as the caller has.
@@ -33,26 +34,21 @@ pub(crate) struct UpdateKeyBody {
     /// Networks the line may be used from; empty means anywhere.
     addresses: Option<Vec<String>>,
     /// What the line may spend. What was spent in the current period still counts.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<Budget>)]
     budget: Option<Option<Budget>>,
     /// Requests of the line in any 60 seconds.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 10_000)]
     requests_per_minute: Option<Option<u32>>,
     /// Tokens of the line in any 60 seconds, prompt and answer.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 1_000_000_000)]
     tokens_per_minute: Option<Option<u32>>,
     /// Model calls of the line at the same time.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 1_000)]
     concurrent_calls: Option<Option<u32>>,
-}
-
-/// Tells `null` from a field that is not there.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(value).map(Some)
 }
 
 /// Changes one of the caller's keys; acts within two seconds. Name and end are this key's; the rest holds for its whole line. Needs

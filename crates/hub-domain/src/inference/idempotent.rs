@@ -10,13 +10,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hub_store::StoreError;
-use hub_store::idempotency::{self, Answer, Held, NewClaim};
+use hub_store::idempotency::{self, Answer, Held, NewClaim, Stored};
 use hub_types::{Caller, HoldId, Permission, UserId, random_bytes};
-use tokio::time::{Instant, interval_at};
+use tokio::time::{Instant, interval_at, sleep};
 
 use super::InferenceError;
 use crate::sessions::sha256;
 use crate::{Hub, rbac};
+
+/// Pauses between looks at a call that somebody else runs: the first, and the longest.
+const SOON: Duration = Duration::from_millis(20);
+const LATER: Duration = Duration::from_secs(1);
 
 /// What the caller names by its key.
 #[derive(Debug, Clone)]
@@ -60,9 +64,42 @@ pub struct Kept {
     pub body: Option<Bytes>,
 }
 
-/// Begins an act: of any number of repetitions, in any number of processes, one gets the claim.
+/// Begins an act: of any number of repetitions, in any number of processes, one gets the claim. The others wait for its answer, or its
+/// stream, as long as the settings say.
 pub async fn begin(hub: &Arc<Hub>, caller: &Caller, act: &Act) -> Result<Begun, InferenceError> {
     rbac::require(caller, Permission::InferenceCreate)?;
+    let until = Instant::now() + hub.settings.inference.repetition();
+    loop {
+        let begun = attempt(hub, caller, act).await?;
+        if !matches!(begun, Begun::Running) || !has_moved(hub, caller.user, &act.key, until).await? {
+            return Ok(begun);
+        }
+    }
+}
+
+/// Waits until something became of a running act: an answer, a stream, its key given back or its lease run out. `false`: not in time.
+async fn has_moved(hub: &Hub, user: UserId, key: &str, until: Instant) -> Result<bool, StoreError> {
+    let mut pause = SOON;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(false);
+        }
+        sleep(pause.min(left)).await;
+        pause = (pause * 2).min(LATER);
+        let mut tx = hub.store.read().await?;
+        let stored = idempotency::get(&mut tx, user, key).await?;
+        let runs = |stored: &Stored| {
+            let lease = stored.lease_until.is_some_and(|until| until > hub.clock.now());
+            stored.answer.is_none() && stored.hold.is_none() && lease
+        };
+        if !stored.as_ref().is_some_and(runs) {
+            return Ok(true);
+        }
+    }
+}
+
+async fn attempt(hub: &Arc<Hub>, caller: &Caller, act: &Act) -> Result<Begun, InferenceError> {
     let owner = format!("{}:{}", hub.instance, hex::encode(random_bytes::<8>()));
     let at = hub.clock.now();
     let new = NewClaim {

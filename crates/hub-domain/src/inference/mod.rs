@@ -10,6 +10,7 @@ mod call;
 mod ceiling;
 mod chat;
 mod count;
+mod dialect;
 mod error;
 pub mod idempotent;
 mod measure;
@@ -43,16 +44,18 @@ pub use attempt::Attempt;
 pub use breaker::{BreakerState, Settings as BreakerSettings};
 pub use chat::{ChatInput, Choice, chat, chat_with_progress};
 pub use count::count_tokens;
+pub use dialect::{Dialect, Misfit, Wire};
 pub use error::InferenceError;
 pub use models::{Model, models};
-pub use provider::{Ceilings, Configured, Make, Member, Pool, ProviderKind, USUAL_PRIORITY, hint};
+pub(crate) use provider::hint;
+pub use provider::{Ceilings, Configured, Make, Member, Pool, ProviderKind, USUAL_PRIORITY};
 pub use providers::{ProviderState, providers};
 pub use queue::{Busy, Progress};
 pub use quota::Limited;
 pub use quote::{Asked, Gate, Quote, QuoteInput, quote};
 pub use registry::Registry;
 pub use reply::{Bill, ChatReply, Frame, Head, Whole};
-pub use route::{Alias, ModelFlags, Routing, Settings as RoutingSettings, Target};
+pub use route::{Alias, ModelFlags, Routing, Settings as RoutingSettings, StandIn, Target};
 pub use trace::{TRACE_FACTS, TRACE_TARGET};
 
 /// `[inference]` in `hub.toml`.
@@ -81,6 +84,8 @@ pub struct Settings {
     pub resume_always: bool,
     /// Hours for which the answer to an Idempotency-Key is kept; 1 to 168.
     pub idempotency_hours: u64,
+    /// Seconds a repetition under such a key waits for the answer of a call that is still running; 0 to 600.
+    pub repetition_seconds: u64,
     /// Most bytes of one such answer; a larger one is not kept. 0 to 16 MiB.
     pub idempotency_max_bytes: usize,
 }
@@ -99,6 +104,7 @@ impl Default for Settings {
             resume_max_bytes: 1024 * 1024,
             resume_always: false,
             idempotency_hours: 24,
+            repetition_seconds: 60,
             idempotency_max_bytes: 1024 * 1024,
         }
     }
@@ -118,6 +124,11 @@ impl Settings {
     /// For how long a recorded call goes on for a caller who is gone.
     pub const fn resume_grace(&self) -> Duration {
         Duration::from_secs(self.resume_grace_seconds)
+    }
+
+    /// How long a repetition waits for a running call.
+    const fn repetition(&self) -> Duration {
+        Duration::from_secs(self.repetition_seconds)
     }
 
     const fn idempotency(&self) -> Duration {

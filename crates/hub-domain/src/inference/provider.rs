@@ -5,13 +5,15 @@ use std::sync::Arc;
 use hub_clients::llm::LlmProvider;
 use hub_clients::llm::openai::ConfigError;
 use hub_types::random_bytes;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::Dialect;
 
 /// The priority of a provider that names none; lower ones are tried first.
 pub const USUAL_PRIORITY: i32 = 100;
 
-/// Makes the client of a provider for one credential.
-pub type Make = Arc<dyn Fn(Option<SecretString>) -> Result<Arc<dyn LlmProvider>, ConfigError> + Send + Sync>;
+/// Makes the client of a provider for one credential and what it speaks.
+pub type Make = Arc<dyn Fn(Option<SecretString>, &Dialect) -> Result<Arc<dyn LlmProvider>, ConfigError> + Send + Sync>;
 
 /// The protocol a provider speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -72,9 +74,11 @@ pub struct Configured {
     pub priority: i32,
     /// What it may be asked at most.
     pub ceilings: Ceilings,
+    /// What is said of what it speaks.
+    pub dialect: Dialect,
     /// Its credentials in the settings; or one without a name, for a provider that needs none.
     pub members: Vec<Member>,
-    /// Makes a client for a credential added later; `None` where there is nothing to add.
+    /// Makes a client for what was added or changed later; `None` where there is nothing to add.
     pub make: Option<Make>,
 }
 
@@ -88,6 +92,7 @@ impl From<Arc<dyn LlmProvider>> for Configured {
             base_url: String::new(),
             priority: USUAL_PRIORITY,
             ceilings: Ceilings::default(),
+            dialect: Dialect::default(),
             members: vec![Member::unnamed(provider)],
             make: None,
         }
@@ -106,6 +111,7 @@ impl Configured {
             enabled: true,
             from_settings: true,
             ceilings: self.ceilings,
+            dialect: self.dialect.clone(),
             members: self.members.clone(),
         }
     }
@@ -130,6 +136,8 @@ pub struct Pool {
     pub from_settings: bool,
     /// What it may be asked at most.
     pub ceilings: Ceilings,
+    /// What is said of what it speaks.
+    pub dialect: Dialect,
     /// Its credentials.
     pub members: Vec<Member>,
 }
@@ -147,6 +155,8 @@ pub struct Member {
     pub priority: i32,
     /// Whether it is used.
     pub enabled: bool,
+    /// The secret, where it is in the settings.
+    pub(crate) secret: Option<SecretString>,
     /// The sealed secret, where it is in the database.
     pub(crate) sealed: Option<Arc<[u8]>>,
     /// The client; `None` when the secret cannot be used.
@@ -169,14 +179,16 @@ impl Member {
             weight: 1,
             priority: 0,
             enabled: true,
+            secret: None,
             sealed: None,
             provider: Some(provider),
         }
     }
 
     /// A credential of the settings.
-    pub fn named(label: &str, hint: String, provider: Arc<dyn LlmProvider>) -> Self {
-        Self { label: Some(label.into()), hint, ..Self::unnamed(provider) }
+    pub fn named(label: &str, secret: SecretString, provider: Arc<dyn LlmProvider>) -> Self {
+        let hint = hint(secret.expose_secret());
+        Self { label: Some(label.into()), hint, secret: Some(secret), ..Self::unnamed(provider) }
     }
 }
 
@@ -212,7 +224,7 @@ fn order(members: Vec<&Member>, mut draw: impl FnMut() -> f64) -> Vec<&Member> {
 }
 
 /// What may be shown of a secret: its last four characters, and nothing of one so short that four would help to guess it.
-pub fn hint(secret: &str) -> String {
+pub(crate) fn hint(secret: &str) -> String {
     let length = secret.chars().count();
     if length < 16 { String::new() } else { secret.chars().skip(length - 4).collect() }
 }
@@ -228,6 +240,7 @@ mod tests {
             weight,
             priority,
             enabled: true,
+            secret: None,
             sealed: None,
             provider: None,
         }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use hub_clients::llm::anthropic::{AnthropicConfig, AnthropicProvider};
-use hub_clients::llm::openai::{ConfigError, OpenAiConfig, OpenAiProvider, Wires, check_address};
+use hub_clients::llm::openai::{ConfigError, OpenAiConfig, OpenAiProvider, check_address};
 use hub_clients::llm::{LlmProvider, MaxTokensField};
 use hub_types::Clock;
 use secrecy::SecretString;
 
 use super::ProvidersError;
-use crate::inference::{Ceilings, ProviderKind};
+use crate::inference::{Ceilings, Dialect, Misfit, ProviderKind};
 
 /// Providers there may be in the database.
 pub(super) const MOST_PROVIDERS: usize = 100;
@@ -53,6 +53,14 @@ pub(super) fn ceilings(ceilings: Ceilings) -> Result<(), ProvidersError> {
     Ok(())
 }
 
+/// As the settings are checked.
+pub(super) fn dialect(dialect: &Dialect, kind: ProviderKind) -> Result<(), ProvidersError> {
+    match dialect.misfits(kind).first() {
+        Some(Misfit { field, message, .. }) => Err(ProvidersError::Invalid { field, message }),
+        None => Ok(()),
+    }
+}
+
 /// 8 to 512 visible characters.
 pub(super) fn secret(secret: &str) -> Result<(), ProvidersError> {
     if (8..=512).contains(&secret.len()) && secret.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -86,6 +94,7 @@ pub(super) fn make(
     base_url: &str,
     private: bool,
     key: Option<SecretString>,
+    dialect: &Dialect,
     clock: &Clock,
 ) -> Result<Arc<dyn LlmProvider>, ConfigError> {
     // Checked again: the setting may have changed since the address was taken.
@@ -95,11 +104,17 @@ pub(super) fn make(
         let config = AnthropicConfig { api_key: key, outside_only, ..AnthropicConfig::new(name, service, base_url) };
         return Ok(Arc::new(AnthropicProvider::new(config, clock.clone())?));
     }
-    let (max_tokens_field, wires) = match kind {
-        ProviderKind::Compatible => (MaxTokensField::MaxTokens, Wires::CHAT),
-        _ => (MaxTokensField::MaxCompletionTokens, Wires::ALL),
+    let max_tokens_field = match kind {
+        ProviderKind::Compatible => MaxTokensField::MaxTokens,
+        _ => MaxTokensField::MaxCompletionTokens,
     };
-    let base = OpenAiConfig::new(name, service, base_url);
-    let config = OpenAiConfig { api_key: key, outside_only, max_tokens_field, wires, ..base };
+    let config = OpenAiConfig {
+        api_key: key,
+        outside_only,
+        max_tokens_field,
+        wires: dialect.spoken(max_tokens_field),
+        hosted_tools: dialect.hosted_tools.clone(),
+        ..OpenAiConfig::new(name, service, base_url)
+    };
     Ok(Arc::new(OpenAiProvider::new(config, clock.clone())?))
 }

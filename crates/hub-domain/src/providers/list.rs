@@ -3,7 +3,7 @@
 use hub_types::{Caller, Permission};
 
 use super::{ProvidersError, load};
-use crate::inference::{Ceilings, Member, Pool, ProviderKind};
+use crate::inference::{Ceilings, Dialect, Member, Pool, ProviderKind};
 use crate::{Hub, rbac};
 
 /// A provider.
@@ -27,6 +27,8 @@ pub struct ProviderInfo {
     pub priority: i32,
     /// What it may be asked at most.
     pub ceilings: Ceilings,
+    /// What is said of what it speaks, by an administrator and else by the settings.
+    pub dialect: Dialect,
     /// Its credentials.
     pub credentials: Vec<CredentialInfo>,
     /// The models that have a price for its service.
@@ -83,6 +85,7 @@ fn info(hub: &Hub, pool: &Pool) -> ProviderInfo {
         state,
         priority: pool.priority,
         ceilings: pool.ceilings,
+        dialect: pool.dialect.clone(),
         credentials: pool.members.iter().filter_map(credential).collect(),
         models: priced.iter().filter(|p| p.service == pool.service).map(|p| p.model.clone()).collect(),
     }

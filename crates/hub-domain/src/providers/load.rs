@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use hub_clients::llm::LlmProvider;
 use hub_store::StoreError;
 use hub_store::providers::{self, CredentialRow, ProviderRow};
 use secrecy::SecretString;
@@ -12,7 +13,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::check;
 use crate::Hub;
-use crate::inference::{Ceilings, Configured, Member, Pool, ProviderKind, USUAL_PRIORITY};
+use crate::inference::{Ceilings, Configured, Dialect, Member, Pool, ProviderKind, USUAL_PRIORITY, Wire};
 
 /// Where changes are told.
 const CHANNEL: &str = "providers";
@@ -104,13 +105,25 @@ fn of_settings(
         pool.enabled = row.enabled;
         pool.priority = row.priority.unwrap_or(pool.priority);
         pool.ceilings = ceilings(row, pool.ceilings);
+        pool.dialect = dialect(row, &configured.dialect);
     }
     let Some(make) = &configured.make else { return pool };
+    let dialect = pool.dialect.clone();
+    let make = |key: Option<SecretString>| {
+        let client = make(key, &dialect);
+        client.inspect_err(|error| tracing::warn!(provider = configured.name, %error, "a provider cannot be used")).ok()
+    };
+    if dialect != configured.dialect {
+        for member in &mut pool.members {
+            member.provider =
+                before.and_then(|old| kept(old, member, &dialect)).or_else(|| make(member.secret.clone()));
+        }
+    }
     let added: Vec<Member> = credentials
         .iter()
         .filter(|credential| credential.provider == pool.name)
         .filter(|credential| !pool.members.iter().any(|member| member.label.as_deref() == Some(&credential.label)))
-        .map(|credential| member(hub, &pool, credential, before, |key| make(Some(key)).ok()))
+        .map(|credential| member(hub, &pool, credential, before, |key| make(Some(key))))
         .collect();
     if !added.is_empty() {
         // Who got credentials is not called without one any more.
@@ -118,6 +131,12 @@ fn of_settings(
     }
     pool.members.extend(added);
     pool
+}
+
+/// The client of a credential of the settings, if it was made for this dialect already.
+fn kept(before: &Pool, member: &Member, dialect: &Dialect) -> Option<Arc<dyn LlmProvider>> {
+    let mut members = before.members.iter().filter(|_| before.dialect == *dialect);
+    members.find(|old| old.sealed.is_none() && old.label == member.label)?.provider.clone()
 }
 
 fn of_database(
@@ -137,10 +156,12 @@ fn of_database(
         enabled: row.enabled,
         from_settings: false,
         ceilings: ceilings(row, Ceilings::default()),
+        dialect: dialect(row, &Dialect::default()),
         members: Vec::new(),
     };
     let make = |key: Option<SecretString>| {
-        let made = check::make((&row.name, &row.service, kind), &row.base_url, private, key, &hub.clock);
+        let provider = (row.name.as_str(), row.service.as_str(), kind);
+        let made = check::make(provider, &row.base_url, private, key, &pool.dialect, &hub.clock);
         made.inspect_err(|error| tracing::warn!(provider = row.name, %error, "a provider cannot be used")).ok()
     };
     let of_it = credentials.iter().filter(|credential| credential.provider == row.name);
@@ -157,9 +178,12 @@ fn member(
     pool: &Pool,
     row: &CredentialRow,
     before: Option<&Pool>,
-    make: impl Fn(SecretString) -> Option<Arc<dyn hub_clients::llm::LlmProvider>>,
+    make: impl Fn(SecretString) -> Option<Arc<dyn LlmProvider>>,
 ) -> Member {
-    let same = |old: &&Pool| (&old.base_url, &old.service, old.kind) == (&pool.base_url, &pool.service, pool.kind);
+    let same = |old: &&Pool| {
+        (&old.base_url, &old.service, old.kind, &old.dialect)
+            == (&pool.base_url, &pool.service, pool.kind, &pool.dialect)
+    };
     let known = before.filter(same).and_then(|old| {
         let mut members = old.members.iter();
         members.find(|member| member.sealed.as_deref() == Some(&row.secret_sealed[..]))?.provider.clone()
@@ -180,6 +204,7 @@ fn member(
         weight: u32::try_from(row.weight).unwrap_or(1).max(1),
         priority: row.priority,
         enabled: row.enabled,
+        secret: None,
         sealed: Some(row.secret_sealed.as_slice().into()),
         provider,
     }
@@ -196,5 +221,61 @@ fn ceilings(row: &ProviderRow, usual: Ceilings) -> Ceilings {
         max_concurrent: count(row.max_concurrent, usual.max_concurrent),
         requests_per_minute: count(row.requests_per_minute, usual.requests_per_minute),
         tokens_per_minute: count(row.tokens_per_minute, usual.tokens_per_minute),
+    }
+}
+
+/// What the row says, and `usual` where it says nothing. A wire that only a newer program knows is left out.
+fn dialect(row: &ProviderRow, usual: &Dialect) -> Dialect {
+    let wires = row.wires.as_ref().map(|words| words.iter().filter_map(|word| Wire::of(word)).collect());
+    Dialect {
+        wires: wires.or_else(|| usual.wires.clone()),
+        hosted_tools: row.hosted_tools.clone().unwrap_or_else(|| usual.hosted_tools.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hub_clients::llm::sandbox::{SandboxProvider, SandboxSettings};
+    use hub_types::Clock;
+
+    use super::*;
+
+    fn row(wires: Option<&[&str]>, hosted_tools: Option<&[&str]>) -> ProviderRow {
+        let list = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        ProviderRow {
+            name: "a".to_owned(),
+            kind: None,
+            service: "a".to_owned(),
+            base_url: "https://a.example/v1".to_owned(),
+            priority: None,
+            enabled: true,
+            max_concurrent: None,
+            requests_per_minute: None,
+            tokens_per_minute: None,
+            wires: wires.map(list),
+            hosted_tools: hosted_tools.map(list),
+        }
+    }
+
+    #[test]
+    fn each_half_of_a_dialect_is_the_rows_or_the_settings() {
+        let usual = Dialect { wires: Some(vec![Wire::Chat]), hosted_tools: vec!["web_search".to_owned()] };
+        assert_eq!(dialect(&row(None, None), &usual), usual);
+        let both = Some(vec![Wire::Chat, Wire::Responses]);
+        let wires = dialect(&row(Some(&["chat", "smoke", "responses"]), None), &usual);
+        assert_eq!(wires, Dialect { wires: both, ..usual.clone() }, "what a newer program wrote is left out");
+        assert_eq!(dialect(&row(None, Some(&[])), &usual), Dialect { hosted_tools: Vec::new(), ..usual });
+    }
+
+    #[test]
+    fn a_client_is_kept_for_the_dialect_it_was_made_for() {
+        let sandbox = SandboxProvider::new(SandboxSettings { word_delay: Duration::ZERO }, Clock::system());
+        let made: Arc<dyn LlmProvider> = Arc::new(sandbox);
+        let before = Configured::from(Arc::clone(&made)).pool();
+        let member = &before.members[0];
+        let found = kept(&before, member, &Dialect::default()).expect("kept");
+        assert!(Arc::ptr_eq(&found, &made));
+        let other = Dialect { wires: Some(vec![Wire::Chat]), ..Dialect::default() };
+        assert!(kept(&before, member, &other).is_none());
     }
 }

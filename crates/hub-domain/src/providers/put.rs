@@ -7,7 +7,7 @@ use serde_json::json;
 use super::check::{self, MOST_PROVIDERS, usual_address};
 use super::{ProvidersError, load};
 use crate::audit::{self, Event};
-use crate::inference::{ProviderKind, USUAL_PRIORITY};
+use crate::inference::{Dialect, ProviderKind, USUAL_PRIORITY, Wire};
 use crate::{Hub, Origin, rbac};
 
 /// A provider as asked for.
@@ -21,6 +21,8 @@ pub struct NewProvider {
     pub service: Option<String>,
     /// Lower ones are tried first; without one that of the settings' providers.
     pub priority: Option<i32>,
+    /// What it speaks; where it says nothing, what is usual of the kind.
+    pub dialect: Dialect,
 }
 
 /// Adds the provider, or writes it anew; true when it is new. Needs `providers:update`. Whether it is used and its ceilings stay. Its
@@ -57,6 +59,8 @@ pub async fn put(
                 base_url: row.base_url,
                 service: row.service,
                 priority: row.priority,
+                wires: row.wires,
+                hosted_tools: row.hosted_tools,
                 ..old.clone()
             }
         }
@@ -64,7 +68,8 @@ pub async fn put(
     store::put(&mut tx, &row, hub.clock.now()).await?;
     let action = if old.is_some() { "provider.updated" } else { "provider.created" };
     let event = Event::new(action).by(caller).on("provider", name).details(json!({
-        "kind": row.kind, "baseUrl": row.base_url, "service": row.service, "priority": row.priority,
+        "kind": row.kind, "baseUrl": row.base_url, "service": row.service, "priority": row.priority, "wires": row.wires,
+        "hostedTools": row.hosted_tools,
     }));
     audit::record(hub, &mut tx, origin, event).await?;
     tx.commit().await?;
@@ -91,6 +96,7 @@ fn row(hub: &Hub, name: &str, new: NewProvider) -> Result<ProviderRow, Providers
     check::word("service", &service)?;
     let priority = new.priority.unwrap_or(USUAL_PRIORITY);
     check::priority(priority)?;
+    check::dialect(&new.dialect, new.kind)?;
     Ok(ProviderRow {
         name: name.to_owned(),
         kind: Some(new.kind.as_str().to_owned()),
@@ -101,5 +107,7 @@ fn row(hub: &Hub, name: &str, new: NewProvider) -> Result<ProviderRow, Providers
         max_concurrent: None,
         requests_per_minute: None,
         tokens_per_minute: None,
+        wires: new.dialect.wires.as_deref().map(Wire::words),
+        hosted_tools: Some(new.dialect.hosted_tools).filter(|tools| !tools.is_empty()),
     })
 }

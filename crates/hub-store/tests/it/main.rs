@@ -15,6 +15,7 @@ mod identity;
 mod jobs;
 mod money;
 mod payments;
+mod providers;
 mod reroute;
 mod schema;
 mod statements;

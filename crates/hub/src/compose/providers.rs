@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_clients::llm::anthropic::{AnthropicConfig, AnthropicProvider};
-use hub_clients::llm::openai::{Completions, ConfigError, OpenAiConfig, OpenAiProvider, Timeouts, Wires};
+use hub_clients::llm::openai::{ConfigError, OpenAiConfig, OpenAiProvider, Timeouts};
 use hub_clients::llm::sandbox::{SandboxProvider, SandboxSettings};
 use hub_clients::llm::{ApiVersion, LlmProvider, MaxTokensField, OnHangup};
-use hub_domain::inference::{self, Ceilings, Configured, Make, Member, hint};
+use hub_domain::inference::{Ceilings, Configured, Dialect, Make, Member};
 use hub_types::Clock;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 
 use crate::config::Settings;
 use crate::config::sections::{
-    AnthropicVersion, Credential, Provider, ProviderKind, TokensField, Untranslatable, WhenHungUp, Wire,
+    AnthropicVersion, Credential, Provider, ProviderKind, TokensField, Untranslatable, WhenHungUp,
 };
 
 /// The usual service word of Anthropic's models, as the spec has it.
@@ -51,20 +51,21 @@ pub fn providers(settings: &Settings, clock: &Clock) -> Result<Vec<Configured>, 
 fn configured(provider: &Provider, clock: &Clock) -> Result<Configured, ProviderError> {
     let make: Make = {
         let (provider, clock) = (provider.clone(), clock.clone());
-        Arc::new(move |key| match provider.kind {
-            ProviderKind::Openai => openai(&provider, key, &clock),
+        Arc::new(move |key, dialect| match provider.kind {
+            ProviderKind::Openai => openai(&provider, key, dialect, &clock),
             ProviderKind::Anthropic => anthropic(&provider, key, &clock),
         })
     };
+    let dialect = provider.dialect();
     let client = |key: Option<&SecretString>| {
-        make(key.cloned()).map_err(|source| ProviderError { name: provider.name.clone(), source })
+        make(key.cloned(), &dialect).map_err(|source| ProviderError { name: provider.name.clone(), source })
     };
     let mut members = Vec::new();
     if let Some(key) = &provider.api_key {
-        members.push(Member::named(DEFAULT, hint(key.expose_secret()), client(Some(key))?));
+        members.push(Member::named(DEFAULT, key.clone(), client(Some(key))?));
     }
     for Credential { label, api_key, weight, priority } in &provider.credentials {
-        let mut member = Member::named(label, hint(api_key.expose_secret()), client(Some(api_key))?);
+        let mut member = Member::named(label, api_key.clone(), client(Some(api_key))?);
         (member.weight, member.priority) = (*weight, *priority);
         members.push(member);
     }
@@ -74,13 +75,7 @@ fn configured(provider: &Provider, clock: &Clock) -> Result<Configured, Provider
     Ok(Configured {
         name: provider.name.clone(),
         service: service(provider).to_owned(),
-        kind: match provider.kind {
-            ProviderKind::Anthropic => inference::ProviderKind::Anthropic,
-            ProviderKind::Openai if provider.max_tokens_field == TokensField::MaxTokens => {
-                inference::ProviderKind::Compatible
-            }
-            ProviderKind::Openai => inference::ProviderKind::Openai,
-        },
+        kind: provider.known_kind(),
         base_url: provider.base_url.to_string(),
         priority: provider.priority,
         ceilings: Ceilings {
@@ -88,6 +83,7 @@ fn configured(provider: &Provider, clock: &Clock) -> Result<Configured, Provider
             requests_per_minute: provider.requests_per_minute,
             tokens_per_minute: provider.tokens_per_minute,
         },
+        dialect,
         members,
         make: Some(make),
     })
@@ -105,31 +101,25 @@ fn service(provider: &Provider) -> &str {
 fn openai(
     provider: &Provider,
     api_key: Option<SecretString>,
+    dialect: &Dialect,
     clock: &Clock,
 ) -> Result<Arc<dyn LlmProvider>, ConfigError> {
     let base = OpenAiConfig::new(&provider.name, service(provider), provider.base_url.clone());
+    let max_tokens_field = match provider.max_tokens_field {
+        TokensField::MaxCompletionTokens => MaxTokensField::MaxCompletionTokens,
+        TokensField::MaxTokens => MaxTokensField::MaxTokens,
+    };
     let config = OpenAiConfig {
         api_key,
-        max_tokens_field: match provider.max_tokens_field {
-            TokensField::MaxCompletionTokens => MaxTokensField::MaxCompletionTokens,
-            TokensField::MaxTokens => MaxTokensField::MaxTokens,
-        },
+        max_tokens_field,
         timeouts: timeouts(provider),
         on_hangup: on_hangup(provider),
         refuse_dropped: provider.untranslatable == Untranslatable::Refuse,
-        wires: wires(provider),
-        hosted_tools: provider.hosted_tools.clone(),
+        wires: dialect.spoken(max_tokens_field),
+        hosted_tools: dialect.hosted_tools.clone(),
         ..base
     };
     Ok(Arc::new(OpenAiProvider::new(config, clock.clone())?))
-}
-
-fn wires(provider: &Provider) -> Wires {
-    let Some(spoken) = provider.spoken() else { return Wires::ALL };
-    Wires {
-        responses: spoken.contains(&Wire::Responses),
-        completions: if spoken.contains(&Wire::Completions) { Completions::Always } else { Completions::Never },
-    }
 }
 
 fn anthropic(

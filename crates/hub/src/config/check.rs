@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hub_clients::mail::SmtpConfig;
 use hub_domain::identity::Algorithm;
-use hub_domain::inference::RoutingSettings;
+use hub_domain::inference::{Misfit, RoutingSettings};
 use hub_domain::limits::Roles;
 use hub_domain::payments;
 use hub_domain::sessions::TokenKeys;
@@ -16,7 +16,7 @@ use url::{Host, Url};
 use super::Settings;
 use super::error::Problem;
 use super::layers::Layers;
-use super::sections::{Mail, MailTransport, OAuth, Provider, Stripe, Telemetry, Wire};
+use super::sections::{Mail, MailTransport, OAuth, Provider, Stripe, Telemetry};
 use crate::telemetry;
 
 /// Shortest pepper, in bytes.
@@ -102,6 +102,7 @@ impl Check<'_> {
         self.range("inference.resume_grace_seconds", inference.resume_grace_seconds, 0..=600);
         self.range("inference.resume_max_bytes", inference.resume_max_bytes, 1024..=16 * 1024 * 1024);
         self.range("inference.idempotency_hours", inference.idempotency_hours, 1..=168);
+        self.range("inference.repetition_seconds", inference.repetition_seconds, 0..=600);
         self.range("inference.idempotency_max_bytes", inference.idempotency_max_bytes, 0..=16 * 1024 * 1024);
         self.range("audit.keep_days", settings.audit.keep_days, 0..=36_500);
         // No call lives so long, so none comes for a month that is gone.
@@ -259,10 +260,9 @@ impl Check<'_> {
             self.unless(provider.name != "sandbox", &setting("name"), "is taken by the hub's own sandbox");
             self.unless(names.insert(&provider.name), &setting("name"), "must be unique");
             self.unless(is_web(provider.base_url.as_str()), &setting("base_url"), "must be an http or https address");
-            let chats = provider.wires.as_ref().is_none_or(|wires| wires.contains(&Wire::Chat));
-            self.unless(chats, &setting("wires"), "must have chat among them");
-            let tools = provider.hosted_tools.len() <= 20 && provider.hosted_tools.iter().all(|tool| tool_type(tool));
-            self.unless(tools, &setting("hosted_tools"), "must be at most 20 types of tools, of a-z, 0-9 and _");
+            for Misfit { setting: key, message, .. } in provider.dialect().misfits(provider.known_kind()) {
+                self.wrong(&setting(key), message);
+            }
             self.range(&setting("priority"), provider.priority, 0..=1000);
             self.range(&setting("max_concurrent"), provider.max_concurrent, 0..=10_000);
             self.range(&setting("requests_per_minute"), provider.requests_per_minute, 0..=10_000);
@@ -310,6 +310,12 @@ impl Check<'_> {
             let vital = ["model", "messages", "stream", "max_tokens", "max_completion_tokens"];
             let safe = |names: &[String]| names.iter().all(|name| !vital.contains(&name.as_str()));
             self.unless(safe(&flags.drop), &setting("drop"), "must not name what every call needs");
+        }
+        self.unless(routing.stand_ins.len() <= 20, "routing.stand_ins", "must have at most 20 entries");
+        for (index, stand_in) in routing.stand_ins.iter().enumerate() {
+            let setting = |key: &str| format!("routing.stand_ins[{index}].{key}");
+            self.unless(word(&stand_in.service), &setting("service"), "must be the service word of a provider");
+            self.unless(!stand_in.model.is_empty(), &setting("model"), "must be a model with a price");
         }
         let mut names = HashSet::new();
         for (index, alias) in routing.aliases.iter().enumerate() {
@@ -392,12 +398,6 @@ impl Check<'_> {
 fn word(text: &str) -> bool {
     let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
     (1..=40).contains(&text.len()) && text.bytes().all(letter)
-}
-
-/// The type of a tool in OpenAI's responses.
-fn tool_type(text: &str) -> bool {
-    let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-    (1..=64).contains(&text.len()) && text.bytes().all(letter)
 }
 
 /// True where a key does not cross a network in the clear.

@@ -119,6 +119,30 @@ on_both_pairs! {
         hub.finish().await;
     }
 
+    async fn a_role_limits_how_many_calls_each_of_its_users_runs_at_once_in_all_processes(pair: Pair) {
+        let change = |settings: &mut hub::config::Settings| settings.limits.roles.user.concurrent_calls = 2;
+        let hub = TestHub::builder(pair).settings(change).start().await;
+        let twin = hub.sibling().await;
+        let (ada, bob, boss) = (hub.user("ada").await, hub.user("bob").await, hub.manager().await);
+        let mut long = ask("sandbox:words=400 go");
+        long["stream"] = json!(true);
+        let open = async |hub: &TestHub| hub.post("/v1/chat/completions").bearer(&ada.api_key).json(&long).stream().await;
+        let (one, two) = (open(&hub).await, open(&twin).await);
+        assert_eq!((one.status.as_u16(), two.status.as_u16()), (200, 200));
+        // Another credential of the same user changes nothing; other users have places of their own.
+        for at in [&hub, &twin] {
+            let refused = chat(at, &ada.access_token).await.expect(429);
+            assert_eq!(gate(&refused), ("concurrent_calls".to_owned(), "user".to_owned()));
+            chat(at, &bob.api_key).await.expect(200);
+            chat(at, &boss.api_key).await.expect(200);
+        }
+        one.events().await;
+        chat(&twin, &ada.api_key).await.expect(200);
+        two.events().await;
+        twin.finish().await;
+        hub.finish().await;
+    }
+
     async fn no_more_calls_run_at_once_than_a_key_may_and_a_dead_process_gives_its_places_back(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let twin = hub.sibling().await;

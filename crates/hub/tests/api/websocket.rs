@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use futures::{SinkExt, StreamExt};
 use hub_testkit::{Socket, TestHub, TestUser, on_both_pairs};
 use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{self, Message};
 
 async fn send(socket: &mut Socket, frame: &Value) {
     socket.send(Message::text(frame.to_string())).await.unwrap();
@@ -245,10 +245,16 @@ on_both_pairs! {
     async fn res_05_nobody_gets_a_socket_from_a_foreign_page(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;
-        let request = hub.get("/api/ws").bearer(&ada.access_token).header("origin", "https://evil.example");
-        let request = request.header("connection", "upgrade").header("upgrade", "websocket").header("sec-websocket-version", "13");
-        let refused = request.header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==").send().await;
-        assert!([403, 426].contains(&refused.status.as_u16()), "{}", refused.status);
+        let socket = hub.socket().await;
+        let page = socket.url("");
+        for (origin, opens) in [("https://evil.example", false), ("null", false), (page.as_str(), true)] {
+            let opened = socket.websocket_from("/api/ws", Some(&ada.access_token), Some(origin)).await;
+            let status = opened.map(drop).map_err(|error| match error {
+                tungstenite::Error::Http(answer) => answer.status().as_u16(),
+                other => panic!("{other}"),
+            });
+            assert_eq!(status, if opens { Ok(()) } else { Err(403) }, "{origin}");
+        }
         hub.get("/api/ws").bearer(&ada.access_token).send().await.expect(426);
         hub.finish().await;
     }
@@ -262,7 +268,7 @@ on_both_pairs! {
         hub.delete(&path).bearer(&ada.access_token).send().await.expect(204);
         for worthless in [ada.api_key.as_str(), "sk_0000000000000000000000000000000000000000000", "sk_short", "forged.access.token"] {
             match socket.websocket("/api/ws", Some(worthless)).await {
-                Err(tokio_tungstenite::tungstenite::Error::Http(answer)) => assert_eq!(answer.status(), 401, "{worthless}"),
+                Err(tungstenite::Error::Http(answer)) => assert_eq!(answer.status(), 401, "{worthless}"),
                 other => panic!("{worthless}: {:?}", other.map(drop)),
             }
         }

@@ -174,6 +174,16 @@ fn providers_are_checked_by_place() {
         assert!(text.contains(expected), "{expected} is missing in {text}");
     }
     assert!(problems("[[providers]]\nname = \"x\"\n", &[]).contains("missing field `base_url`"));
+    for (wrong, setting, message) in [
+        ("wires = [\"responses\"]", "wires", "must have chat among them"),
+        ("wires = [\"chat\", \"chat\"]", "wires", "must name each wire once"),
+        ("wires = [\"smoke\"]", "wires", "unknown variant `smoke`"),
+        ("hosted_tools = [\"Web Search\"]", "hosted_tools", "must be at most 20 types of tools"),
+        ("kind = \"anthropic\"\nwires = [\"chat\"]", "wires", "is for OpenAI's protocol only"),
+    ] {
+        let text = problems(&format!("{}{wrong}\n", entry("x")), &[]);
+        assert!(text.contains(&format!("providers[0].{setting}")) && text.contains(message), "{text}");
+    }
 }
 
 #[test]

@@ -98,7 +98,6 @@ impl MessagesRequest {
         if let Some(name) = SAMPLING.into_iter().find(|name| !version.takes_sampling() && top.get(name).is_some()) {
             return Err(BadRequest::at(name, "Extra inputs are not permitted"));
         }
-        unpriced(&top)?;
         let mut size = PromptSize::default();
         measure_messages(&top, &mut size)?;
         for (name, value) in
@@ -220,18 +219,6 @@ impl fmt::Debug for MessagesRequest {
     }
 }
 
-/// Options for which the price book has no price (providers.md §8): `speed: "fast"` doubles it, a named region adds a tenth.
-fn unpriced(top: &Object<'_>) -> Result<(), BadRequest> {
-    let plain = [("speed", "standard"), ("inference_geo", "global")];
-    for (name, plain) in plain {
-        let asked: Option<Option<String>> = top.read(name, "a string")?;
-        if asked.flatten().is_some_and(|word| word != plain) {
-            return Err(BadRequest::at(name, &format!("may only be {plain:?} on this hub: nothing else has a price")));
-        }
-    }
-    Ok(())
-}
-
 fn measure_messages(top: &Object<'_>, size: &mut PromptSize) -> Result<(), BadRequest> {
     let list = top.get("messages").ok_or_else(|| BadRequest::at("messages", "is required"))?;
     let turns: Vec<Turn<'_>> =
@@ -327,13 +314,10 @@ mod tests {
             (r#"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":3}]}"#.to_owned(), "messages[0]"),
             (with(r#","stream":"yes""#), "stream"),
             (with(r#","max_tokens":1"#), "max_tokens"),
-            (with(r#","speed":"fast""#), "speed"),
-            (with(r#","inference_geo":"us""#), "inference_geo"),
         ];
         for (body, param) in cases {
             assert_eq!(parse(&body).unwrap_err().param.as_deref(), Some(param), "{body}");
         }
-        assert!(parse(&with(r#","speed":"standard","inference_geo":null"#)).is_ok());
     }
 
     #[test]

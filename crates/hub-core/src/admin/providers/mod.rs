@@ -12,7 +12,7 @@ mod update_credential;
 use std::sync::Arc;
 
 use hub_domain::Hub;
-use hub_domain::inference::ProviderKind;
+use hub_domain::inference::{ProviderKind, Wire};
 use hub_domain::providers::{CredentialInfo, ProviderInfo};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -54,6 +54,12 @@ pub(crate) struct ProviderView {
     requests_per_minute: u32,
     /// Tokens in any 60 seconds; 0 for no ceiling.
     tokens_per_minute: u32,
+    /// The wires of OpenAI's protocol that it is said to speak, for all its models; calls of the others are carried as chat. Absent where
+    /// nobody said: what OpenAI speaks for `openai`, only chat for `compatible`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wires: Option<Vec<Wire>>,
+    /// Types of tools in `/v1/responses` that it may run itself.
+    hosted_tools: Vec<String>,
     /// Its credentials; none for one that needs none.
     credentials: Vec<CredentialView>,
     /// The models that have a price for its service.
@@ -98,6 +104,8 @@ impl From<ProviderInfo> for ProviderView {
             max_concurrent: provider.ceilings.max_concurrent,
             requests_per_minute: provider.ceilings.requests_per_minute,
             tokens_per_minute: provider.ceilings.tokens_per_minute,
+            wires: provider.dialect.wires,
+            hosted_tools: provider.dialect.hosted_tools,
             credentials: provider.credentials.into_iter().map(CredentialView::from).collect(),
             models: provider.models,
         }

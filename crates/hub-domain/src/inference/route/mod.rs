@@ -11,7 +11,7 @@ mod switch;
 use super::breaker::{Memory, Windows};
 
 pub use flags::ModelFlags;
-pub use settings::{Alias, Settings, Target};
+pub use settings::{Alias, Settings, StandIn, Target};
 
 pub(super) use dice::Dice;
 pub(super) use flags::{fit, left_out, refused};

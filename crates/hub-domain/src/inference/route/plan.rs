@@ -1,15 +1,28 @@
 //! The order of candidates: by priority, and inside a priority by lot, each with the share its weight gives it.
 
+use std::collections::BTreeSet;
+
 use super::super::Choice;
 use super::super::registry::Candidate;
-use super::{Dice, Target};
+use super::{Dice, StandIn, Target};
 use crate::Hub;
 
-/// Who may answer a call for `model`, best first; empty when nobody can. Without an alias these are the providers of the model itself.
+/// Who may answer a call for `model`, best first; empty when nobody can. Without an alias these are the providers of the model itself, and after them the stand-ins.
 pub(in super::super) fn plan(hub: &Hub, model: &str, choice: &Choice) -> Vec<Candidate> {
     let now = hub.clock.now();
     let Some(alias) = hub.settings.routing.alias(model) else {
-        return hub.providers.candidates(&hub.prices, model, choice, now);
+        let mut own = hub.providers.candidates(&hub.prices, model, choice, now);
+        let served: BTreeSet<String> = own.iter().map(|candidate| candidate.provider.service().to_owned()).collect();
+        // A model that nobody knows stays unknown.
+        if !served.is_empty() && matches!(choice, Choice::Auto) {
+            for StandIn { service, model } in &hub.settings.routing.stand_ins {
+                if !served.contains(service) {
+                    let service = Choice::Service(service.clone());
+                    own.extend(hub.providers.candidates(&hub.prices, model, &service, now));
+                }
+            }
+        }
+        return own;
     };
     let chosen = |target: &&Target| match choice {
         Choice::Auto => true,

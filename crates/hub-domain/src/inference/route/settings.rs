@@ -25,6 +25,9 @@ pub struct Settings {
     pub breaker: breaker::Settings,
     /// Other names for models, and who stands in for whom.
     pub aliases: Vec<Alias>,
+    /// Who answers for a model of another service when nobody serves it now, in this order (the spec's: OpenAI, then Claude). Not for calls
+    /// that choose a service, nor for names that have an alias.
+    pub stand_ins: Vec<StandIn>,
     /// What models do not take, beside what the hub knows itself.
     pub models: Vec<ModelFlags>,
 }
@@ -39,6 +42,7 @@ impl Default for Settings {
             rate_limit_pause_ms: 5_000,
             breaker: breaker::Settings::default(),
             aliases: Vec::new(),
+            stand_ins: Vec::new(),
             models: Vec::new(),
         }
     }
@@ -83,6 +87,16 @@ pub struct Target {
     /// Among targets of the same priority: its share of the calls; 0 means only after the others.
     #[serde(default = "one")]
     pub weight: u32,
+}
+
+/// A service's model that answers for those of other services.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StandIn {
+    /// Service word of its providers.
+    pub service: String,
+    /// The model there; it needs a price.
+    pub model: String,
 }
 
 const fn one() -> u32 {

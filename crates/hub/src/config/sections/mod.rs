@@ -15,7 +15,7 @@ mod telemetry;
 pub use mail::{Mail, MailTransport};
 pub use oauth::{OAuth, SecretPlace};
 pub use providers::{
-    AnthropicVersion, Credential, Provider, ProviderKind, Sandbox, TokensField, Untranslatable, WhenHungUp, Wire,
+    AnthropicVersion, Credential, Provider, ProviderKind, Sandbox, TokensField, Untranslatable, WhenHungUp,
 };
 pub use security::Security;
 pub use server::{Ops, Server, Upstreams};

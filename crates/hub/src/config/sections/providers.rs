@@ -1,5 +1,6 @@
 //! The model providers, best first, and the sandbox.
 
+use hub_domain::inference::{self, Dialect, Wire};
 use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
@@ -103,13 +104,18 @@ impl Provider {
         }
     }
 
-    /// The wires that the operator says it speaks, or what is usual of its kind: `None` for OpenAI's own.
-    pub fn spoken(&self) -> Option<&[Wire]> {
-        match (&self.wires, self.max_tokens_field) {
-            (Some(wires), _) => Some(wires),
-            (None, TokensField::MaxTokens) => Some(&[Wire::Chat]),
-            (None, TokensField::MaxCompletionTokens) => None,
+    /// The kind by which the rest of the hub knows it.
+    pub fn known_kind(&self) -> inference::ProviderKind {
+        match (self.kind, self.max_tokens_field) {
+            (ProviderKind::Anthropic, _) => inference::ProviderKind::Anthropic,
+            (ProviderKind::Openai, TokensField::MaxTokens) => inference::ProviderKind::Compatible,
+            (ProviderKind::Openai, TokensField::MaxCompletionTokens) => inference::ProviderKind::Openai,
         }
+    }
+
+    /// What the operator says of what it speaks.
+    pub fn dialect(&self) -> Dialect {
+        Dialect { wires: self.wires.clone(), hosted_tools: self.hosted_tools.clone() }
     }
 }
 
@@ -138,18 +144,6 @@ pub enum ProviderKind {
     Openai,
     /// Anthropic's messages protocol.
     Anthropic,
-}
-
-/// Wires of OpenAI's protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Wire {
-    /// `/chat/completions`.
-    Chat,
-    /// `/responses`.
-    Responses,
-    /// `/completions`.
-    Completions,
 }
 
 /// See `Provider::version`.
@@ -202,7 +196,7 @@ const fn one() -> u32 {
 }
 
 const fn usual_priority() -> i32 {
-    hub_domain::inference::USUAL_PRIORITY
+    inference::USUAL_PRIORITY
 }
 
 const fn connect_seconds() -> u64 {

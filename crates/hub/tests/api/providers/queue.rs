@@ -102,6 +102,39 @@ on_both_pairs! {
         end(vec![hub, twin]).await;
     }
 
+    async fn a_models_ceiling_counts_its_calls_at_all_providers_and_no_others(pair: Pair) {
+        let (one, other) = (Upstream::held(&["k"]).await, Upstream::held(&["k"]).await);
+        let change = |settings: &mut hub::config::Settings| {
+            settings.limits.models.push(toml::from_str("model = \"m\"\nmax_concurrent = 2").unwrap());
+            settings.pricing.models.push(toml::from_str(&MODEL.replace("\"m\"", "\"free\"")).unwrap());
+        };
+        let builder = builder(pair, &one, 1).settings(change).openai("spare", &other.url).settings(|settings| {
+            let provider = settings.providers.last_mut().unwrap();
+            (provider.api_key, provider.service, provider.max_concurrent) = (Some("k".into()), Some("local".to_owned()), 5);
+        });
+        let hub = Arc::new(builder.start().await);
+        let twin = Arc::new(hub.sibling().await);
+        let (ada, bob) = (hub.user("ada").await, hub.user("bob").await);
+        let mut tasks = JoinSet::new();
+        for number in 0..6 {
+            ask(if number % 2 == 0 { &hub } else { &twin }, if number < 3 { &ada } else { &bob }, "hi", &mut tasks);
+        }
+        // Two run, one at each provider, though the second had room for more; the rest waits for the model.
+        until(&hub, "model:m", (4, 2)).await;
+        assert_eq!((one.begun().len(), other.begun().len()), (1, 1));
+        // Another model of the same providers does not wait.
+        let body = json!({ "model": "free", "max_tokens": 20, "messages": [{ "role": "user", "content": "hi" }] });
+        tasks.spawn(hub.post("/v1/chat/completions").bearer(&ada.api_key).json(&body).send());
+        until(&hub, "provider:spare", (0, 2)).await;
+        one.let_go(10);
+        other.let_go(10);
+        for answer in tasks.join_all().await {
+            answer.expect(200);
+        }
+        until(&hub, "model:m", (0, 0)).await;
+        end(vec![hub, twin]).await;
+    }
+
     async fn higher_roles_go_first_and_every_fourth_place_is_anybodys(pair: Pair) {
         let upstream = Upstream::held(&["k"]).await;
         let hub = Arc::new(builder(pair, &upstream, 1).start().await);

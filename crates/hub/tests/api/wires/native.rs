@@ -1,8 +1,8 @@
 //! Responses and old completions at a provider that speaks them: bytes pass unchanged both ways, are paid for, and reach nothing that the
 //! account there keeps.
 
-use hub::config::sections::{TokensField, Wire};
-use hub_domain::inference::{Alias, Target};
+use hub::config::sections::TokensField;
+use hub_domain::inference::{Alias, Target, Wire};
 use hub_testkit::{Builder, Pair, TestHub, TestResponse, TestUser, on_both_pairs};
 use serde_json::{Value, json};
 
