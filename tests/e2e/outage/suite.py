@@ -6,6 +6,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import itertools
+import os
 import secrets
 import sqlite3
 import time
@@ -23,9 +24,10 @@ WORKERS = 6
 AMOUNT = 7
 WORDS = 30
 # How long the database is away, at least: until each kind of request has been refused.
-AWAY_SECONDS = 10.0
-REFUSED_WITHIN = 40.0
+AWAY_SECONDS = float(os.environ.get("OUTAGE_SECONDS", "10"))
+REFUSED_WITHIN = AWAY_SECONDS + 30.0
 BACK_WITHIN = 40.0
+PATIENCE = AWAY_SECONDS + 60.0
 # What a busy machine adds to a wait of the hub's own.
 SLOW = 15.0
 PAUSE = 0.02
@@ -56,7 +58,7 @@ class Load:
 
     async def run(self, outage):
         """The load; `outage` says when it is over."""
-        async with client() as http:
+        async with client(patience=PATIENCE) as http:
             self.http = http
             self.begin()
             try:

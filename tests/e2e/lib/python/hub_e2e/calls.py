@@ -37,10 +37,10 @@ class Deducted:
 
 
 @contextlib.asynccontextmanager
-async def client(at_once=CALLS_AT_ONCE):
-    """A client with a connection for each call."""
+async def client(at_once=CALLS_AT_ONCE, patience=PATIENCE):
+    """A client with a connection for each call, that waits so many seconds for the next bytes."""
     limits = httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once)
-    async with httpx.AsyncClient(limits=limits, timeout=PATIENCE, trust_env=False) as made:
+    async with httpx.AsyncClient(limits=limits, timeout=patience, trust_env=False) as made:
         yield made
 
 
