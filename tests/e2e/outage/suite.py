@@ -32,6 +32,17 @@ PATIENCE = AWAY_SECONDS + 60.0
 SLOW = 15.0
 PAUSE = 0.02
 PAID = ("call", "stream", "deduct")
+HELLO = [{"role": "user", "content": "hello"}]
+# Every other route that moves credits, by who may use it.
+FOR_MEMBERS = {
+    "/v1/chat/completions": {"model": "sandbox", "messages": HELLO},
+    "/v1/messages": {"model": "sandbox", "max_tokens": 20, "messages": HELLO},
+    "/v1/responses": {"model": "sandbox", "input": "hello"},
+    "/v1/completions": {"model": "sandbox", "prompt": "hello"},
+    "/v1/embeddings": {"model": "sandbox", "input": "hello"},
+    "/api/credits/redeem": {"code": "NO-SUCH-CODE"},
+}
+FOR_OPERATORS = ("/api/credits/grant", "/api/credits/adjust")
 
 
 @dataclasses.dataclass
@@ -54,6 +65,7 @@ class Load:
         self.operator = Member(hub, role="admin")
         self.members = [Member(hub, credits=GRANT) for _ in range(MEMBERS)]
         self.done, self.workers = [], []
+        self.probed = {}
         self.stop = False
 
     async def run(self, outage):
@@ -86,6 +98,16 @@ class Load:
             if seen.status != 200:
                 await asyncio.sleep(PAUSE)
 
+    async def probe(self):
+        """One request to each of the other routes that move credits: path to status and `Retry-After`."""
+        given = {"userId": self.members[0].id, "amount": 1, "reason": "e2e"}
+        asked = [(path, self.members[0], body) for path, body in FOR_MEMBERS.items()]
+        asked += [(path, self.operator, given) for path in FOR_OPERATORS]
+        answers = await asyncio.gather(*(
+            self.http.post(f"{self.hub.url}{path}", json=body, headers={"authorization": f"Bearer {who.key}"}) for path, who, body in asked
+        ))
+        return {path: (answer.status_code, "retry-after" in answer.headers) for (path, _, _), answer in zip(asked, answers, strict=True)}
+
     async def until(self, condition, within, what):
         """Waits for a condition on what has been done."""
         deadline = time.monotonic() + within
@@ -107,6 +129,7 @@ async def outage(load, cut, mend, times):
     try:
         refused = lambda: not load.refuses or all(load.since(times.cut, kind, 503) >= WORKERS for kind in PAID)
         await load.until(lambda: time.monotonic() > times.cut + AWAY_SECONDS and refused(), REFUSED_WITHIN, "refusals of every kind")
+        load.probed = await load.probe() if load.refuses else {}
     finally:
         times.mended = time.monotonic()
         await asyncio.to_thread(mend)
@@ -138,7 +161,12 @@ def run(checks, name, pair, hub, cut, mend, refuses=True):
         wanted = {(kind, 503, "SERVICE_UNAVAILABLE", True) for kind in PAID}
         true(answers == wanted if refuses else answers <= wanted, f"answers: {answers}")
         odd = {(one.kind, one.seen.status, one.seen.code) for one in load.done if one.seen.status not in (200, 503)}
-        equal(odd, set(), "other answers than 200 and 503")
+        defects = {line.get("cause") or line["message"] for line in hub.errors() if line.get("code") != "SERVICE_UNAVAILABLE"}
+        equal(odd, set(), f"other answers than 200 and 503, with {defects} in the log")
+
+    if refuses:
+        with checks.case(f"{name}: every other route that moves credits is refused too"):
+            equal(load.probed, dict.fromkeys((*FOR_MEMBERS, *FOR_OPERATORS), (503, True)), "(status, Retry-After) by path")
 
     with checks.case(f"{name}: nothing stays held"):
         for member in load.members:
