@@ -16,8 +16,8 @@ statements! {
             ON CONFLICT (id) DO UPDATE SET held = budget_windows.held + excluded.held, updated_at = excluded.updated_at
               WHERE budget_windows.spent + budget_windows.held + excluded.held <= CAST($5 AS BIGINT)";
     SETTLE = "UPDATE budget_windows SET held = held - $2, spent = spent + $3, updated_at = $4 WHERE id = $1";
-    // A late charge was given back once; it must fit into what is left now.
-    SPEND = "UPDATE budget_windows SET spent = spent + $2, updated_at = $4 WHERE id = $1 AND spent + held + $2 <= $3";
+    // A late charge had room when its call began, and is owed whatever the window has now.
+    SPEND = "UPDATE budget_windows SET spent = spent + $2, updated_at = $3 WHERE id = $1";
     GROW = "UPDATE budget_windows SET held = held + $2, updated_at = $4 WHERE id = $1 AND spent + held + $2 <= $3";
     LOCK = postgres: "SELECT id FROM budget_windows WHERE id IN (SELECT jsonb_array_elements_text($1)) ORDER BY id FOR UPDATE",
            lite: "SELECT id FROM budget_windows WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id";
@@ -113,14 +113,12 @@ pub(crate) async fn settle(
     Ok(())
 }
 
-/// Notes a late charge as spent. `false` when a window has no room for it; the caller rolls back then.
-pub(crate) async fn spend(tx: &mut Tx, charged: &[Charged], amount: Credits, now: Timestamp) -> Result<bool> {
+/// Notes a late charge as spent, also where a window has no room for it.
+pub(crate) async fn spend(tx: &mut Tx, charged: &[Charged], amount: Credits, now: Timestamp) -> Result<()> {
     for charge in sorted(charged) {
-        if run!(tx, execute, SPEND, &charge.window, amount.micro(), charge.limit, now)? != 1 {
-            return Ok(false);
-        }
+        run!(tx, execute, SPEND, &charge.window, amount.micro(), now)?;
     }
-    Ok(true)
+    Ok(())
 }
 
 /// Takes more for a hold from the windows it took from. `false` when one has no room for it; the caller rolls back then.

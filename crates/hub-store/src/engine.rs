@@ -247,6 +247,8 @@ async fn open_sqlite(path: PathBuf, options: &StoreOptions) -> Result<Store> {
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(5))
         .pragma("wal_autocheckpoint", "2000")
+        // Without it REPLACE deletes the row in its way and no trigger hears of it: append-only tables would not be.
+        .pragma("recursive_triggers", "ON")
         .disable_statement_logging();
     // There is no line that could have been cut, so nothing is asked before a connection is used.
     let pool = || SqlitePoolOptions::new().acquire_timeout(options.acquire_timeout).test_before_acquire(false);

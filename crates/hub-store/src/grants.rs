@@ -7,6 +7,7 @@ use hub_types::{Credits, GrantId, Timestamp, TransactionId, UserId};
 use sqlx::FromRow;
 use uuid::Uuid;
 
+use crate::ledger::Kind;
 use crate::{Result, StoreError, Tx};
 
 statements! {
@@ -19,7 +20,7 @@ statements! {
     STANDING = "SELECT burned_version, version FROM credit_accounts WHERE user_id = $1";
     LOCK = postgres: "SELECT burned_version, version FROM credit_accounts WHERE user_id = $1 FOR UPDATE",
            lite: "SELECT burned_version, version FROM credit_accounts WHERE user_id = $1";
-    DEBITS = "SELECT account_version, -amount FROM credit_transactions
+    DEBITS = "SELECT account_version, -amount AS taken, balance_after, kind FROM credit_transactions
               WHERE user_id = $1 AND account_version > $2 AND amount < 0 AND kind <> 'expiry' ORDER BY account_version LIMIT $3";
     SAVE = "UPDATE credit_grants SET consumed = $2, expired = $3, closed_at = $4 WHERE id = $1 AND closed_at IS NULL";
     BURNED = "UPDATE credit_accounts SET burned_version = $2 WHERE user_id = $1 AND burned_version < $2";
@@ -182,8 +183,29 @@ pub async fn lock(tx: &mut Tx, user: UserId) -> Result<Option<Standing>> {
     Ok(row.map(|(burned, version)| Standing { burned, version }))
 }
 
-/// Up to `limit` charges above a version, oldest first: version and amount in micro-credits, above zero.
-pub async fn debits(tx: &mut Tx, user: UserId, above: i64, limit: i64) -> Result<Vec<(i64, i64)>> {
+/// A row that took credits, other than an expiry. Amounts are micro-credits.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Debit {
+    /// Its version.
+    #[sqlx(rename = "account_version")]
+    pub version: i64,
+    /// What it took; above zero.
+    #[sqlx(rename = "taken")]
+    pub amount: i64,
+    /// The balance right after it.
+    pub balance_after: i64,
+    kind: String,
+}
+
+impl Debit {
+    /// True for a purchase that was taken back: it takes the credits that were bought and not those that were given.
+    pub fn takes_back(&self) -> bool {
+        self.kind == Kind::Chargeback.as_str()
+    }
+}
+
+/// Up to `limit` charges above a version, oldest first.
+pub async fn debits(tx: &mut Tx, user: UserId, above: i64, limit: i64) -> Result<Vec<Debit>> {
     Ok(run!(tx, rows, DEBITS, user.0, above, limit)?)
 }
 

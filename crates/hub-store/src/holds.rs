@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::budgets::{self, Charge, Charged};
 use crate::ledger::{self, Posting, Transaction};
-use crate::{Result, Tx, accounts};
+use crate::{Result, StoreError, Tx, accounts, grants};
 
 statements! {
     INSERT = "INSERT INTO credit_holds (id, user_id, api_key_id, request_id, kind, amount, accrued, price_id, service, provider, model,
@@ -22,8 +22,8 @@ statements! {
            FROM credit_holds WHERE id = $1";
     RESOLVE = "UPDATE credit_holds SET status = $2, settled_amount = $3, resolved_at = $4
                WHERE id = $1 AND status = 'held' AND amount >= $3 RETURNING amount, budgets";
-    EXTEND = "UPDATE credit_holds SET status = 'settled', settled_amount = settled_amount + $2 WHERE id = $1 AND status = 'expired'
-              RETURNING budgets";
+    CLAIM = "UPDATE credit_holds SET status = 'settled' WHERE id = $1 AND status = 'expired' RETURNING budgets";
+    EXTEND = "UPDATE credit_holds SET settled_amount = settled_amount + $2 WHERE id = $1";
     CHECKPOINT = "UPDATE credit_holds SET accrued = CASE WHEN $3 > accrued THEN $3 ELSE accrued END, checkpoint = $4, lease_until = $5
                   WHERE id = $1 AND status = 'held' AND owner = $2";
     ROUTE = "UPDATE credit_holds SET provider = $3, service = $4, price_id = $5, checkpoint = $6, amount = amount + $7
@@ -279,15 +279,34 @@ pub async fn release(tx: &mut Tx, id: HoldId, user: UserId, end: End, at: Timest
     Ok(true)
 }
 
-/// Charges more for a call whose hold the sweeper has already resolved, out of what is spendable now (credits.md §2.6, late settle).
-/// `None` when the hold is not expired, or the account or a budget does not allow it; the caller rolls back then.
-pub async fn settle_late(tx: &mut Tx, id: HoldId, posting: &Posting) -> Result<Option<Transaction>> {
-    let charged: Option<Json<Vec<Charged>>> = run!(tx, scalar, EXTEND, id.0, (-posting.amount).micro())?;
+/// What a late settle could take.
+#[derive(Debug, Clone)]
+pub struct Late {
+    /// How much; the posting's amount, or what was spendable of it.
+    pub taken: Credits,
+    /// Its row; `None` when nothing was spendable.
+    pub row: Option<Transaction>,
+}
+
+/// Charges more for a call whose hold the sweeper has already resolved: as much of the posting's amount as is spendable now (credits.md
+/// §2.6, late settle). Its budgets had room for it when the call began, so it is noted as spent there whatever room they have now.
+/// `None` when the hold is not expired; nothing was changed then.
+pub async fn settle_late(tx: &mut Tx, id: HoldId, posting: &Posting) -> Result<Option<Late>> {
+    let charged: Option<Json<Vec<Charged>>> = run!(tx, scalar, CLAIM, id.0)?;
     let Some(Json(charged)) = charged else { return Ok(None) };
-    if !budgets::spend(tx, &charged, -posting.amount, posting.at).await? {
-        return Ok(None);
+    // From here on nobody else posts to the account, so what is read stays true.
+    grants::lock(tx, posting.user).await?;
+    let account = accounts::get(tx, posting.user).await?.ok_or(StoreError::Corrupt("a hold without an account"))?;
+    let spendable = if account.status == "active" { account.spendable() } else { Credits::ZERO };
+    let taken = spendable.min(-posting.amount);
+    if !taken.is_positive() {
+        return Ok(Some(Late { taken: Credits::ZERO, row: None }));
     }
-    ledger::post(tx, posting).await
+    let row = ledger::post(tx, &Posting { amount: -taken, ..posting.clone() }).await?;
+    let row = row.ok_or(StoreError::Corrupt("an account that changed under its lock"))?;
+    run!(tx, execute, EXTEND, id.0, taken.micro())?;
+    budgets::spend(tx, &charged, taken, posting.at).await?;
+    Ok(Some(Late { taken, row: Some(row) }))
 }
 
 /// Renews the lease and notes what the call has cost so far. `false`: the hold is no longer this owner's, stop the call.

@@ -16,7 +16,7 @@ statements! {
                 input_audio_tokens, input_image_tokens, output_audio_tokens, output_image_tokens)
               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26,
                 $27, $28, $29, $30, $31)
-              ON CONFLICT (id) DO UPDATE SET transaction_id = excluded.transaction_id, upstream_id = excluded.upstream_id,
+              ON CONFLICT (id) DO UPDATE SET transaction_id = COALESCE(excluded.transaction_id, receipts.transaction_id), upstream_id = excluded.upstream_id,
                 input_tokens = excluded.input_tokens, cache_read_tokens = excluded.cache_read_tokens,
                 cache_write_tokens = excluded.cache_write_tokens, output_tokens = excluded.output_tokens,
                 reasoning_tokens = excluded.reasoning_tokens, usage_source = excluded.usage_source, exact_pico = excluded.exact_pico,
@@ -192,7 +192,7 @@ impl From<Row> for Receipt {
     }
 }
 
-/// Writes the receipt of a hold. A late settle replaces the one the sweeper wrote.
+/// Writes the receipt of a hold. A late settle replaces the one the sweeper wrote, and keeps its ledger row where it has none of its own.
 pub async fn put(tx: &mut Tx, receipt: &Receipt) -> Result<()> {
     run!(
         tx,

@@ -12,9 +12,10 @@ statements! {
     ORIGINAL = "SELECT t.user_id, t.kind, t.amount,
                   CAST(COALESCE((SELECT SUM(r.amount) FROM credit_transactions r WHERE r.reverses = t.id), 0) AS BIGINT) AS given_back
                 FROM credit_transactions t WHERE t.id = $1";
-    // The account is locked before: without that, the sum would be one of before the wait for the lock.
+    // The account is locked before: without that, the sum would be one of before the wait for the lock. The large number is the largest
+    // balance there may be (`Credits::MAX`), which the table checks too.
     GIVE_BACK = "UPDATE credit_accounts SET balance = balance + $2, version = version + 1, updated_at = $3
-                 WHERE user_id = $1 AND status <> 'closed'
+                 WHERE user_id = $1 AND status <> 'closed' AND balance + $2 <= 1000000000000000
                    AND $2 <= (SELECT -t.amount - COALESCE((SELECT SUM(r.amount) FROM credit_transactions r WHERE r.reverses = t.id), 0)
                               FROM credit_transactions t
                               WHERE t.id = $4 AND t.user_id = $1 AND t.amount < 0 AND t.kind IN ('usage', 'adjustment'))
@@ -54,7 +55,7 @@ pub async fn original(tx: &mut Tx, id: TransactionId) -> Result<Option<Original>
 }
 
 /// Posts a refund of `original`, under the account's lock (`grants::lock`). `None` when that much is not left of it, it is not a charge of
-/// this account, or the account is closed; nothing was changed then.
+/// this account, or the account is closed or has no room for it; nothing was changed then.
 pub async fn post(tx: &mut Tx, posting: &Posting, original: TransactionId) -> Result<Option<Transaction>> {
     let (user, amount) = (posting.user.0, posting.amount.micro());
     let row: Option<(i64, i64)> = run!(tx, row, GIVE_BACK, user, amount, posting.at, original.0)?;

@@ -24,6 +24,10 @@ statements! {
               updated_at = excluded.updated_at";
     OF_PAYMENT = "SELECT reversal_id, kind, state, amount_minor, currency, taken FROM payment_reversals
                   WHERE provider = $1 AND payment = $2 ORDER BY kind DESC, created_at, reversal_id";
+    // The same note again is no news.
+    NOTE_REFUND = "INSERT INTO payment_refund_notes (provider, note, payment, charge, seen_at, refunded_minor, failed_minor)
+                   VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (provider, note) DO NOTHING";
+    REFUND_NOTES = "SELECT charge, seen_at, refunded_minor, failed_minor FROM payment_refund_notes WHERE provider = $1 AND payment = $2";
     SET_TAKEN = "UPDATE payment_reversals SET taken = $3, updated_at = $4 WHERE provider = $1 AND reversal_id = $2";
     // Signed, and without the guard of a charge: the money is gone already. An account that has less than it promised is frozen.
     MOVE = "UPDATE credit_accounts SET balance = balance + $2, version = version + 1, updated_at = $3,
@@ -101,6 +105,31 @@ pub async fn note(tx: &mut Tx, new: &NewReversal<'_>) -> Result<()> {
     let NewReversal { provider, id, payment, kind, state, amount_minor, currency, at } = *new;
     run!(tx, execute, NOTE, provider, id, payment, kind, state, amount_minor, currency, at)?;
     Ok(())
+}
+
+/// What a provider said about the refunds of a charge.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct RefundNote {
+    /// Of which charge.
+    pub charge: String,
+    /// When that was so, in seconds of Unix time.
+    pub seen_at: i64,
+    /// What was refunded in all by then; zero where a failure is told.
+    pub refunded_minor: i64,
+    /// What came back of one refund; zero where a sum is told.
+    pub failed_minor: i64,
+}
+
+/// Keeps a note about a payment's refunds under its name; one that is known changes nothing.
+pub async fn note_refund(tx: &mut Tx, provider: &str, name: &str, payment: &str, note: &RefundNote) -> Result<()> {
+    let RefundNote { charge, seen_at, refunded_minor, failed_minor } = note;
+    run!(tx, execute, NOTE_REFUND, provider, name, payment, charge, *seen_at, *refunded_minor, *failed_minor)?;
+    Ok(())
+}
+
+/// All notes about a payment's refunds.
+pub async fn refund_notes(tx: &mut Tx, provider: &str, payment: &str) -> Result<Vec<RefundNote>> {
+    Ok(run!(tx, rows, REFUND_NOTES, provider, payment)?)
 }
 
 /// Everything taken back of a payment; refunds before disputes.

@@ -18,7 +18,7 @@ statements! {
               ON CONFLICT (created_at, id) DO UPDATE SET input_tokens = excluded.input_tokens, cache_read_tokens = excluded.cache_read_tokens,
                 cache_write_tokens = excluded.cache_write_tokens, output_tokens = excluded.output_tokens,
                 reasoning_tokens = excluded.reasoning_tokens, usage_source = excluded.usage_source, credits = excluded.credits,
-                status = excluded.status, latency_ms = excluded.latency_ms, cache_write_long_tokens = excluded.cache_write_long_tokens,
+                status = excluded.status, latency_ms = excluded.latency_ms, metadata = excluded.metadata, cache_write_long_tokens = excluded.cache_write_long_tokens,
                 input_audio_tokens = excluded.input_audio_tokens, input_image_tokens = excluded.input_image_tokens,
                 output_audio_tokens = excluded.output_audio_tokens, output_image_tokens = excluded.output_image_tokens";
     PUT_ALL = postgres: "INSERT INTO usage_logs (id, created_at, user_id, api_key_id, request_id, hold_id, kind, route, service, provider, model,

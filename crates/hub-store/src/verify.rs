@@ -43,9 +43,19 @@ statements! {
     OVER_REFUNDED = "SELECT t.user_id, -t.amount, CAST(SUM(r.amount) AS BIGINT) FROM credit_transactions r
                      JOIN credit_transactions t ON t.id = r.reverses
                      GROUP BY t.id, t.user_id, t.amount HAVING SUM(r.amount) > -t.amount LIMIT $1";
-    USAGE = "SELECT u.hold_id, u.credits, r.amount FROM usage_logs u JOIN receipts r ON r.id = u.hold_id WHERE u.credits <> r.amount LIMIT $1";
+    USAGE = "SELECT u.hold_id, u.credits, COALESCE(r.amount, 0) FROM usage_logs u LEFT JOIN receipts r ON r.id = u.hold_id
+             WHERE u.hold_id IS NOT NULL AND u.credits <> COALESCE(r.amount, 0) LIMIT $1";
+    // Usage rows begin with their hold. Those of quarters before `kept_from` were let go of; receipts stay.
+    NO_USAGE = postgres: "SELECT r.id, r.amount, CAST(0 AS BIGINT) FROM receipts r JOIN credit_holds h ON h.id = r.id
+                 LEFT JOIN usage_logs u ON u.created_at = h.created_at AND u.id = h.id
+               WHERE u.id IS NULL AND floor(extract(epoch FROM h.created_at) / 900) >= (SELECT kept_from FROM usage_rollup) LIMIT $1",
+               lite: "SELECT r.id, r.amount, 0 FROM receipts r JOIN credit_holds h ON h.id = r.id
+                 LEFT JOIN usage_logs u ON u.created_at = h.created_at AND u.id = h.id
+               WHERE u.id IS NULL AND unixepoch(substr(h.created_at, 1, 19)) / 900 >= (SELECT kept_from FROM usage_rollup) LIMIT $1";
+    RECEIPT_HOLD = "SELECT r.id, r.held, COALESCE(h.amount, 0) FROM receipts r LEFT JOIN credit_holds h ON h.id = r.id
+                    WHERE h.id IS NULL OR h.amount <> r.held LIMIT $1";
     NO_RECEIPT = "SELECT h.id, COALESCE(h.settled_amount, 0), h.amount FROM credit_holds h LEFT JOIN receipts r ON r.id = h.id
-                  WHERE h.status = 'settled' AND r.id IS NULL LIMIT $1";
+                  WHERE (h.status = 'settled' OR COALESCE(h.settled_amount, 0) <> 0) AND r.id IS NULL LIMIT $1";
 }
 
 /// Culprits named at most per question; the first ones are enough to find the cause.
@@ -174,10 +184,14 @@ macro_rules! call_question {
 call_question! {
     /// Holds whose charge is not what the ledger took for them.
     resolved_holds RESOLVED;
-    /// Settled holds without a receipt.
+    /// Holds that were settled, or charged by the sweeper, without a receipt.
     holds_without_receipt NO_RECEIPT;
+    /// Receipts that say another held amount than their hold, or have none.
+    receipts_of_holds RECEIPT_HOLD;
+    /// Receipts without the usage row of their call, of the time of which usage is kept.
+    receipts_without_usage NO_USAGE;
     /// Receipts whose amount is not on the ledger.
     receipts RECEIPTS;
-    /// Usage rows that say something else than their receipt.
+    /// Usage rows that say something else than their receipt, or charged something without one.
     usage USAGE;
 }

@@ -156,7 +156,7 @@ async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> 
     let kind = guard.open.kind(request.method(), path);
     let address = request.extensions().get::<ClientAddr>().copied();
     let knock = Knock {
-        presented: Presented::of(request.headers()),
+        presented: Presented::of(request.uri().path(), request.headers()),
         address: address.map_or(IpAddr::from([0, 0, 0, 0]), |ClientAddr(address)| address),
         route: kind,
     };
@@ -185,7 +185,7 @@ async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> 
         }
         Err(mut error) => {
             if error.code == ErrorCode::RateLimitExceeded && error.retry_after.is_none() {
-                error.retry_after = error.limit.map(|limit| limit.reset);
+                error.retry_after = error.limit.as_ref().map(|limit| limit.reset);
             }
             error.into_response()
         }

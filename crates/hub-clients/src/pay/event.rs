@@ -42,6 +42,19 @@ pub enum Change {
         /// ISO 4217, lower case.
         currency: String,
     },
+    /// A refund did not reach the buyer: its money is back here.
+    RefundFailed {
+        /// The refund.
+        refund: String,
+        /// The charge it was of.
+        charge: String,
+        /// The payment.
+        payment: String,
+        /// How much it was.
+        amount_minor: i64,
+        /// ISO 4217, lower case.
+        currency: String,
+    },
     /// The buyer's bank takes the money back, or stopped doing so.
     Dispute {
         /// The dispute.
@@ -128,6 +141,11 @@ pub(super) fn from_json(event: &Value) -> Result<Option<PaymentEvent>, EventErro
             amount_minor: amount(&object["amount_refunded"])?,
             currency: currency(object)?,
         },
+        // The same is told in up to three ways, depending on the account's settings.
+        "refund.failed" | "refund.updated" | "charge.refund.updated" => match object["status"].as_str() {
+            Some("failed" | "canceled") => refund_failed(object)?,
+            _ => return Ok(None),
+        },
         "charge.dispute.created" | "charge.dispute.updated" | "charge.dispute.closed" => dispute(kind, object)?,
         _ => return Ok(None),
     };
@@ -152,6 +170,17 @@ fn checkout(session: &Value, state: CheckoutState) -> Result<Change, EventError>
         currency: currency(session)?,
         state,
     }))
+}
+
+fn refund_failed(refund: &Value) -> Result<Change, EventError> {
+    let charge = id(&refund["charge"])?;
+    Ok(Change::RefundFailed {
+        refund: id(&refund["id"])?,
+        payment: id(&refund["payment_intent"]).unwrap_or_else(|_| charge.clone()),
+        charge,
+        amount_minor: amount(&refund["amount"])?,
+        currency: currency(refund)?,
+    })
 }
 
 fn dispute(kind: &str, object: &Value) -> Result<Change, EventError> {
@@ -235,6 +264,23 @@ mod tests {
                 Err(EventError::Unreadable),
                 "{object}"
             );
+        }
+    }
+
+    #[test]
+    fn a_refund_that_failed_is_heard_in_each_of_its_ways_and_any_other_news_of_it_is_not() {
+        let refund = |status: &str| json!({ "id": "re_1", "charge": "ch_1", "payment_intent": "pi_1", "amount": 5, "currency": "USD", "status": status });
+        let failed = Change::RefundFailed {
+            refund: "re_1".to_owned(),
+            charge: "ch_1".to_owned(),
+            payment: "pi_1".to_owned(),
+            amount_minor: 5,
+            currency: "usd".to_owned(),
+        };
+        for kind in ["refund.failed", "refund.updated", "charge.refund.updated"] {
+            assert_eq!(from_json(&event(kind, &refund("failed"))).unwrap().unwrap().change, failed, "{kind}");
+            assert_eq!(from_json(&event(kind, &refund("canceled"))).unwrap().unwrap().change, failed, "{kind}");
+            assert_eq!(from_json(&event(kind, &refund("succeeded"))), Ok(None), "{kind}");
         }
     }
 

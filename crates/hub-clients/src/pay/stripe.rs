@@ -19,12 +19,15 @@ pub const STRIPE_VERSION: &str = "2026-10-28.endive";
 /// Pages of events read at most, of 100 each.
 const MOST_PAGES: usize = 20;
 /// The events a hub hears of; the same should be chosen for the webhook endpoint.
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 11] = [
     "checkout.session.completed",
     "checkout.session.async_payment_succeeded",
     "checkout.session.async_payment_failed",
     "checkout.session.expired",
     "charge.refunded",
+    "charge.refund.updated",
+    "refund.updated",
+    "refund.failed",
     "charge.dispute.created",
     "charge.dispute.updated",
     "charge.dispute.closed",

@@ -14,6 +14,9 @@ pub(super) fn payments(error: PaymentsError) -> ApiError {
     match error {
         PaymentsError::Denied(denied) => ApiError::new(ErrorCode::Forbidden).source(denied),
         PaymentsError::NoProvider => ApiError::new(ErrorCode::NotImplemented).message("This hub takes no payments"),
+        PaymentsError::CostsMoney => ApiError::new(ErrorCode::Conflict).message(
+            "This hub takes no payments: its sandbox plays them only while no provider that costs money is in use, or with payments.sandbox = true",
+        ),
         PaymentsError::UnknownPackage => ApiError::not_found("Package"),
         PaymentsError::NotFound => ApiError::not_found("Order or invoice"),
         PaymentsError::TooMany => ApiError::new(ErrorCode::RateLimitExceeded)

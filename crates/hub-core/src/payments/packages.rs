@@ -58,5 +58,5 @@ impl From<Package> for PackageView {
     responses((status = 200, body = PackagesView)))]
 pub(crate) async fn packages(State(hub): State<Arc<Hub>>, Authenticated(_): Authenticated) -> Json<PackagesView> {
     let packages = hub.packages().into_iter().map(PackageView::from).collect();
-    Json(PackagesView { provider: hub.payments.name(), packages })
+    Json(PackagesView { provider: hub.payments.name().filter(|_| !hub.payments_are_off()), packages })
 }

@@ -76,11 +76,15 @@ async fn replay(tx: &mut Tx, user: UserId, standing: Standing, found: &mut [Lot]
     // Charges below the oldest lot took nothing from any.
     let Some(oldest) = found.iter().map(|lot| lot.opened).min() else { return Ok(standing.version) };
     let debits = grants::debits(tx, user, standing.burned.max(oldest), PAGE).await?;
-    for (version, amount) in &debits {
-        lots::burn(found, *version, *amount);
+    for debit in &debits {
+        if debit.takes_back() {
+            lots::burn_last(found, debit.version, debit.amount, debit.balance_after);
+        } else {
+            lots::burn(found, debit.version, debit.amount);
+        }
     }
     let is_full = i64::try_from(debits.len()) == Ok(PAGE);
-    Ok(debits.last().filter(|_| is_full).map_or(standing.version, |(version, _)| *version))
+    Ok(debits.last().filter(|_| is_full).map_or(standing.version, |last| last.version))
 }
 
 /// Posts a row for each lot that has run out; gives how many.

@@ -4,7 +4,8 @@ use hub_store::ledger::{Kind, Posting, Transaction};
 use hub_types::{Caller, Credits, Permission, TransactionId, UserId};
 use serde_json::json;
 
-use super::{CreditsError, deduct, posting};
+use super::post_with::{Posted, post_with};
+use super::{CreditsError, deduct};
 use crate::audit::{self, Event};
 use crate::{Hub, Origin, rbac};
 
@@ -43,16 +44,13 @@ pub async fn grant(hub: &Hub, caller: &Caller, origin: &Origin, input: Grant) ->
         metadata: json!({}),
         at: hub.clock.now(),
     };
-    let row = posting::post_once(hub, posting).await?;
-    if row.id == id {
-        let event = Event::new("credits.granted")
-            .by(caller)
-            .on("user", &input.user.to_string())
-            .about(input.user)
-            .details(json!({ "amount": input.amount, "reason": input.reason, "transaction": row.id }));
-        let mut tx = hub.store.write().await?;
-        audit::record(hub, &mut tx, origin, event).await?;
-        tx.commit().await?;
-    }
+    let (mut tx, row) = match post_with(hub, &posting).await? {
+        Posted::New(tx, row) => (tx, row),
+        Posted::Before(row) => return Ok(row),
+    };
+    let event = Event::new("credits.granted").by(caller).on("user", &input.user.to_string()).about(input.user);
+    let event = event.details(json!({ "amount": input.amount, "reason": input.reason, "transaction": id }));
+    audit::record(hub, &mut tx, origin, event).await?;
+    tx.commit().await?;
     Ok(row)
 }

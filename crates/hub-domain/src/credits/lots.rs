@@ -23,6 +23,22 @@ pub(super) fn burn(lots: &mut [Lot], version: i64, amount: i64) {
     }
 }
 
+/// Takes a purchase that was taken back, the other way round: first what has no lot, then lots without an end, and only then those that
+/// end. Otherwise credits that were given for a while would pay for it, and what was bought with the money that is back would stay for ever.
+pub(super) fn burn_last(lots: &mut [Lot], version: i64, amount: i64, balance_after: i64) {
+    let open = |lot: &Lot| lot.opened < version;
+    let left: i64 = lots.iter().filter(|lot| open(lot)).map(Lot::left).sum();
+    // What the account cannot hold any more was in lots.
+    let mut rest = (left - balance_after.max(0)).clamp(0, amount);
+    for ends in [false, true] {
+        for lot in lots.iter_mut().filter(|lot| open(lot) && lot.expires_at.is_some() == ends) {
+            let taken = rest.min(lot.left());
+            lot.consumed += taken;
+            rest -= taken;
+        }
+    }
+}
+
 /// What is to be taken back of a lot now, with this much spendable (balance less what is held): nothing that a running call may need.
 pub(super) fn runs_out(lot: &Lot, now: Timestamp, spendable: i64) -> i64 {
     let is_over = lot.expires_at.is_some_and(|end| end <= now);
@@ -42,6 +58,7 @@ mod tests {
     enum Step {
         Give { amount: i64, priority: i32, ends_after: Option<i64>, category: Category },
         Charge(i64),
+        TakeBack(i64),
         Hold(i64),
         Release,
         Wait(i64),
@@ -54,6 +71,7 @@ mod tests {
         prop_oneof![
             3 => give.prop_map(|(amount, priority, ends_after, category)| Step::Give { amount, priority, ends_after, category }),
             4 => (1..50_i64).prop_map(Step::Charge),
+            2 => (1..50_i64).prop_map(Step::TakeBack),
             1 => (1..30_i64).prop_map(Step::Hold),
             1 => Just(Step::Release),
             2 => (1..30_i64).prop_map(Step::Wait),
@@ -82,18 +100,37 @@ mod tests {
         }
     }
 
+    impl Eager {
+        /// One unit after the other until the account can hold what is left: of lots without an end first, then of those that end first.
+        fn take_back(&mut self, balance: i64) {
+            while self.lots.iter().map(Lot::left).sum::<i64>() > balance {
+                let rank = |lot: &&mut Lot| {
+                    let end = lot.expires_at.map_or(i64::MAX, |end| end.timestamp());
+                    let kind = ["promo", "bonus", "purchase"].iter().position(|word| *word == lot.category.as_str());
+                    (lot.expires_at.is_some(), lot.priority, end, kind, lot.id)
+                };
+                let Some(first) = self.lots.iter_mut().filter(|lot| lot.left() > 0).min_by_key(rank) else { return };
+                first.consumed += 1;
+            }
+        }
+    }
+
     /// The lots as stored, with the charges that were not taken from them yet.
     #[derive(Default)]
     struct Lazy {
         lots: Vec<Lot>,
-        waiting: Vec<(i64, i64)>,
+        /// Version, amount, and the balance after it of a purchase that was taken back.
+        waiting: Vec<(i64, i64, Option<i64>)>,
     }
 
     impl Lazy {
         fn catch_up(&mut self) {
             sort(&mut self.lots);
-            for (version, amount) in self.waiting.drain(..) {
-                burn(&mut self.lots, version, amount);
+            for (version, amount, back) in self.waiting.drain(..) {
+                match back {
+                    Some(balance_after) => burn_last(&mut self.lots, version, amount, balance_after),
+                    None => burn(&mut self.lots, version, amount),
+                }
             }
         }
     }
@@ -104,6 +141,31 @@ mod tests {
             let back = runs_out(lot, now, *balance - held);
             lot.expired += back;
             *balance -= back;
+        }
+    }
+
+    #[test]
+    fn a_purchase_that_is_taken_back_takes_what_was_given_for_a_while_last() {
+        let clock = Clock::fixed_at("2026-11-23T10:00:00Z");
+        let lot = |opened, amount, ends: bool| Lot {
+            id: GrantId::new(&clock),
+            source: TransactionId::new(&clock),
+            opened,
+            category: Category::Promo,
+            priority: 50,
+            amount,
+            consumed: 0,
+            expired: 0,
+            created_at: clock.now(),
+            expires_at: ends.then(|| clock.now() + chrono::Duration::days(3)),
+        };
+        // Bought 100 beside them, and the balance right after a chargeback of 100.
+        for (balance_after, expected) in [(150, [0, 0]), (100, [0, 50]), (60, [40, 50]), (0, [50, 50]), (-30, [50, 50])]
+        {
+            let mut lots = [lot(1, 100, true), lot(2, 50, false), lot(9, 70, true)];
+            burn_last(&mut lots, 5, 100, balance_after);
+            assert_eq!([lots[0].consumed, lots[1].consumed], expected, "{balance_after}");
+            assert_eq!(lots[2].consumed, 0, "it came later");
         }
     }
 
@@ -141,7 +203,14 @@ mod tests {
                         balance -= amount;
                         late -= amount;
                         eager.charge(amount);
-                        lazy.waiting.push((version, amount));
+                        lazy.waiting.push((version, amount, None));
+                    }
+                    Step::TakeBack(amount) if amount <= balance - held => {
+                        version += 1;
+                        balance -= amount;
+                        late -= amount;
+                        eager.take_back(balance);
+                        lazy.waiting.push((version, amount, Some(balance)));
                     }
                     Step::Hold(amount) if held == 0 && amount <= balance => held = amount,
                     // What was held is charged, as a settle does.
@@ -150,7 +219,7 @@ mod tests {
                         balance -= held;
                         late -= held;
                         eager.charge(held);
-                        lazy.waiting.push((version, held));
+                        lazy.waiting.push((version, held, None));
                         held = 0;
                     }
                     Step::Wait(seconds) => {
@@ -161,7 +230,7 @@ mod tests {
                         version += 1;
                     }
                     Step::CatchUp => lazy.catch_up(),
-                    Step::Charge(_) | Step::Hold(_) => {}
+                    Step::Charge(_) | Step::TakeBack(_) | Step::Hold(_) => {}
                 }
                 prop_assert_eq!(balance, late);
                 prop_assert!(balance >= held, "held credits were taken back");

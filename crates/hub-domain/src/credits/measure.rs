@@ -20,6 +20,14 @@ pub async fn measure(hub: &Hub) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Counts what calls cost beyond what could be charged for them, in micro-credits: `credits_uncollected_micro_total`.
+pub(super) fn uncollected(amount: Credits) {
+    let micro = u64::try_from(amount.micro()).unwrap_or(0);
+    if micro > 0 {
+        metrics::counter!("credits_uncollected_micro_total").increment(micro);
+    }
+}
+
 /// Gauges are floats; a graph needs no more than their precision.
 fn decimal(amount: Credits) -> f64 {
     amount.to_string().parse().unwrap_or(f64::NAN)

@@ -10,7 +10,7 @@ use super::fold::Refusal;
 use crate::Hub;
 
 /// No balance may be larger than `Credits::MAX`.
-const FULL: CreditsError =
+pub(super) const FULL: CreditsError =
     CreditsError::Invalid { field: "amount", message: "would raise the balance above 1000000000 credits" };
 
 /// The welcome grant, inside the transaction that opens the account.

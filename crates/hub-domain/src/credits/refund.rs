@@ -1,12 +1,12 @@
 //! `POST /api/credits/refund`: a charge given back, whole or in parts, never more than it was.
 
 use hub_store::ledger::{self, Kind, Posting, Transaction};
-use hub_store::{grants, refunds};
+use hub_store::{accounts, grants, refunds};
 use hub_types::{Caller, Credits, Permission, TransactionId, UserId};
 use serde_json::json;
 
 use super::post_with::fingerprint;
-use super::{CreditsError, deduct};
+use super::{CreditsError, deduct, posting};
 use crate::audit::{self, Event};
 use crate::{Hub, Origin, rbac};
 
@@ -73,11 +73,14 @@ pub async fn refund(hub: &Hub, caller: &Caller, origin: &Origin, input: Refund) 
         at: hub.clock.now(),
     };
     let Some(row) = refunds::post(&mut tx, &posting, input.transaction).await? else {
-        // The guard said no: the amount is more than what is left, or the account is closed.
+        // The guard said no: the amount is more than what is left, or the account is closed, or full.
+        let closed = accounts::get(&mut tx, user).await?.is_none_or(|account| account.status == "closed");
         return Err(if amount > left {
             CreditsError::NotRefundable("That is more than what is left of this charge")
-        } else {
+        } else if closed {
             CreditsError::Frozen
+        } else {
+            posting::FULL
         });
     };
     let event = Event::new("credits.refunded").by(caller).on("transaction", &input.transaction.to_string()).about(user);

@@ -9,6 +9,7 @@ use hub_store::{StoreError, Tx};
 use hub_types::{Clock, Credits, HoldId, Timestamp, TokenUsage, TransactionId, UsageId, UsageSource, UserId};
 use serde_json::{Value, json};
 
+use super::measure;
 use crate::Hub;
 use crate::pricing::UnitPrices;
 
@@ -75,17 +76,29 @@ pub struct Settled {
     pub receipt: HoldId,
     /// What was charged.
     pub amount: Credits,
+    /// What the call cost beyond that, borne by the house: the hold was too small, or too little was spendable after it had run out.
+    pub uncollected: Credits,
     /// Balance right after it; `None` when nothing was charged.
     pub balance: Option<Credits>,
 }
 
-/// Charges a call and gives the rest of its hold back, in a commit shared with whatever else ends at this moment. Repeated calls change
-/// nothing. A hold the sweeper took meanwhile is settled late: only what is still owed, out of what is spendable.
-pub async fn settle(hub: &Hub, charge: &Charge) -> Result<Settled, StoreError> {
-    match hub.ledger.end(hub, charge.clone(), End::Settled).await? {
-        Some(settled) => Ok(settled),
-        None => settle_ended(hub, charge).await,
+impl Settled {
+    /// What was settled before, by whomever.
+    fn before(hold: &Hold) -> Self {
+        let amount = hold.settled.unwrap_or_default();
+        Self { receipt: hold.id, amount, uncollected: Credits::ZERO, balance: None }
     }
+}
+
+/// Charges a call and gives the rest of its hold back, in a commit shared with whatever else ends at this moment. Repeated calls change
+/// nothing. A hold the sweeper took meanwhile is settled late: what is still owed, as far as it is spendable; the rest stays uncollected.
+pub async fn settle(hub: &Hub, charge: &Charge) -> Result<Settled, StoreError> {
+    let settled = match hub.ledger.end(hub, charge.clone(), End::Settled).await? {
+        Some(settled) => settled,
+        None => settle_ended(hub, charge).await?,
+    };
+    measure::uncollected(settled.uncollected);
+    Ok(settled)
 }
 
 /// Gives a whole hold back: the call cost nothing. Leaves a usage row, and a receipt of nothing. Repeated calls change nothing.
@@ -105,13 +118,13 @@ async fn settle_ended(hub: &Hub, charge: &Charge) -> Result<Settled, StoreError>
             tx.commit().await?;
             return Ok(settled);
         }
-        // Somebody else settled it late, or there is nothing left to take. One more look tells.
+        // Somebody else settled it late. One more look tells.
         tx.rollback().await?;
         let mut tx = hub.store.read().await?;
         let hold = holds::get(&mut tx, charge.hold).await?.ok_or(StoreError::Corrupt("a settle without a hold"))?;
-        return Ok(Settled { receipt: hold.id, amount: hold.settled.unwrap_or_default(), balance: None });
+        return Ok(Settled::before(&hold));
     }
-    Ok(Settled { receipt: hold.id, amount: hold.settled.unwrap_or_default(), balance: None })
+    Ok(Settled::before(&hold))
 }
 
 /// What a call owes: its cost, capped by the hold.
@@ -119,7 +132,7 @@ async fn settle_ended(hub: &Hub, charge: &Charge) -> Result<Settled, StoreError>
 pub(super) struct Owed {
     exact_pico: i64,
     pub(super) amount: Credits,
-    uncollected: Credits,
+    pub(super) uncollected: Credits,
 }
 
 impl Owed {
@@ -144,7 +157,7 @@ pub(super) async fn settle_open(
     end: End,
     now: Timestamp,
 ) -> Result<Option<Settled>, StoreError> {
-    let mut settled = Settled { receipt: hold.id, amount: owed.amount, balance: None };
+    let mut settled = Settled { receipt: hold.id, amount: owed.amount, uncollected: owed.uncollected, balance: None };
     let mut transaction = None;
     if owed.amount.is_positive() {
         let posting = posting(&hub.clock, hold, "settle", owed.amount, now);
@@ -169,12 +182,22 @@ async fn settle_late(
     let already = hold.settled.unwrap_or_default();
     let missing = owed.amount.checked_sub(already).unwrap_or_default();
     if !missing.is_positive() {
-        return Ok(Some(Settled { receipt: hold.id, amount: already, balance: None }));
+        return Ok(Some(Settled::before(hold)));
     }
     let posting = posting(&hub.clock, hold, "settle-late", missing, now);
-    let Some(row) = holds::settle_late(tx, hold.id, &posting).await? else { return Ok(None) };
-    write_down(tx, hold, charge, owed, Some(row.id), now).await?;
-    Ok(Some(Settled { receipt: hold.id, amount: owed.amount, balance: Some(row.balance_after) }))
+    let Some(late) = holds::settle_late(tx, hold.id, &posting).await? else { return Ok(None) };
+    let short = missing.checked_sub(late.taken).unwrap_or_default();
+    if short.is_positive() {
+        tracing::warn!(hold = %hold.id, owed = %missing, uncollected = %short, "a late settle found too little to spend");
+    }
+    let owed = Owed {
+        amount: owed.amount.checked_sub(short).unwrap_or_default(),
+        uncollected: [owed.uncollected, short].into_iter().sum(),
+        ..owed
+    };
+    let balance = late.row.as_ref().map(|row| row.balance_after);
+    write_down(tx, hold, charge, owed, late.row.map(|row| row.id), now).await?;
+    Ok(Some(Settled { receipt: hold.id, amount: owed.amount, uncollected: owed.uncollected, balance }))
 }
 
 /// The ledger row of a charge. Its key is made of the hold: no hold is charged twice for the same reason.
@@ -259,7 +282,7 @@ pub(super) fn papers(
         attempts: charge.attempt_count,
         latency_ms: charge.latency_ms,
         first_token_ms: charge.first_token_ms,
-        metadata: json!({}),
+        metadata: if owed.uncollected.is_positive() { json!({ "uncollected": owed.uncollected }) } else { json!({}) },
     };
     Ok((receipt, row))
 }

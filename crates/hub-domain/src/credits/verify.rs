@@ -86,9 +86,11 @@ pub async fn verify(store: &Store, book: &PriceBook, clock: &Clock, depth: Depth
                 questions::running_balances(&mut tx).await?,
             ),
             of_calls("every hold charged what the ledger took for it", questions::resolved_holds(&mut tx).await?),
-            of_calls("every settled hold has a receipt", questions::holds_without_receipt(&mut tx).await?),
+            of_calls("every hold that was charged has a receipt", questions::holds_without_receipt(&mut tx).await?),
+            of_calls("every receipt belongs to a hold of its size", questions::receipts_of_holds(&mut tx).await?),
             of_calls("every receipt's amount is on the ledger", questions::receipts(&mut tx).await?),
             of_calls("every usage row agrees with its receipt", questions::usage(&mut tx).await?),
+            of_calls("every receipt has a usage row", questions::receipts_without_usage(&mut tx).await?),
         ]);
         let (count, faults) = recompute_all(&mut tx, book).await?;
         receipts = count;

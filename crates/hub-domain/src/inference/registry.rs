@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use hub_types::Timestamp;
 
 use super::Choice;
-use super::provider::{Configured, Member, Pool};
+use super::provider::{Configured, Member, Pool, ProviderKind};
 use super::queue::Keepers;
 use super::route;
 use crate::pricing::{Price, PriceBook};
@@ -109,6 +109,12 @@ impl Registry {
     /// True when a provider of this service can be called.
     pub(super) fn serves(&self, service: &str) -> bool {
         self.pools().iter().any(|pool| pool.service == service && pool.usable().next().is_some())
+    }
+
+    /// True when a provider other than the hub's own sandbox can be called.
+    pub(crate) fn costs_money(&self) -> bool {
+        let real = |pool: &Arc<Pool>| pool.kind != ProviderKind::Sandbox && pool.usable().next().is_some();
+        self.pools().iter().any(real)
     }
 
     /// Who can serve this model: providers of the chosen service for whose service the model has a price in force, each once per

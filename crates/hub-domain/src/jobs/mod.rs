@@ -166,20 +166,55 @@ pub async fn list(
 }
 
 /// Hourly housekeeping: partitions made ahead of time; finished jobs, ended sessions, spent one-time secrets, budget windows of past
-/// periods, old audit rows and old calls deleted.
+/// periods, old audit rows and old calls deleted. A part that fails stops no other; the first failure is the answer.
 pub async fn upkeep(hub: &Hub) -> Result<(), StoreError> {
     let now = hub.clock.now();
-    hub.store.maintain(now).await?;
+    first_failure([
+        ("partitions", hub.store.maintain(now).await),
+        ("jobs", prune(hub, Spent::Jobs).await),
+        ("sessions", prune(hub, Spent::Sessions).await),
+        ("one-time secrets", prune(hub, Spent::Secrets).await),
+        ("idempotency keys", prune(hub, Spent::Keys).await),
+        ("budget windows", prune(hub, Spent::Windows).await),
+        ("payments", payments::forget_old(hub).await),
+        ("audit", audit::delete_old(hub).await),
+        ("usage", usage::delete_old(hub).await),
+    ])
+}
+
+/// Says which parts failed, and gives the first failure.
+fn first_failure(parts: impl IntoIterator<Item = (&'static str, Result<(), StoreError>)>) -> Result<(), StoreError> {
+    let mut first = Ok(());
+    for (part, outcome) in parts {
+        if let Err(error) = &outcome {
+            tracing::warn!(part, %error, "a part of the upkeep failed");
+        }
+        first = first.and(outcome);
+    }
+    first
+}
+
+/// What nobody needs any more, by table.
+#[derive(Debug, Clone, Copy)]
+enum Spent {
+    Jobs,
+    Sessions,
+    Secrets,
+    Keys,
+    Windows,
+}
+
+async fn prune(hub: &Hub, spent: Spent) -> Result<(), StoreError> {
+    let now = hub.clock.now();
     let mut tx = hub.store.write().await?;
-    jobs::prune(&mut tx, now - KEEP_DONE, now - KEEP_FAILED).await?;
-    sessions::prune(&mut tx, now - KEEP_ENDED, PRUNED).await?;
-    verifications::prune(&mut tx, now - KEEP_ENDED, PRUNED).await?;
-    idempotency::prune(&mut tx, now).await?;
-    budgets::prune(&mut tx, now - KEEP_WINDOWS, PRUNED).await?;
-    tx.commit().await?;
-    payments::forget_old(hub).await?;
-    audit::delete_old(hub).await?;
-    usage::delete_old(hub).await
+    match spent {
+        Spent::Jobs => drop(jobs::prune(&mut tx, now - KEEP_DONE, now - KEEP_FAILED).await?),
+        Spent::Sessions => drop(sessions::prune(&mut tx, now - KEEP_ENDED, PRUNED).await?),
+        Spent::Secrets => drop(verifications::prune(&mut tx, now - KEEP_ENDED, PRUNED).await?),
+        Spent::Keys => drop(idempotency::prune(&mut tx, now).await?),
+        Spent::Windows => drop(budgets::prune(&mut tx, now - KEEP_WINDOWS, PRUNED).await?),
+    }
+    tx.commit().await
 }
 
 async fn run(hub: &Hub, job: &Job) -> Result<(), JobError> {
@@ -233,6 +268,16 @@ fn pause(attempt: i32, asked: Option<Duration>) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_failure_of_the_upkeep_is_its_answer() {
+        let part =
+            |name, fault: Option<&'static str>| (name, fault.map_or(Ok(()), |fault| Err(StoreError::Corrupt(fault))));
+        assert!(first_failure([part("one", None), part("two", None)]).is_ok());
+        let failed =
+            first_failure([part("one", None), part("two", Some("b")), part("three", None), part("four", Some("d"))]);
+        assert!(matches!(failed, Err(StoreError::Corrupt("b"))), "{failed:?}");
+    }
 
     #[test]
     fn pauses_grow_obey_and_stay_bounded() {

@@ -43,6 +43,8 @@ async fn decide(hub: &Hub, tx: &mut Tx, provider: &str, event: &PaymentEvent) ->
     }
     match &event.change {
         Change::Checkout(checkout) => credit::checkout(hub, tx, provider, checkout).await,
-        Change::Refund { .. } | Change::Dispute { .. } => reverse::note(hub, tx, provider, &event.change).await,
+        Change::Refund { .. } | Change::RefundFailed { .. } | Change::Dispute { .. } => {
+            reverse::note(hub, tx, provider, event).await
+        }
     }
 }

@@ -9,7 +9,7 @@ use hub_store::users;
 use hub_types::{Caller, OrderId, Permission};
 use serde_json::json;
 
-use super::{Package, PaymentsError};
+use super::{Package, PaymentsError, sandbox};
 use crate::audit::{self, Event};
 use crate::{Hub, Origin, rbac};
 
@@ -36,6 +36,7 @@ pub async fn checkout(
     key: Option<&str>,
 ) -> Result<Opened, PaymentsError> {
     rbac::require(caller, Permission::CreditsPurchase)?;
+    sandbox::may_play(hub).await?;
     let package = hub.packages().into_iter().find(|known| known.id == package).ok_or(PaymentsError::UnknownPackage)?;
     let provider = Arc::clone(hub.payments.provider()?);
     let order = place(hub, caller, origin, &package, provider.name(), key).await?;

@@ -4,7 +4,7 @@ use hub_clients::pay::{Checkout, CheckoutState};
 use hub_store::ledger::{self, Kind, Posting};
 use hub_store::orders::{self, Order};
 use hub_store::{StoreError, Tx, accounts, reversals, users};
-use hub_types::{OrderId, TransactionId};
+use hub_types::{Credits, OrderId, TransactionId};
 use serde_json::json;
 
 use super::apply::Verdict;
@@ -65,8 +65,11 @@ async fn pay(hub: &Hub, tx: &mut Tx, order: &Order, seen: &Checkout) -> Result<V
         return Ok(Err("the currency is not the order's"));
     }
     let buyer = users::by_id(tx, order.user).await?.ok_or(StoreError::Corrupt("an order without a buyer"))?;
-    if accounts::get(tx, order.user).await?.is_none_or(|account| account.status == "closed") {
-        return Ok(Err("the credit account is closed: give the money back"));
+    let account = accounts::get(tx, order.user).await?.filter(|account| account.status != "closed");
+    let Some(account) = account else { return Ok(Err("the credit account is closed: give the money back")) };
+    // What comes in between makes the posting below fail; the next attempt finds it here.
+    if account.balance.checked_add(order.credits()).is_none_or(|balance| balance > Credits::MAX) {
+        return Ok(Err("the credit account has no room for so many credits: give the money back"));
     }
     if !orders::paid(tx, order.id, &seen.session, &seen.payment, now).await? {
         return Ok(Ok(()));

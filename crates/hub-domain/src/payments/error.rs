@@ -14,6 +14,9 @@ pub enum PaymentsError {
     /// This hub takes no payments, or no events from there.
     #[error("no payment provider")]
     NoProvider,
+    /// Only the sandbox takes payments, and a provider that costs money can be called.
+    #[error("the sandbox takes no payments beside a provider that costs money")]
+    CostsMoney,
     /// No such package.
     #[error("no such package")]
     UnknownPackage,

@@ -47,10 +47,17 @@ impl std::fmt::Debug for Registry {
 }
 
 impl Hub {
+    /// True where only the sandbox sells, and may not: a provider other than the hub's own can be called, and `payments.sandbox` does not
+    /// say that credits may be had for nothing all the same. Judged by what this process knows of providers.
+    pub fn payments_are_off(&self) -> bool {
+        let allowed = self.settings.payments.sandbox == Some(true);
+        self.payments.sandbox.is_some() && !allowed && self.providers.costs_money()
+    }
+
     /// The packages on sale: those of the settings, or samples where only the sandbox sells; none without a payment provider.
     pub fn packages(&self) -> Vec<Package> {
         let own = &self.settings.payments.packages;
-        if self.payments.provider.is_none() {
+        if self.payments.provider.is_none() || self.payments_are_off() {
             Vec::new()
         } else if own.is_empty() && self.payments.sandbox.is_some() {
             samples()

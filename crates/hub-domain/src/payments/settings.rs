@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Whether the sandbox plays payment provider, so that everybody can give themselves credits. Unset: only where the hub has no
-    /// provider that costs money.
+    /// Whether the sandbox plays payment provider, so that everybody can give themselves credits. Unset: only while the hub has no
+    /// provider that costs money, be it of the settings or added later.
     pub sandbox: Option<bool>,
     /// Stands before the number of every invoice; at most 20 characters.
     pub invoice_prefix: String,

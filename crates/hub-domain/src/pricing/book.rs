@@ -8,6 +8,7 @@ use hub_store::{Store, StoreError};
 use hub_types::{Clock, Credits, PriceId, Timestamp};
 use serde::Deserialize;
 
+use super::entry::PriceEntry;
 use super::seed::table;
 use super::units::UnitPrices;
 
@@ -62,6 +63,9 @@ pub struct ModelPrice {
     pub max_output_tokens: i64,
     /// Largest prompt in tokens, if known.
     pub context_tokens: Option<i64>,
+    /// Takes the price over although it looks like a slip of the pen: nothing at all, or more than anybody asks.
+    #[serde(default)]
+    pub allow_unusual: bool,
 }
 
 /// The largest answer of a model whose price does not say, in tokens.
@@ -127,6 +131,18 @@ impl PriceBook {
         self.snapshot().values().flatten().cloned().collect()
     }
 
+    /// A book of these versions and no others.
+    #[cfg(test)]
+    pub(crate) fn of(prices: impl IntoIterator<Item = Arc<Price>>) -> Self {
+        let mut versions = Versions::new();
+        for price in prices {
+            versions.entry((price.service.clone(), price.model.clone())).or_default().push(price);
+        }
+        let book = Self::default();
+        book.replace(versions);
+        book
+    }
+
     fn snapshot(&self) -> Arc<Versions> {
         Arc::clone(&self.versions.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -159,8 +175,8 @@ pub async fn load(store: &Store, book: &PriceBook) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Writes the seeded prices of models that have none, and a new version for each model whose price in the settings differs
-/// from the one in force; then loads the book. Several processes may do this at once.
+/// Writes the seeded prices of models that have none, and a new version for each model whose price in the settings is another one than
+/// the last that came from there: what was imported since stays in force. Then loads the book. Several processes may do this at once.
 pub async fn seed(store: &Store, book: &PriceBook, settings: &Settings, clock: &Clock) -> Result<(), StoreError> {
     load(store, book).await?;
     let now = clock.now();
@@ -179,21 +195,17 @@ pub async fn seed(store: &Store, book: &PriceBook, settings: &Settings, clock: &
             source: row.source.to_owned(),
         });
     }
-    for model in &settings.models {
-        let units = from_settings(model);
-        let in_force = book.current(&model.service, &model.model, now);
-        if in_force.is_some_and(|price| price.units == units && price.max_output_tokens == model.max_output_tokens) {
-            continue;
-        }
+    for model in settings.models.iter().filter(|model| model.is_news(book)) {
+        let entry = PriceEntry::from(model);
         rows.push(PriceRow {
             id: PriceId::new(clock),
-            provider: model.service.clone(),
-            model: model.model.clone(),
-            unit_prices: to_json(&units)?,
-            context_tokens: model.context_tokens,
-            max_output_tokens: model.max_output_tokens,
+            unit_prices: to_json(&entry.units())?,
+            provider: entry.service,
+            model: entry.model,
+            context_tokens: entry.context_tokens,
+            max_output_tokens: entry.max_output_tokens,
             valid_from: now,
-            source: "settings".to_owned(),
+            source: entry.source,
         });
     }
     if rows.is_empty() {
@@ -210,25 +222,6 @@ pub async fn seed(store: &Store, book: &PriceBook, settings: &Settings, clock: &
 /// The start of 2026: before any call this hub can have made.
 pub(super) fn table_start() -> Timestamp {
     Timestamp::from_timestamp(1_767_225_600, 0).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
-fn from_settings(model: &ModelPrice) -> UnitPrices {
-    UnitPrices {
-        input: model.input.micro(),
-        cache_read: model.cache_read.unwrap_or(model.input).micro(),
-        cache_write: model.cache_write.unwrap_or(model.input).micro(),
-        output: model.output.micro(),
-        reasoning: model.output.micro(),
-        request: model.request.micro(),
-        cache_write_long: model.cache_write_long.map(Credits::micro),
-        input_audio: model.input_audio.map(Credits::micro),
-        input_image: model.input_image.map(Credits::micro),
-        output_audio: model.output_audio.map(Credits::micro),
-        output_image: model.output_image.map(Credits::micro),
-        video_second: model.video_second.iter().map(|(name, price)| (name.clone(), price.micro())).collect(),
-        terms: model.terms.clone(),
-        ..UnitPrices::default()
-    }
 }
 
 /// Unit prices as the database keeps them.

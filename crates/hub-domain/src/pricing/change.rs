@@ -1,6 +1,6 @@
 //! What an import would change, and what is wrong or unusual about it. Looks only; `import` writes.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use hub_clients::llm::Terms;
 use hub_types::{Credits, Timestamp};
@@ -68,27 +68,61 @@ pub struct FieldChange {
     pub to: i64,
 }
 
-/// Compares entries with the book as it is at `now`, in their order.
+/// Compares entries with the book as it is at `now` and with what the entries that begin earlier make of it; changes come in the order
+/// of the entries.
 pub fn diff(book: &PriceBook, entries: &[PriceEntry], now: Timestamp) -> Vec<Change> {
+    let start = |entry: &PriceEntry| entry.valid_from.unwrap_or(now).max(now);
+    let mut order: Vec<(usize, &PriceEntry)> = entries.iter().enumerate().collect();
+    order.sort_by_key(|(_, entry)| start(entry));
     let mut seen = HashSet::new();
-    entries
-        .iter()
-        .map(|entry| {
-            let at = entry.valid_from.unwrap_or(now).max(now);
-            let in_force = book.current(&entry.service, &entry.model, at);
-            let mut change = compare(entry, in_force.as_deref());
-            if !seen.insert((&entry.service, &entry.model, entry.valid_from)) {
-                change.faults.push("stands here twice with the same start".to_owned());
-            }
-            if entry.valid_from.is_some_and(|from| from < now - GRACE) && change.kind != ChangeKind::Same {
-                change.faults.push("validFrom is in the past: what was charged stays as it was".to_owned());
-            }
-            change
-        })
-        .collect()
+    // The last change of each model so far, and its start.
+    let mut written: HashMap<(&str, &str), (Timestamp, Version)> = HashMap::new();
+    let mut changes: Vec<(usize, Change)> = Vec::with_capacity(entries.len());
+    for (index, entry) in order {
+        let (at, model) = (start(entry), (entry.service.as_str(), entry.model.as_str()));
+        let known = book.current(model.0, model.1, at);
+        let earlier =
+            written.get(&model).filter(|(from, _)| known.as_ref().is_none_or(|known| known.valid_from <= *from));
+        let in_force = earlier.map(|(_, version)| version.clone()).or_else(|| known.as_deref().map(Version::from));
+        let mut change = compare(entry, in_force.as_ref());
+        if !seen.insert((model, entry.valid_from)) {
+            change.faults.push("stands here twice with the same start".to_owned());
+        }
+        if entry.valid_from.is_some_and(|from| from < now - GRACE) && change.kind != ChangeKind::Same {
+            change.faults.push("validFrom is in the past: what was charged stays as it was".to_owned());
+        }
+        if change.kind != ChangeKind::Same {
+            written.insert(model, (at, Version::from(entry)));
+        }
+        changes.push((index, change));
+    }
+    changes.sort_by_key(|(index, _)| *index);
+    changes.into_iter().map(|(_, change)| change).collect()
 }
 
-fn compare(entry: &PriceEntry, in_force: Option<&Price>) -> Change {
+/// What is compared of a price.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Version {
+    units: UnitPrices,
+    max_output_tokens: i64,
+    context_tokens: Option<i64>,
+}
+
+impl From<&Price> for Version {
+    fn from(price: &Price) -> Self {
+        let (max_output_tokens, context_tokens) = (price.max_output_tokens, price.context_tokens);
+        Self { units: price.units.clone(), max_output_tokens, context_tokens }
+    }
+}
+
+impl From<&PriceEntry> for Version {
+    fn from(entry: &PriceEntry) -> Self {
+        let (max_output_tokens, context_tokens) = (entry.max_output_tokens, entry.context_tokens);
+        Self { units: entry.units(), max_output_tokens, context_tokens }
+    }
+}
+
+fn compare(entry: &PriceEntry, in_force: Option<&Version>) -> Change {
     let units = entry.units();
     let mut fields: Vec<FieldChange> = Vec::new();
     let mut unusual = Vec::new();
@@ -215,6 +249,10 @@ fn is_term(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use hub_types::{Clock, PriceId};
+
     use super::*;
 
     fn entry(input: i32, output: i32) -> PriceEntry {
@@ -262,6 +300,35 @@ mod tests {
     fn the_same_model_twice_is_a_fault() {
         let changes = diff(&PriceBook::default(), &[entry(1, 1), entry(2, 2)], Timestamp::UNIX_EPOCH);
         assert!(changes[0].faults.is_empty() && !changes[1].faults.is_empty());
+    }
+
+    #[test]
+    fn a_price_for_a_while_has_an_end() {
+        let now = Timestamp::UNIX_EPOCH;
+        let clock = Clock::fixed_at("1970-01-01T00:00:00Z");
+        let usual = entry(15, 60);
+        let price = Price {
+            id: PriceId::new(&clock),
+            service: usual.service.clone(),
+            model: usual.model.clone(),
+            units: usual.units(),
+            context_tokens: None,
+            max_output_tokens: usual.max_output_tokens,
+            valid_from: now,
+            source: String::new(),
+        };
+        let book = PriceBook::of([Arc::new(price)]);
+        let from = |day, input| PriceEntry { valid_from: Some(now + chrono::Duration::days(day)), ..entry(input, 60) };
+        let kinds = |entries: &[PriceEntry]| -> Vec<ChangeKind> {
+            diff(&book, entries, now).iter().map(|change| change.kind).collect()
+        };
+        let (changed, same) = (ChangeKind::Changed, ChangeKind::Same);
+        assert_eq!(kinds(&[from(1, 30), from(14, 15)]), [changed, changed]);
+        assert_eq!(kinds(&[from(14, 15), from(1, 30)]), [changed, changed], "whatever their order in the file");
+        assert_eq!(kinds(&[from(1, 15), from(14, 15), from(20, 30), from(30, 30)]), [same, same, changed, same]);
+        // The leap is one from the price that stands here, not from the one in the book.
+        let leaps = diff(&book, &[from(1, 150), from(14, 1_500), from(20, 15)], now);
+        assert_eq!(leaps.iter().map(|change| change.unusual.is_empty()).collect::<Vec<_>>(), [true, true, false]);
     }
 
     #[test]

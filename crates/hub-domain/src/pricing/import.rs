@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::book::{load, to_json};
 use super::change::{Change, ChangeKind, diff};
 use super::entry::PriceEntry;
+use super::settings::SETTINGS;
 use crate::audit::{self, Event};
 use crate::rbac::{self, Denied};
 use crate::{Hub, Origin};
@@ -94,7 +95,12 @@ pub async fn import(
             context_tokens: entry.context_tokens,
             max_output_tokens: entry.max_output_tokens,
             valid_from: entry.valid_from.unwrap_or(now).max(now),
-            source: if entry.source.is_empty() { "import".to_owned() } else { entry.source.clone() },
+            // An export that is imported again still names the settings; they would take the price for theirs.
+            source: if ["", SETTINGS].contains(&entry.source.as_str()) {
+                "import".to_owned()
+            } else {
+                entry.source.clone()
+            },
         };
         let by = (caller.credential != hub_types::Credential::Operator).then_some(caller.user);
         if !prices::insert(&mut tx, &row, by, now).await? {

@@ -9,6 +9,7 @@ mod import;
 mod list;
 mod margin;
 mod seed;
+mod settings;
 mod terms;
 mod units;
 

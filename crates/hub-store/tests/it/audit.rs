@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::{clock, now};
 
-fn entry(action: &str, at: Timestamp) -> Entry {
+pub(crate) fn entry(action: &str, at: Timestamp) -> Entry {
     Entry {
         id: AuditId::new(&clock()),
         at,
@@ -26,7 +26,7 @@ fn entry(action: &str, at: Timestamp) -> Entry {
     }
 }
 
-async fn insert(store: &Store, entries: &[Entry]) {
+pub(crate) async fn insert(store: &Store, entries: &[Entry]) {
     let mut tx = store.write().await.unwrap();
     for entry in entries {
         audit::insert(&mut tx, entry).await.unwrap();
@@ -48,7 +48,7 @@ async fn count(store: &Store) -> usize {
 }
 
 /// Runs a statement that no function of the room has.
-async fn execute(store: &Store, sql: &'static str) -> Result<u64, sqlx::Error> {
+pub(crate) async fn execute(store: &Store, sql: &'static str) -> Result<u64, sqlx::Error> {
     match store {
         Store::Postgres(pool) => sqlx::query(sql).execute(pool).await.map(|done| done.rows_affected()),
         Store::Sqlite { writer, .. } => sqlx::query(sql).execute(writer).await.map(|done| done.rows_affected()),

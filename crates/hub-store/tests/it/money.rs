@@ -4,12 +4,15 @@ use chrono::Duration;
 use hub_store::history::{self, Direction, Filter, Page};
 use hub_store::holds::{self, End, NewHold, Opened};
 use hub_store::ledger::{self, Kind, Posting};
+use hub_store::receipts::{self, Receipt};
+use hub_store::usage::{self, UsageRow};
 use hub_store::users::{self, NewUser};
 use hub_store::{Store, StoreError, accounts, verify};
-use hub_types::{Credits, HoldId, PriceId, TransactionId, UserId};
+use hub_types::{Credits, HoldId, PriceId, TokenUsage, TransactionId, UsageId, UserId};
 use serde_json::json;
 use tokio::task::JoinSet;
 
+use crate::audit;
 use crate::support::{clock, now};
 
 pub(crate) async fn account(store: &Store, credits: i32) -> UserId {
@@ -87,6 +90,33 @@ async fn release(store: &Store, hold: &NewHold) -> bool {
     let released = holds::release(&mut tx, hold.id, hold.user, End::Voided, now()).await.unwrap();
     tx.commit().await.unwrap();
     released
+}
+
+fn a_receipt(hold: &NewHold, row: TransactionId, amount: Credits) -> Receipt {
+    Receipt {
+        id: hold.id,
+        user: hold.user,
+        transaction: Some(row),
+        api_key: None,
+        request_id: hold.request_id.clone(),
+        route: "/v1/chat/completions".to_owned(),
+        service: hold.service.clone(),
+        provider: hold.provider.clone(),
+        model: hold.model.clone(),
+        upstream_model: hold.model.clone(),
+        upstream_id: None,
+        price: hold.price,
+        unit_prices: json!({}),
+        usage: TokenUsage::default(),
+        usage_source: "provider".to_owned(),
+        exact_pico: 0,
+        amount,
+        uncollected: Credits::ZERO,
+        held: hold.amount,
+        outcome: "completed".to_owned(),
+        attempts: json!([]),
+        created_at: hold.at,
+    }
 }
 
 /// Balance and held, in whole credits.
@@ -185,15 +215,22 @@ both! {
         assert_sound(&store).await;
     }
 
-    async fn ledger_rows_can_be_neither_changed_nor_deleted(store: Store) {
-        account(&store, 10).await;
-        for text in ["UPDATE credit_transactions SET amount = 1", "DELETE FROM credit_transactions"] {
-            let refused = match &store {
-                Store::Postgres(pool) => sqlx::query(text).execute(pool).await.map(drop),
-                Store::Sqlite { writer, .. } => sqlx::query(text).execute(writer).await.map(drop),
-            };
+    async fn ledger_rows_can_be_neither_changed_nor_deleted_nor_replaced(store: Store) {
+        let user = account(&store, 10).await;
+        audit::insert(&store, &[audit::entry("test", now())]).await;
+        let mut texts = vec!["UPDATE credit_transactions SET amount = 1", "DELETE FROM credit_transactions", "DELETE FROM audit_log"];
+        match &store {
+            Store::Postgres(_) => texts.extend(["TRUNCATE credit_transactions CASCADE", "TRUNCATE audit_log"]),
+            Store::Sqlite { .. } => texts.extend([
+                "INSERT OR REPLACE INTO credit_transactions SELECT * FROM credit_transactions",
+                "REPLACE INTO audit_log SELECT * FROM audit_log",
+            ]),
+        }
+        for text in texts {
+            let refused = audit::execute(&store, text).await;
             assert!(refused.is_err_and(|error| error.to_string().contains("append-only")), "{text}");
         }
+        assert_eq!(standing(&store, user).await, (10, 0));
         assert_sound(&store).await;
     }
 
@@ -234,6 +271,70 @@ both! {
         tx.commit().await.unwrap();
         assert_eq!(standing(&store, user).await, (65, 0));
         assert_sound(&store).await;
+    }
+
+    async fn a_late_settle_takes_what_is_spendable(store: Store) {
+        let user = account(&store, 50).await;
+        let (new, other) = (new_hold(user, 40), new_hold(user, 45));
+        assert!(hold(&store, &new).await);
+        let row = |credits: i32, key: &str| Posting { hold: Some(new.id), ..posting(user, Kind::Usage, credits, key) };
+        let mut tx = store.write().await.unwrap();
+        assert!(holds::release(&mut tx, new.id, user, End::Expired, now()).await.unwrap());
+        tx.commit().await.unwrap();
+        assert!(hold(&store, &other).await);
+        let mut tx = store.write().await.unwrap();
+        let late = holds::settle_late(&mut tx, new.id, &row(-30, "late")).await.unwrap().unwrap();
+        assert_eq!((late.taken, late.row.map(|row| row.amount)), (Credits::whole(5), Some(Credits::whole(-5))));
+        tx.commit().await.unwrap();
+        assert_eq!(standing(&store, user).await, (45, 45));
+        assert_sound(&store).await;
+        // Nothing is spendable now, and the hold is not expired any more all the same.
+        let empty = account(&store, 0).await;
+        let free = NewHold { user: empty, ..new_hold(empty, 10) };
+        let mut tx = store.write().await.unwrap();
+        ledger::post(&mut tx, &posting(empty, Kind::Grant, 10, "g")).await.unwrap().unwrap();
+        assert_eq!(holds::open(&mut tx, &free).await.unwrap(), Opened::Yes);
+        assert!(holds::release(&mut tx, free.id, empty, End::Expired, now()).await.unwrap());
+        ledger::post(&mut tx, &posting(empty, Kind::Usage, -10, "u")).await.unwrap().unwrap();
+        let owed = Posting { hold: Some(free.id), ..posting(empty, Kind::Usage, -7, "late") };
+        let late = holds::settle_late(&mut tx, free.id, &owed).await.unwrap().unwrap();
+        assert!(late.taken == Credits::ZERO && late.row.is_none());
+        assert!(holds::settle_late(&mut tx, free.id, &owed).await.unwrap().is_none());
+        tx.commit().await.unwrap();
+        assert_sound(&store).await;
+    }
+
+    async fn a_charge_whose_papers_are_missing_or_wrong_is_named(store: Store) {
+        let user = account(&store, 50).await;
+        let new = new_hold(user, 40);
+        assert!(hold(&store, &new).await);
+        let charge = Posting { hold: Some(new.id), ..posting(user, Kind::Usage, -5, "sweep") };
+        let mut tx = store.write().await.unwrap();
+        let row = holds::settle(&mut tx, new.id, End::Expired, &charge).await.unwrap().unwrap();
+        let named = |faults: Vec<verify::CallFault>| faults.into_iter().map(|fault| fault.hold).collect::<Vec<_>>();
+        assert_eq!(named(verify::holds_without_receipt(&mut tx).await.unwrap()), [new.id]);
+        let receipt = a_receipt(&new, row.id, Credits::whole(5));
+        receipts::put(&mut tx, &receipt).await.unwrap();
+        assert_eq!(named(verify::holds_without_receipt(&mut tx).await.unwrap()), []);
+        assert_eq!(named(verify::receipts_without_usage(&mut tx).await.unwrap()), [new.id]);
+        assert_eq!(named(verify::receipts_of_holds(&mut tx).await.unwrap()), []);
+        let call = crate::usage::call(user, new.at, 5_000_000);
+        let call = UsageRow { id: UsageId(new.id.0), hold: Some(new.id), ..call };
+        usage::put(&mut tx, &call).await.unwrap();
+        assert_eq!(named(verify::receipts_without_usage(&mut tx).await.unwrap()), []);
+        assert_eq!(named(verify::usage(&mut tx).await.unwrap()), []);
+        usage::put(&mut tx, &UsageRow { credits: Credits::whole(4), ..call.clone() }).await.unwrap();
+        assert_eq!(named(verify::usage(&mut tx).await.unwrap()), [new.id]);
+        // A usage row that charged something and has no receipt at all.
+        let other = HoldId::new(&clock());
+        usage::put(&mut tx, &UsageRow { id: UsageId(other.0), hold: Some(other), ..call }).await.unwrap();
+        assert_eq!(named(verify::usage(&mut tx).await.unwrap()).len(), 2);
+        tx.rollback().await.unwrap();
+        // A receipt of another size than its hold.
+        let mut tx = store.write().await.unwrap();
+        receipts::put(&mut tx, &Receipt { held: Credits::whole(41), ..receipt }).await.unwrap();
+        assert_eq!(named(verify::receipts_of_holds(&mut tx).await.unwrap()), [new.id]);
+        tx.rollback().await.unwrap();
     }
 
     async fn history_pages_newest_first_without_gaps(store: Store) {

@@ -10,6 +10,7 @@ use hub_types::{Credits, OrderId, TransactionId, UserId};
 use serde_json::json;
 use tokio::task::JoinSet;
 
+use crate::audit;
 use crate::support::{clock, now};
 
 async fn user(store: &Store) -> UserId {
@@ -93,6 +94,14 @@ both! {
         let mut tx = store.read().await.unwrap();
         let found = orders::invoice(&mut tx, first).await.unwrap().unwrap();
         assert_eq!((found.number, found.content), (2, json!({ "a": 1 })));
+        let mut texts = vec!["UPDATE invoices SET number = 9", "DELETE FROM invoices"];
+        if matches!(store, Store::Sqlite { .. }) {
+            texts.push("REPLACE INTO invoices SELECT * FROM invoices");
+        }
+        for text in texts {
+            let refused = audit::execute(&store, text).await;
+            assert!(refused.is_err_and(|error| error.to_string().contains("append-only")), "{text}");
+        }
     }
 
     async fn refunds_only_grow_and_a_dispute_that_ended_stays_ended(store: Store) {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::support::{clock, now};
 
-fn call(user: UserId, at: Timestamp, credits: i64) -> UsageRow {
+pub(crate) fn call(user: UserId, at: Timestamp, credits: i64) -> UsageRow {
     UsageRow {
         id: UsageId::new(&clock()),
         at,

@@ -9,6 +9,7 @@ use hub_domain::identity::Algorithm;
 use hub_domain::inference::{Misfit, RoutingSettings};
 use hub_domain::limits::Roles;
 use hub_domain::payments;
+use hub_domain::pricing::ModelPrice;
 use hub_domain::sessions::TokenKeys;
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
@@ -34,6 +35,7 @@ pub(super) fn values(settings: &Settings, layers: &mut Layers) {
     check.mail(&settings.mail);
     check.telemetry(&settings.telemetry);
     check.providers(&settings.providers);
+    check.prices(&settings.pricing.models);
     check.routing(&settings.routing);
     check.sign_in(&settings.oauth);
     check.stripe(&settings.stripe);
@@ -274,6 +276,22 @@ impl Check<'_> {
             self.range(&setting("whole_seconds"), provider.whole_seconds, 1..=3600);
             self.range(&setting("stream_seconds"), provider.stream_seconds, 1..=7200);
             self.range(&setting("hangup_seconds"), provider.hangup_seconds, 1..=600);
+        }
+    }
+
+    fn prices(&mut self, models: &[ModelPrice]) {
+        let mut names = HashSet::new();
+        for (index, model) in models.iter().enumerate() {
+            let setting = format!("pricing.models[{index}]");
+            self.unless(names.insert((&model.service, &model.model)), &setting, "must be the only price of its model");
+            for fault in model.faults() {
+                self.wrong(&setting, fault);
+            }
+            if !model.allow_unusual {
+                for odd in model.unusual() {
+                    self.wrong(&setting, format!("{odd}; set allow_unusual = true in it if that is meant"));
+                }
+            }
         }
     }
 

@@ -115,7 +115,8 @@ impl Settings {
     }
 
     /// Whether the sandbox plays payment provider: everybody can then give themselves credits, so by default it does not where credits
-    /// buy what costs the operator money.
+    /// buy what costs the operator money. Providers that are added while the hub runs are asked for at each payment
+    /// (`Hub::payments_are_off`).
     pub fn plays_payments(&self) -> bool {
         let harmless = || self.offers_sandbox() && self.providers.is_empty();
         self.stripe.secret_key.is_none() && self.payments.sandbox.unwrap_or_else(harmless)

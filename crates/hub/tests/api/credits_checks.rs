@@ -179,6 +179,46 @@ on_both_pairs! {
         hub.finish().await;
     }
 
+    async fn credit_09_a_late_settle_takes_what_there_is_and_says_what_it_did_not_get(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let mut ada = hub.user("ada").await;
+        let late = running(&hub, &ada, 40).await;
+        hub.advance(Duration::seconds(61));
+        hub.sign_in(&mut ada).await;
+        sweep_all(&hub.hub).await.unwrap();
+        let other = hold(&hub, &ada, 99).await;
+        // It owes 1.2 credits, and 1 is not promised to others.
+        let charge = ended(&hub, &ada, late, 20_000);
+        join_all((0..20).map(|_| credits::settle(&hub.hub, &charge))).await;
+        assert_eq!(standing(&hub, &ada).await, (99_000_000, json!(99)));
+        let receipt = hub.get(&format!("/api/credits/receipts/{late}")).bearer(&ada.access_token).send().await.expect(200).json();
+        assert_eq!((&receipt["amount"], &receipt["uncollected"]), (&json!(1), &json!(0.2)));
+        assert_eq!((&receipt["usage"]["output"], &receipt["outcome"]), (&json!(20_000), &json!("completed")));
+        let log = hub.get("/api/usage/logs").bearer(&ada.access_token).send().await.expect(200).json();
+        assert!(log.to_string().contains("20000"), "{log}");
+        void(&hub, &ada, other).await;
+        hub.finish().await;
+    }
+
+    async fn credit_09_a_late_settle_of_an_empty_account_is_written_down(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let mut ada = hub.user("ada").await;
+        let late = running(&hub, &ada, 40).await;
+        hub.advance(Duration::seconds(61));
+        hub.sign_in(&mut ada).await;
+        sweep_all(&hub.hub).await.unwrap();
+        let other = hold(&hub, &ada, 100).await;
+        let settled = credits::settle(&hub.hub, &ended(&hub, &ada, late, 100)).await.unwrap();
+        assert_eq!((settled.amount, settled.uncollected), (Credits::ZERO, Credits::from_micro(6_000)));
+        let receipt = hub.get(&format!("/api/credits/receipts/{late}")).bearer(&ada.access_token).send().await.expect(200).json();
+        assert_eq!((&receipt["amount"], &receipt["uncollected"], &receipt["usage"]["output"]), (&json!(0), &json!(0.006), &json!(100)));
+        void(&hub, &ada, other).await;
+        // What comes in later does not pay for it: it is over.
+        credits::settle(&hub.hub, &ended(&hub, &ada, late, 100)).await.unwrap();
+        assert_eq!(standing(&hub, &ada).await, (100_000_000, json!(0)));
+        hub.finish().await;
+    }
+
     async fn credit_11_a_provider_that_reports_nothing_is_counted(pair: Pair) {
         let stub = Stub::start().await;
         let hub = stub.hub(pair, json!({ "input": 10, "output": 20 })).start().await;
@@ -542,14 +582,11 @@ on_both_pairs! {
         hub.sign_in(&mut ada).await;
         expire_due(&hub.hub).await.unwrap();
         assert_eq!(balance(&hub, &ada).await["balance"], 120);
-        let mut tx = hub.hub.store.write().await.unwrap();
-        let posting = usage(&hub, &ada, 40, Some(running));
-        holds::settle(&mut tx, running, End::Expired, &posting).await.unwrap().unwrap();
-        tx.commit().await.unwrap();
+        credits::settle(&hub.hub, &ended(&hub, &ada, running, 1_000_000)).await.unwrap();
         expire_due(&hub.hub).await.unwrap();
-        // 30 ran out at once, 40 paid for the call, the last 30 ran out after it: the 50 without an end are whole.
+        // 30 ran out at once, 60 paid for the call, the last 10 ran out after it: the 50 without an end are whole.
         assert_eq!(balance(&hub, &ada).await["balance"], 50);
-        assert_eq!(transactions(&hub, &ada, "kind=expiry").await["debited"], 60);
+        assert_eq!(transactions(&hub, &ada, "kind=expiry").await["debited"], 40);
         hub.finish().await;
     }
 }

@@ -56,6 +56,28 @@ on_both_pairs! {
         hub.finish().await;
     }
 
+    async fn a_grant_and_its_audit_row_are_written_together_or_not_at_all(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let (ada, admin) = (hub.user("ada").await, hub.admin().await);
+        let (caller, origin) = (service(&hub), Origin::default());
+        for patience in 0..60 {
+            let input = Grant { user: ada.id, amount: Credits::whole(1), reason: "test".to_owned(), key: None };
+            let mut grant = Box::pin(credits::grant(&hub.hub, &caller, &origin, input));
+            // Whoever asked goes away after so many steps.
+            for _ in 0..patience * patience {
+                if futures::poll!(&mut grant).is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        let rows = hub.get("/api/credits/transactions?kind=grant").bearer(&ada.access_token).send().await.expect(200).json();
+        let trail = hub.get("/api/admin/audit?action=credits.granted&limit=100").bearer(&admin.access_token).send().await.expect(200).json();
+        let given = rows["credited"].as_i64().unwrap() - 100;
+        assert_eq!(usize::try_from(given).unwrap(), trail["entries"].as_array().unwrap().len(), "{rows}");
+        hub.finish().await;
+    }
+
     async fn credit_03_a_replayed_key_acts_once_and_answers_the_same(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let (ada, admin) = (hub.user_with_credits("ada", Credits::whole(100)).await, hub.admin().await);

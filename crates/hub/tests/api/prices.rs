@@ -2,6 +2,7 @@
 
 use chrono::Duration;
 use hub_domain::credits::{self, Period};
+use hub_domain::pricing::{self, ModelPrice};
 use hub_testkit::{TestHub, on_both_pairs};
 use serde_json::{Value, json};
 
@@ -36,6 +37,48 @@ on_both_pairs! {
         let found = credits::recompute(&hub.hub.store, &hub.hub.prices, month()).await.expect("receipts");
         assert_eq!((found.receipts, found.differences), (2, 0), "{:?}", found.named);
         assert_eq!(found.charged, found.computed);
+        hub.finish().await;
+    }
+
+    async fn a_price_of_the_settings_is_written_when_it_changes_and_not_at_each_start(pair: Pair) {
+        let own = |context: Option<i64>| -> ModelPrice {
+            let price = json!({ "service": "own", "model": "m", "input": 10, "output": 10, "context_tokens": context });
+            serde_json::from_value(price).expect("a price")
+        };
+        let hub = TestHub::builder(pair).settings(|settings| settings.pricing.models.push(own(None))).start().await;
+        let admin = hub.admin().await;
+        let start = |context| { let hub = &hub; async move {
+            let settings = pricing::Settings { models: vec![own(context)], ..pricing::Settings::default() };
+            hub.advance(Duration::minutes(10));
+            pricing::seed(&hub.hub.store, &hub.hub.prices, &settings, &hub.hub.clock).await.expect("a start");
+            let price = hub.hub.prices.current("own", "m", hub.hub.clock.now()).expect("a price");
+            (price.units.input / 1_000_000, price.context_tokens)
+        } };
+        assert_eq!(start(None).await, (10, None));
+        // Somebody edits an export, which names the settings as its source.
+        let dearer = json!({ "prices": [{ "service": "own", "model": "m", "input": 30, "output": 30, "source": "settings" }] });
+        hub.post("/api/admin/prices").bearer(&admin.access_token).json(&dearer).send().await.expect(200);
+        assert_eq!(start(None).await, (30, None), "an imported price was taken back");
+        assert_eq!(start(Some(9_000)).await, (10, Some(9_000)), "the settings changed");
+        assert_eq!(start(Some(9_000)).await, (10, Some(9_000)));
+        assert_eq!(hub.hub.prices.all().iter().filter(|price| price.service == "own").count(), 3);
+        hub.finish().await;
+    }
+
+    async fn an_import_of_a_price_for_a_while_writes_its_end(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let admin = hub.admin().await;
+        let mut body = sandbox(30, 120);
+        let usual = sandbox(15, 60)["prices"][0].clone();
+        body["prices"].as_array_mut().expect("prices").push(usual);
+        body["prices"][0]["validFrom"] = json!("2026-12-01T00:00:00Z");
+        body["prices"][1]["validFrom"] = json!("2026-12-15T00:00:00Z");
+        let import = || hub.post("/api/admin/prices").bearer(&admin.access_token).json(&body).send();
+        assert_eq!(import().await.expect(200).json()["written"], 2);
+        assert_eq!(import().await.expect(200).json()["written"], 0, "a repetition writes nothing");
+        let input = |at: &str| hub.hub.prices.current("sandbox", "sandbox", at.parse().expect("a time")).map(|price| price.units.input);
+        let inputs = ["2026-11-30T00:00:00Z", "2026-12-02T00:00:00Z", "2026-12-16T00:00:00Z"].map(input);
+        assert_eq!(inputs, [Some(15_000_000), Some(30_000_000), Some(15_000_000)]);
         hub.finish().await;
     }
 

@@ -295,3 +295,21 @@ fn nobody_gives_themselves_credits_that_cost_the_operator_money() {
     assert!(!plays("", &[("OPENAI_API_KEY", "sk-x")]));
     assert!(plays("[payments]\nsandbox = true\n", &[("OPENAI_API_KEY", "sk-x")]));
 }
+
+#[test]
+fn prices_that_cannot_be_meant_stop_the_start() {
+    let price = |text: &str| format!("[[pricing.models]]\nservice = \"own\"\nmodel = \"m\"\n{text}\n");
+    for (text, expected) in [
+        ("input = -1\noutput = 1", "pricing.models[0] (from"),
+        ("input = -1\noutput = 1", "input is below zero"),
+        ("input = 0\noutput = 0", "calls would be free; set allow_unusual = true"),
+        ("input = 15000000\noutput = 60", "input is above 100000 credits"),
+        ("input = -1\noutput = 1\nallow_unusual = true", "input is below zero"),
+    ] {
+        let found = problems(&price(text), &[]);
+        assert!(found.contains(expected), "{expected} is not in {found}");
+    }
+    let twice = price("input = 1\noutput = 1") + &price("input = 2\noutput = 2");
+    assert!(problems(&twice, &[]).contains("pricing.models[1] (from"));
+    load(&price("input = 0\noutput = 0\nallow_unusual = true"), &[]).expect("free on purpose");
+}

@@ -173,7 +173,8 @@ impl<'a> Book<'a> {
         let total = change_of(total, account, now);
         total.held = plus(total.held, -hold.amount);
         account.held = plus(account.held, -hold.amount);
-        let mut settled = Settled { receipt: hold.id, amount: owed.amount, balance: None };
+        let mut settled =
+            Settled { receipt: hold.id, amount: owed.amount, uncollected: owed.uncollected, balance: None };
         let mut transaction = None;
         if owed.amount.is_positive() {
             let posting = settle::posting(self.clock, &hold, "settle", owed.amount, now);

@@ -151,7 +151,10 @@ impl<'a> Drafts<'a> {
         }
         let (receipt, usage) = settle::papers(hold, charge, owed, transaction, now)?;
         self.once.ended.push(Ended { hold: hold.clone(), end, receipt, usage });
-        Ok(Hoped::Ended(Settled { receipt: hold.id, amount: owed.amount, balance: None }, number))
+        Ok(Hoped::Ended(
+            Settled { receipt: hold.id, amount: owed.amount, uncollected: owed.uncollected, balance: None },
+            number,
+        ))
     }
 
     /// Counts the rows from the end of their account's part: where it stands then is what the write tells.

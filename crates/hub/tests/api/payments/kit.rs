@@ -102,6 +102,14 @@ pub(crate) fn charge(order: &Ordered, refunded: i64) -> Value {
     })
 }
 
+/// A refund of an order.
+pub(crate) fn refund(order: &Ordered, id: &str, amount: i64, status: &str) -> Value {
+    json!({
+        "id": id, "object": "refund", "amount": amount, "currency": "usd", "status": status, "payment_intent": order.payment,
+        "charge": order.payment.replace("pi_", "ch_"), "failure_reason": if status == "failed" { "expired_or_canceled_card" } else { "" },
+    })
+}
+
 /// A dispute over the whole price.
 pub(crate) fn dispute(order: &Ordered, status: &str) -> Value {
     json!({

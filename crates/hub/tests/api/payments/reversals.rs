@@ -6,8 +6,8 @@ use hub_types::Credits;
 use serde_json::json;
 
 use super::kit::{
-    PRICE, balance, charge, dispute, event, finish, heal, order, pay, post, rows, session, shown, start, status, tell,
-    trail,
+    PRICE, balance, charge, dispute, event, finish, heal, order, pay, post, refund, rows, session, shown, start,
+    status, tell, trail,
 };
 
 async fn chat(hub: &TestHub, who: &TestUser) -> TestResponse {
@@ -45,6 +45,52 @@ on_both_pairs! {
         tell(&hub, "evt_again", "checkout.session.async_payment_succeeded", &session(&ordered)).await;
         assert_eq!((balance(&hub, &ada).await, status(&hub, &ada, &ordered).await), (100, "refunded".to_owned()));
         assert_eq!(trail(&hub, "payment.reversed").await.len(), 2);
+        finish(hub, &stripe).await;
+    }
+
+    async fn a_present_that_ends_does_not_pay_for_a_purchase_that_is_taken_back(pair: Pair) {
+        let (hub, stripe) = start(pair).await;
+        let (mut ada, admin) = (hub.user("ada").await, hub.admin().await);
+        let promo = json!({ "userId": ada.id, "amount": 100, "reason": "x", "category": "promo", "expiresAt": "2026-11-26T10:00:00Z" });
+        hub.post("/api/credits/grant").bearer(&admin.access_token).json(&promo).send().await.expect(200);
+        let ordered = order(&hub, &ada).await;
+        pay(&hub, &ordered).await;
+        tell(&hub, "evt_r", "charge.refunded", &charge(&ordered, PRICE)).await;
+        assert_eq!(balance(&hub, &ada).await, 200, "the welcome credits and the promotion");
+        hub.advance(chrono::Duration::days(4));
+        hub.sign_in(&mut ada).await;
+        hub_domain::credits::expire_due(&hub.hub).await.unwrap();
+        assert_eq!(balance(&hub, &ada).await, 100, "the promotion stayed for ever");
+        finish(hub, &stripe).await;
+    }
+
+    async fn a_refund_that_fails_gives_the_credits_back_once_and_can_be_made_again(pair: Pair) {
+        let (hub, stripe) = start(pair).await;
+        let mut ada = hub.user("ada").await;
+        let ordered = order(&hub, &ada).await;
+        pay(&hub, &ordered).await;
+        tell(&hub, "evt_r1", "charge.refunded", &charge(&ordered, PRICE)).await;
+        assert_eq!((balance(&hub, &ada).await, status(&hub, &ada, &ordered).await), (100, "refunded".to_owned()));
+        hub.advance(chrono::Duration::hours(1));
+        hub.sign_in(&mut ada).await;
+        // Told in two ways and at once.
+        let (failed, updated) = (refund(&ordered, "re_1", PRICE, "failed"), refund(&ordered, "re_1", PRICE, "succeeded"));
+        tell(&hub, "evt_u", "charge.refund.updated", &updated).await;
+        let news = [event(&hub, "evt_f1", "refund.failed", &failed), event(&hub, "evt_f2", "charge.refund.updated", &failed)];
+        for answer in join_all((0..20).map(|n| post(&hub, &news[n % 2]))).await {
+            answer.expect(200);
+        }
+        join_all((0..4).map(|_| hub.run_jobs())).await;
+        hub.run_jobs().await;
+        assert_eq!((balance(&hub, &ada).await, rows(&hub, &ada, "chargeback").await), (600, vec![500, -500]));
+        let seen = shown(&hub, &ada, &ordered).await;
+        assert_eq!((&seen["status"], &seen["refundedMinor"]), (&json!("paid"), &json!(0)));
+        assert_eq!(trail(&hub, "payment.restored").await.len(), 1);
+        // The operator refunds in another way, which Stripe counts from zero again.
+        hub.advance(chrono::Duration::minutes(5));
+        tell(&hub, "evt_r2", "charge.refunded", &charge(&ordered, PRICE)).await;
+        assert_eq!((balance(&hub, &ada).await, rows(&hub, &ada, "chargeback").await), (100, vec![-500, 500, -500]));
+        assert_eq!(status(&hub, &ada, &ordered).await, "refunded");
         finish(hub, &stripe).await;
     }
 

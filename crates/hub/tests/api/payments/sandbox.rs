@@ -1,6 +1,7 @@
 //! The payment provider inside the hub, from the order to the credits, as a browser would do it.
 
-use hub_testkit::{Pair, TestHub, TestUser, on_both_pairs};
+use axum::http::Method;
+use hub_testkit::{Pair, TestHub, TestResponse, TestUser, on_both_pairs};
 use serde_json::json;
 
 use super::kit::{Ordered, balance, heal, order, shown, status};
@@ -21,7 +22,64 @@ async fn press(hub: &TestHub, ordered: &Ordered, button: &str) -> String {
     request.send().await.expect(303).header("location").to_owned()
 }
 
+/// A hub that nobody told whether its sandbox may play, or that was told so, with a provider that an administrator can add.
+async fn hub_that_grows(pair: Pair, sandbox: Option<bool>) -> (TestHub, TestUser, TestUser) {
+    let builder = TestHub::builder(pair).settings(|settings| {
+        settings.sandbox.enabled = Some(true);
+        settings.payments.sandbox = sandbox;
+        settings.inference.providers_at_private_addresses = true;
+    });
+    let hub = builder.start().await;
+    let (ada, boss) = (hub.user("ada").await, hub.admin().await);
+    (hub, ada, boss)
+}
+
+async fn add_provider(hub: &TestHub, boss: &TestUser) {
+    let provider = json!({ "kind": "compatible", "baseUrl": "http://127.0.0.1:9/v1", "service": "own" });
+    let request = hub.request(Method::PUT, "/api/admin/providers/own").bearer(&boss.access_token);
+    request.json(&provider).send().await.expect(201);
+}
+
+async fn begin(hub: &TestHub, ada: &TestUser) -> TestResponse {
+    hub.post("/api/credits/checkout").bearer(&ada.access_token).json(&json!({ "packageId": "small" })).send().await
+}
+
 on_both_pairs! {
+    async fn play_money_stops_when_a_provider_that_costs_money_is_added(pair: Pair) {
+        let (hub, ada, boss) = hub_that_grows(pair, None).await;
+        let twin = hub.sibling().await;
+        let ordered = order(&hub, &ada).await;
+        add_provider(&hub, &boss).await;
+        for hub in [&hub, &twin] {
+            let refused = begin(hub, &ada).await.expect(409).text();
+            assert!(refused.contains("payments.sandbox"), "{refused}");
+            let pressed = hub.post(&page(&ordered)).header("content-type", "application/x-www-form-urlencoded");
+            pressed.header("sec-fetch-site", "same-origin").body("action=pay").send().await.expect(409);
+            let sold = hub.get("/api/credits/packages").bearer(&ada.access_token).send().await.expect(200).json();
+            assert_eq!(sold, json!({ "packages": [] }));
+        }
+        hub.run_jobs().await;
+        assert_eq!((balance(&hub, &ada).await, status(&hub, &ada, &ordered).await), (100, "pending".to_owned()));
+        // Switched off it costs nothing, so the sandbox plays again.
+        let off = hub.request(Method::PATCH, "/api/admin/providers/own").bearer(&boss.access_token);
+        off.json(&json!({ "enabled": false })).send().await.expect(200);
+        press(&hub, &ordered, "pay").await;
+        hub.run_jobs().await;
+        assert_eq!(balance(&hub, &ada).await, 600);
+        twin.finish().await;
+        hub.finish().await;
+    }
+
+    async fn play_money_goes_on_beside_such_a_provider_where_the_operator_said_so(pair: Pair) {
+        let (hub, ada, boss) = hub_that_grows(pair, Some(true)).await;
+        add_provider(&hub, &boss).await;
+        let ordered = order(&hub, &ada).await;
+        press(&hub, &ordered, "pay").await;
+        hub.run_jobs().await;
+        assert_eq!(balance(&hub, &ada).await, 600);
+        hub.finish().await;
+    }
+
     async fn pressing_pay_gives_the_credits(pair: Pair) {
         let (hub, ada) = sandbox_hub(pair).await;
         let sold = hub.get("/api/credits/packages").bearer(&ada.access_token).send().await.expect(200).json();
