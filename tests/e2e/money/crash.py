@@ -9,10 +9,9 @@ import collections
 import signal
 import time
 
+from hub_e2e.calls import call, client
 from hub_e2e.checks import equal, true
 from hub_e2e.member import Member, micro, verify
-
-from calls import call, client
 
 MEMBERS = 4
 GRANT = 100

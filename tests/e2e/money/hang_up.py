@@ -5,10 +5,9 @@ import time
 
 import httpx
 
+from hub_e2e.calls import call, client
 from hub_e2e.checks import equal, true
 from hub_e2e.member import Member, micro, verify
-
-from calls import call, client
 
 STREAMS = 20
 WORDS = 600

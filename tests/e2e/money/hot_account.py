@@ -4,10 +4,9 @@ import asyncio
 import collections
 from decimal import Decimal
 
+from hub_e2e.calls import call, client
 from hub_e2e.checks import equal
 from hub_e2e.member import MICRO, Member, micro, verify
-
-from calls import call, client
 
 CALLS = 200
 AFFORDABLE = 50

@@ -12,12 +12,13 @@ MICRO = 1_000_000
 class Member:
     """A user with an API key and, if wanted, credits."""
 
-    def __init__(self, hub, credits=None):
+    def __init__(self, hub, credits=None, role="user", scopes=None):
         self.email = f"member-{secrets.token_hex(5)}@example.com"
         self.password = f"Hx-{secrets.token_hex(8)}-qZ!"
-        made = hub.run("admin", "create-user", "--email", self.email, "--password", self.password, "--role", "user")
+        made = hub.run("admin", "create-user", "--email", self.email, "--password", self.password, "--role", role)
         self.id = made["id"]
-        self.key = hub.run("admin", "create-key", "--email", self.email, "--name", "e2e")["key"]
+        narrow = ("--scopes", scopes) if scopes else ()
+        self.key = hub.run("admin", "create-key", "--email", self.email, "--name", "e2e", *narrow)["key"]
         if credits is not None:
             self.grant(hub, credits)
 
@@ -70,6 +71,22 @@ class Member:
                 return rows
             path = f"/api/credits/transactions?limit=100&cursor={page['nextCursor']}"
         raise AssertionError("the history does not end")
+
+
+def books(member, hub):
+    """The history, newest first, checked: no row twice, each balance the sum of all rows until then, the last one the account's, which
+    holds nothing."""
+    rows = member.history(hub)
+    if len({row["id"] for row in rows}) != len(rows):
+        raise AssertionError("the history lists a row twice")
+    balance = 0
+    for row in reversed(rows):
+        balance += micro(row["amount"])
+        if micro(row["balanceAfter"]) != balance:
+            raise AssertionError(f"the balance after {row} is not {balance} micro-credits")
+    if member.balance(hub) != (balance, 0):
+        raise AssertionError(f"(balance, held) is {member.balance(hub)}, the rows say ({balance}, 0)")
+    return rows
 
 
 def micro(credits):

@@ -35,10 +35,10 @@ class Pair:
         self._connect = connect
         self._hubs = []
 
-    def hub(self):
-        """Another hub of this pair, not started. The embedded pair can have only one running."""
+    def hub(self, **environment):
+        """Another hub of this pair, not started, with further environment. The embedded pair can have only one running."""
         number = 0 if self.name == "embedded" else len(self._hubs)
-        hub = Hub(self._folder / f"hub-{number}", self._environment)
+        hub = Hub(self._folder / f"hub-{number}", self._environment | environment)
         self._hubs.append(hub)
         return hub
 
@@ -64,8 +64,9 @@ def embedded(**settings):
 
 
 @contextlib.contextmanager
-def shared(**settings):
-    """A new PostgreSQL database, dropped afterwards, and a Redis prefix of its own."""
+def shared(through=None, **settings):
+    """A new PostgreSQL database, dropped afterwards, and a Redis prefix of its own. The hubs, but not `rows`, reach the database at the
+    port `through` of this machine, if one is given."""
     server = os.environ["HUB_TEST_POSTGRES_URL"]
     mark = secrets.token_hex(6)
     database = f"hub_e2e_{mark}"
@@ -73,7 +74,7 @@ def shared(**settings):
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
     url = urlunsplit(urlsplit(server)._replace(path=f"/{database}"))
     environment = SETTINGS | {
-        "DATABASE_URL": url,
+        "DATABASE_URL": url if through is None else _at(url, through),
         "REDIS_URL": os.environ["HUB_TEST_REDIS_URL"],
         "JWT_SECRET": secrets.token_hex(32),
         "HUB__CACHE__PREFIX": f"e2e-{mark}",
@@ -90,6 +91,19 @@ def shared(**settings):
 
 
 BOTH = (embedded, shared)
+
+
+def postgres():
+    """`(host, port)` of the PostgreSQL server."""
+    parts = urlsplit(os.environ["HUB_TEST_POSTGRES_URL"])
+    return parts.hostname, parts.port or 5432
+
+
+def _at(url, port):
+    parts = urlsplit(url)
+    who = parts.netloc.rpartition("@")[0]
+    # Without TLS: a connection that ends while TLS is asked for looks like a server of another protocol, not like one that is away.
+    return urlunsplit(parts._replace(netloc=f"{who}@127.0.0.1:{port}", query=parts.query or "sslmode=disable"))
 
 
 def _open_sqlite(folder):

@@ -1,10 +1,13 @@
-"""Sandbox calls as a plain HTTP client makes them, and what that client saw of each."""
+"""Sandbox calls and deductions as a plain HTTP client makes them, and what that client saw of each. For suites that have httpx."""
 
 import contextlib
 import dataclasses
 import json
+from decimal import Decimal
 
 import httpx
+
+from .member import MICRO, micro
 
 CALLS_AT_ONCE = 200
 PATIENCE = 60.0
@@ -19,13 +22,25 @@ class Seen:
     words: int = 0
     complete: bool = False
     code: str | None = None
+    retry_after: str | None = None
+
+
+@dataclasses.dataclass
+class Deducted:
+    """What the client knows about one deduction; status 0 when no answer came."""
+
+    status: int = 0
+    transaction: str | None = None
+    balance: int | None = None
+    code: str | None = None
+    retry_after: str | None = None
 
 
 @contextlib.asynccontextmanager
-async def client():
-    """A client with a connection for each call."""
-    limits = httpx.Limits(max_connections=CALLS_AT_ONCE, max_keepalive_connections=CALLS_AT_ONCE)
-    async with httpx.AsyncClient(limits=limits, timeout=PATIENCE, trust_env=False) as made:
+async def client(at_once=CALLS_AT_ONCE, patience=PATIENCE):
+    """A client with a connection for each call, that waits so many seconds for the next bytes."""
+    limits = httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once)
+    async with httpx.AsyncClient(limits=limits, timeout=patience, trust_env=False) as made:
         yield made
 
 
@@ -49,6 +64,7 @@ async def call(http, hub, member, orders, *, words, stream, leave_after=None):
         seen.status, seen.receipt = answer.status_code, answer.headers.get("x-hub-receipt")
         if seen.status != 200:
             seen.code = json.loads(await answer.aread())["error"]["code"]
+            seen.retry_after = answer.headers.get("retry-after")
         elif stream:
             await _read_stream(answer, seen, leave_after)
         else:
@@ -59,6 +75,23 @@ async def call(http, hub, member, orders, *, words, stream, leave_after=None):
     finally:
         await answer.aclose()
     return seen
+
+
+async def deduct(http, hub, operator, member, amount, key=None):
+    """Takes `amount` micro-credits from a member, by the key of an operator who may; `key` is the Idempotency-Key."""
+    headers = {"authorization": f"Bearer {operator.key}", "content-type": "application/json"}
+    if key is not None:
+        headers["idempotency-key"] = key
+    credits = f"{amount // MICRO}.{amount % MICRO:06}"
+    body = f'{{"userId": "{member.id}", "amount": {credits}, "reason": "e2e"}}'
+    try:
+        answer = await http.post(f"{hub.url}/api/credits/deduct", content=body, headers=headers)
+        said = json.loads(answer.content, parse_float=Decimal)
+    except httpx.TransportError:
+        return Deducted()
+    if answer.status_code != 200:
+        return Deducted(answer.status_code, code=said["error"]["code"], retry_after=answer.headers.get("retry-after"))
+    return Deducted(200, said["transactionId"], micro(said["newBalance"]))
 
 
 async def _read_stream(answer, seen, leave_after):
