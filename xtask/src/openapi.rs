@@ -42,6 +42,9 @@ fn errors() -> Result<String> {
          Every error has the form `{\"error\": {\"code\", \"message\", \"details\"?, \"timestamp\", \"requestId\"}}`.\n\
          Rely on the code; the message is for people and may say more than the one below. *Again* says whether the\n\
          same request may succeed later; obey `Retry-After` where it is given.\n\n\
+         `ALL_PROVIDERS_FAILED` has the status 404, 429 or 503 (529 in Anthropic's wire) when all of them failed for that\n\
+         reason. Under `/v1` an error of OpenAI's shape shows the code of a provider that refused the request itself, such\n\
+         as `context_length_exceeded`, as `code` and ours as `hubCode`.\n\n\
          | code | status | again | message |\n| --- | --- | --- | --- |\n",
     );
     for code in ErrorCode::ALL {

@@ -36,7 +36,7 @@ async fn door(State(check): State<DoorCheck>, request: Request, next: Next) -> R
     let guarded = ["/api", "/v1", "/mcp"].iter().any(|prefix| path_is_under(path, prefix));
     if guarded
         && !path_is_under(path, "/api/auth")
-        && let Presented::AccessToken(token) = Presented::of(request.headers())
+        && let Presented::AccessToken(token) = Presented::of(path, request.headers())
         && !(check.0)(&token)
     {
         return ApiError::unauthenticated().into_response();

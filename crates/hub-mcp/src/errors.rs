@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use hub_domain::credits::{BudgetShort, HoldError};
 use hub_domain::inference::replay::ResumeError;
+use hub_domain::inference::{Attempt, Busy, InferenceError, Limited};
 use hub_domain::inference::{BadRequest, ProviderFault};
-use hub_domain::inference::{Busy, InferenceError, Limited};
 use hub_types::{Credits, ErrorCode};
-use hub_web::ApiError;
+use hub_web::{ApiError, Telling};
 use serde_json::json;
 
 /// When a caller may try again while the database is away.
@@ -36,11 +36,8 @@ pub(crate) fn inference(error: InferenceError) -> ApiError {
         InferenceError::Refused { status, fault } => refused(status, &fault),
         InferenceError::AllFailed { ref attempts, retry_after, .. } => {
             let details = json!({ "attempts": attempts });
-            let answer = ApiError::new(ErrorCode::AllProvidersFailed).details(details);
-            let answer = match retry_after {
-                Some(wait) => answer.retry_after(wait),
-                None => answer,
-            };
+            let mut answer = later(ApiError::new(ErrorCode::AllProvidersFailed).details(details), retry_after);
+            answer.telling = common(attempts);
             answer.source(error)
         }
         InferenceError::Broken(_) => {
@@ -53,6 +50,19 @@ pub(crate) fn inference(error: InferenceError) -> ApiError {
         }
         InferenceError::Store(_) | InferenceError::Lost => ApiError::internal(error),
     }
+}
+
+/// The status that says why nobody answered, where all attempts failed for the same reason.
+fn common(attempts: &[Attempt]) -> Option<Telling> {
+    let reason = |attempt: &Attempt| match (attempt.outcome, attempt.status) {
+        ("model_not_found", _) => Some(Telling::NotFound),
+        // Passed over, because its pause is not over.
+        ("rate_limited" | "paused", _) => Some(Telling::RateLimited),
+        ("unavailable", Some(503 | 529)) => Some(Telling::Overloaded),
+        _ => None,
+    };
+    let first = reason(attempts.first()?)?;
+    attempts.iter().all(|attempt| reason(attempt) == Some(first)).then_some(first)
 }
 
 /// A stream that is not read again.
@@ -165,7 +175,9 @@ fn refused(status: u16, fault: &ProviderFault) -> ApiError {
         413 => ErrorCode::PayloadTooLarge,
         _ => ErrorCode::Validation,
     };
-    let answer = ApiError::new(code).message(fault.message().to_owned());
+    let mut answer = ApiError::new(code).message(fault.message().to_owned());
+    // Programs that know OpenAI's wire go by its codes, such as `context_length_exceeded`.
+    answer.provider_code = fault.code().filter(|_| status != 403).map(str::to_owned);
     match fault.param() {
         Some(param) => answer.field(param.to_owned(), fault.code().unwrap_or("was refused by the provider").to_owned()),
         None => answer.details(json!({ "provider": fault.to_json() })),

@@ -1,11 +1,15 @@
 //! How an answer is written: in OpenAI's or Anthropic's words, whose bytes come from the provider, or in the spec's protocol.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use bytes::Bytes;
 use hub_domain::Hub;
 use hub_domain::inference::replay::EventId;
 use hub_domain::inference::{Frame, Whole};
 use hub_web::sse::Event;
-use hub_web::{ErrorShape, RequestId};
+use hub_web::{ApiError, ErrorShape, RequestId};
+use serde_json::{Value, json};
 
 use crate::errors;
 use crate::protocol::{Kind, McpCompletion, frames};
@@ -15,6 +19,8 @@ use crate::protocol::{Kind, McpCompletion, frames};
 pub(crate) enum Wire {
     /// OpenAI's or Anthropic's; the shape is that of its errors.
     Compatible(ErrorShape),
+    /// That of OpenAI's responses, whose events are numbered and whose errors are events as all others.
+    Responses(Sequence),
     /// The spec's.
     Protocol {
         /// The client's name for the request.
@@ -28,7 +34,7 @@ impl Wire {
     /// The body of a whole answer, in JSON.
     pub(crate) fn whole(&self, whole: Whole) -> Bytes {
         match self {
-            Self::Compatible(_) => whole.body,
+            Self::Compatible(_) | Self::Responses(_) => whole.body,
             // Strings and numbers always have a JSON form.
             Self::Protocol { id, kind } => {
                 serde_json::to_vec(&McpCompletion::new(id.clone(), *kind, whole)).unwrap_or_default().into()
@@ -40,6 +46,7 @@ impl Wire {
     pub(crate) fn events(&self, hub: &Hub, request_id: &RequestId, frame: Frame) -> Bytes {
         match self {
             Self::Compatible(shape) => compatible(hub, request_id, *shape, frame),
+            Self::Responses(sequence) => responses(hub, request_id, sequence, frame),
             Self::Protocol { id, .. } => {
                 let frame = frames::translate(hub, id, request_id, frame);
                 frame.map(|frame| Event::data(frame.to_json()).to_bytes()).unwrap_or_default()
@@ -56,12 +63,59 @@ impl Wire {
     }
 }
 
+/// The number of the next event of a response.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sequence(Arc<AtomicU64>);
+
+impl Sequence {
+    /// Takes note of the events that are passed on.
+    fn see(&self, raw: &[u8]) {
+        // Inside a string its quotes would be escaped.
+        const NAME: &str = "\"sequence_number\":";
+        let Ok(text) = std::str::from_utf8(raw) else { return };
+        let Some(at) = text.rfind(NAME) else { return };
+        let rest = text[at + NAME.len()..].trim_start();
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        if let Ok(number) = rest[..digits].parse::<u64>() {
+            self.0.store(number.saturating_add(1), Ordering::Relaxed);
+        }
+    }
+
+    fn next(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A failure is the terminal event `error`, with the number that follows (providers.md §1.5).
+fn responses(hub: &Hub, request_id: &RequestId, sequence: &Sequence, frame: Frame) -> Bytes {
+    match frame {
+        Frame::Event { raw, .. } | Frame::Done { raw, .. } => {
+            sequence.see(&raw);
+            raw
+        }
+        Frame::Failed { error, .. } => {
+            let error = broken(request_id, errors::inference(*error));
+            let mut body = ErrorShape::OpenAi.render(&error, request_id.as_str(), hub.clock.now());
+            let mut event = body["error"].take();
+            if let Value::Object(fields) = &mut event {
+                fields.insert("type".into(), "error".into());
+                fields.insert("sequence_number".into(), json!(sequence.next()));
+            }
+            Event::named("error", event.to_string()).to_bytes()
+        }
+    }
+}
+
+fn broken(request_id: &RequestId, error: ApiError) -> ApiError {
+    tracing::warn!(requestId = %request_id, %error, "a stream broke off");
+    error
+}
+
 fn compatible(hub: &Hub, request_id: &RequestId, shape: ErrorShape, frame: Frame) -> Bytes {
     match frame {
         Frame::Event { raw, .. } | Frame::Done { raw, .. } => raw,
         Frame::Failed { error, .. } => {
-            let error = errors::inference(*error);
-            tracing::warn!(requestId = %request_id, %error, "a stream broke off");
+            let error = broken(request_id, errors::inference(*error));
             let body = shape.render(&error, request_id.as_str(), hub.clock.now()).to_string();
             match shape {
                 // Anthropic's clients know an error by the name of its event (providers.md §3.4).
@@ -98,6 +152,21 @@ fn fields_of_events(bytes: &[u8]) -> Vec<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_number_of_the_next_event_follows_the_last_that_was_seen() {
+        let sequence = Sequence::default();
+        assert_eq!(sequence.next(), 0);
+        for (raw, next) in [
+            ("event: a\ndata: {\"sequence_number\":0}\n\nevent: b\ndata: {\"sequence_number\": 41, \"x\":1}\n\n", 42),
+            ("data: {\"delta\":\"\\\"sequence_number\\\":7\"}\n\n", 42),
+            ("data: {\"sequence_number\":\"x\"}\n\n", 42),
+            (": ping\n\n", 42),
+        ] {
+            sequence.see(raw.as_bytes());
+            assert_eq!(sequence.next(), next, "{raw}");
+        }
+    }
 
     #[test]
     fn events_are_told_apart_whatever_their_line_ends_and_comments_are_none() {

@@ -1,7 +1,7 @@
 //! How a test says what hub it wants.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hub::compose::{self, AppOptions, Parts, Secrets};
@@ -17,6 +17,7 @@ use hub_domain::inference::Configured;
 use hub_store::{Store, StoreOptions};
 use hub_types::Clock;
 use hub_web::TraceJoin;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -37,6 +38,7 @@ pub struct Builder {
     settings: Settings,
     providers: Vec<Configured>,
     trace_join: Option<Arc<dyn TraceJoin>>,
+    metrics: Option<PrometheusHandle>,
     wire: Option<SocketAddr>,
 }
 
@@ -51,6 +53,7 @@ pub(crate) struct Shared {
     pub(crate) secrets: Secrets,
     providers: Vec<Configured>,
     trace_join: Option<Arc<dyn TraceJoin>>,
+    metrics: Option<PrometheusHandle>,
 }
 
 impl Builder {
@@ -66,7 +69,7 @@ impl Builder {
         settings.routing.rate_limit_pause_ms = 1;
         // The sandbox is added here, without its delay and with its meter at hand.
         settings.sandbox.enabled = Some(false);
-        Self { pair, settings, providers: Vec::new(), trace_join: None, wire: None }
+        Self { pair, settings, providers: Vec::new(), trace_join: None, metrics: None, wire: None }
     }
 
     /// Changes the settings.
@@ -102,6 +105,14 @@ impl Builder {
         self
     }
 
+    /// Shows what the process counts at `/metrics`. There is one recorder in a process: other tests of it may be counted too.
+    pub fn metrics(mut self) -> Self {
+        static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+        let install = || PrometheusBuilder::new().install_recorder().expect("the only recorder");
+        self.metrics = Some(RECORDER.get_or_init(install).clone());
+        self
+    }
+
     /// Puts a wire that can be cut between the hub and its Redis. On SQLite and memory the cache cannot be lost.
     pub async fn on_a_wire(mut self) -> (Self, Option<Wire>) {
         if self.pair == Pair::SqliteMemory {
@@ -130,8 +141,8 @@ impl Builder {
         let place = Arc::new(Place::new(self.pair, self.wire));
         let outbox = MemoryOutbox::new();
         let secrets = Secrets::one(SECRET);
-        let (settings, trace_join) = (self.settings, self.trace_join);
-        let shared = Shared { place, settings, clock, outbox, sandbox: meter, secrets, providers, trace_join };
+        let (settings, trace_join, metrics) = (self.settings, self.trace_join, self.metrics);
+        let shared = Shared { place, settings, clock, outbox, sandbox: meter, secrets, providers, trace_join, metrics };
         let (store, cache) = shared.connect().await;
         shared.start(store, cache).await
     }
@@ -167,7 +178,7 @@ impl Shared {
             settings: &self.settings,
             roles: Roles::ALL,
             started: hub.clock.now(),
-            metrics: None,
+            metrics: self.metrics.clone(),
             trace_join: self.trace_join.clone(),
             connections: connections.clone(),
         };

@@ -5,6 +5,8 @@ use std::fmt;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
 
+use crate::ErrorShape;
+
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// Longest credential that is passed on, in bytes. Our tokens are below 2 KiB.
 const MAX_LENGTH: usize = 8 * 1024;
@@ -25,10 +27,13 @@ pub enum Presented {
 }
 
 impl Presented {
-    /// Reads the headers of a request.
-    pub fn of(headers: &HeaderMap) -> Self {
+    /// Reads the headers of a request. In Anthropic's wire `x-api-key` wins over `Authorization` (providers.md §3.1): its SDKs send both, where
+    /// an environment names a key and a token. Everywhere else two different credentials are a mistake.
+    pub fn of(path: &str, headers: &HeaderMap) -> Self {
         let keys = headers.get_all(X_API_KEY).iter().map(|value| value.to_str().ok());
-        let bearers = headers.get_all(AUTHORIZATION).iter().map(|value| value.to_str().ok().and_then(bearer));
+        let key_wins = ErrorShape::of(path, headers) == ErrorShape::Anthropic && headers.contains_key(X_API_KEY);
+        let others = if key_wins { None } else { Some(headers.get_all(AUTHORIZATION).iter()) };
+        let bearers = others.into_iter().flatten().map(|value| value.to_str().ok().and_then(bearer));
         let mut found: Option<(&str, bool)> = None;
         for (text, is_key) in keys.map(|text| (text, true)).chain(bearers.map(|text| (text, false))) {
             let Some(text) = text.map(str::trim).filter(|text| !text.is_empty() && text.len() <= MAX_LENGTH) else {
@@ -72,11 +77,15 @@ mod tests {
     use http::HeaderValue;
 
     fn shown(pairs: &[(&'static str, &'static str)]) -> Presented {
+        shown_at("/v1/chat/completions", pairs)
+    }
+
+    fn shown_at(path: &str, pairs: &[(&'static str, &'static str)]) -> Presented {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        Presented::of(&headers)
+        Presented::of(path, &headers)
     }
 
     #[test]
@@ -100,6 +109,21 @@ mod tests {
         ] {
             assert_eq!(shown(pairs), Presented::Malformed, "{pairs:?}");
         }
+    }
+
+    #[test]
+    fn the_key_wins_in_anthropics_wire_only() {
+        let both = [("x-api-key", "sk_x"), ("authorization", "Bearer a.b.c")];
+        let versioned = [both[0], both[1], ("anthropic-version", "2026-10-21")];
+        let key = Presented::ApiKey("sk_x".into());
+        assert_eq!(shown_at("/v1/messages", &both), key);
+        assert_eq!(shown_at("/v1/messages/count_tokens", &both), key);
+        assert_eq!(shown_at("/v1/models", &versioned), key);
+        assert_eq!(shown_at("/v1/models", &both), Presented::Malformed);
+        assert_eq!(shown_at("/api/credits/balance", &versioned), Presented::Malformed);
+        let keys = [("x-api-key", "sk_x"), ("x-api-key", "sk_y")];
+        assert_eq!(shown_at("/v1/messages", &keys), Presented::Malformed);
+        assert_eq!(shown_at("/v1/messages", &both[1..]), Presented::AccessToken("a.b.c".into()));
     }
 
     #[test]

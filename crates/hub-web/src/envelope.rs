@@ -47,6 +47,7 @@ async fn envelope(State(clock): State<Clock>, request: Request, next: Next) -> R
     let mut response = next.run(request).await;
     if let Some(error) = response.extensions_mut().remove::<Arc<ApiError>>() {
         log(&error, &id);
+        *response.status_mut() = shape.status(&error);
         return write(response, shape, &error, &id, &clock);
     }
     let status = response.status();

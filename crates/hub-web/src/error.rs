@@ -21,6 +21,17 @@ use crate::LimitState;
 /// Any cause that may travel between threads.
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
+/// A status that says more than the one of the code. Which number that is depends on the caller's wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Telling {
+    /// 404: what was asked for is nowhere.
+    NotFound,
+    /// 429: all that could answer limit the rate.
+    RateLimited,
+    /// 503, in Anthropic's wire 529: all that could answer have too much to do.
+    Overloaded,
+}
+
 /// What went wrong, in the hub's own words.
 #[derive(Debug)]
 pub struct ApiError {
@@ -34,6 +45,10 @@ pub struct ApiError {
     pub retry_after: Option<Duration>,
     /// The caller's limit; becomes the three `RateLimit-*` headers.
     pub limit: Option<LimitState>,
+    /// A status that says more than the code's own.
+    pub telling: Option<Telling>,
+    /// The code of a provider that refused the request itself; OpenAI's wire shows it in the place of ours.
+    pub provider_code: Option<String>,
     /// The cause. Logged once by the envelope layer, never shown.
     pub source: Option<BoxError>,
 }
@@ -47,6 +62,8 @@ impl ApiError {
             details: None,
             retry_after: None,
             limit: None,
+            telling: None,
+            provider_code: None,
             source: None,
         }
     }
@@ -105,14 +122,32 @@ impl ApiError {
         self
     }
 
+    /// Answers with a status that says more than the code's own.
+    pub fn telling(mut self, telling: Telling) -> Self {
+        self.telling = Some(telling);
+        self
+    }
+
+    /// Adds the code of the provider that refused the request.
+    pub fn provider_code(mut self, code: impl Into<String>) -> Self {
+        self.provider_code = Some(code.into());
+        self
+    }
+
     /// Keeps the cause for the log.
     pub fn source(mut self, source: impl Into<BoxError>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// The HTTP status of the code.
+    /// The HTTP status: the telling one, else that of the code.
     pub fn status(&self) -> StatusCode {
+        match self.telling {
+            Some(Telling::NotFound) => return StatusCode::NOT_FOUND,
+            Some(Telling::RateLimited) => return StatusCode::TOO_MANY_REQUESTS,
+            Some(Telling::Overloaded) => return StatusCode::SERVICE_UNAVAILABLE,
+            None => {}
+        }
         StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 

@@ -3,11 +3,14 @@
 //! The path decides, not the handler: a program that talks to `/v1` with an official SDK must be able to read every
 //! error, also those made by the front door. Both foreign forms carry our `code`, `timestamp` and request id as well.
 
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use hub_types::{ErrorCode, Timestamp};
 use serde_json::{Map, Value, json};
 
-use crate::{ApiError, error_body, path_is_under};
+use crate::{ApiError, Telling, error_body, path_is_under};
+
+/// Anthropic's status of an overload.
+const OVERLOADED: u16 = 529;
 
 /// Which wire the caller speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +36,13 @@ impl ErrorShape {
         }
     }
 
+    /// The status of an error response. Anthropic's SDKs know an overload by a number of its own.
+    pub fn status(self, error: &ApiError) -> StatusCode {
+        let overloaded = self == Self::Anthropic && error.telling == Some(Telling::Overloaded);
+        let own = if overloaded { StatusCode::from_u16(OVERLOADED).ok() } else { None };
+        own.unwrap_or_else(|| error.status())
+    }
+
     /// The whole body of an error response.
     pub fn render(self, error: &ApiError, request_id: &str, now: Timestamp) -> Value {
         let mut inner = error_body(error, request_id, now);
@@ -41,15 +51,19 @@ impl ErrorShape {
             Self::OpenAi => {
                 if let Value::Object(fields) = &mut inner {
                     explain_in_message(error, fields);
-                    fields.insert("type".into(), openai_type(error.code).into());
+                    fields.insert("type".into(), openai_type(error).into());
                     fields.insert("param".into(), first_field(error).map_or(Value::Null, Into::into));
+                    if let Some(code) = &error.provider_code {
+                        fields.insert("hubCode".into(), error.code.as_str().into());
+                        fields.insert("code".into(), code.as_str().into());
+                    }
                 }
                 json!({ "error": inner })
             }
             Self::Anthropic => {
                 if let Value::Object(fields) = &mut inner {
                     explain_in_message(error, fields);
-                    fields.insert("type".into(), anthropic_type(error.code).into());
+                    fields.insert("type".into(), anthropic_type(error).into());
                 }
                 json!({ "type": "error", "error": inner, "request_id": request_id })
             }
@@ -77,8 +91,14 @@ fn first_field(error: &ApiError) -> Option<&str> {
 }
 
 /// OpenAI's word for the kind of error (API reference, "Error codes").
-fn openai_type(code: ErrorCode) -> &'static str {
-    match code {
+fn openai_type(error: &ApiError) -> &'static str {
+    match error.telling {
+        Some(Telling::NotFound) => return "invalid_request_error",
+        Some(Telling::RateLimited) => return "rate_limit_error",
+        Some(Telling::Overloaded) => return "server_error",
+        None => {}
+    }
+    match error.code {
         ErrorCode::Authentication => "authentication_error",
         ErrorCode::InsufficientCredits | ErrorCode::BudgetExceeded => "insufficient_quota",
         ErrorCode::Forbidden | ErrorCode::AccountFrozen => "permission_error",
@@ -89,8 +109,14 @@ fn openai_type(code: ErrorCode) -> &'static str {
 }
 
 /// Anthropic's word for the kind of error (API reference, "Errors").
-fn anthropic_type(code: ErrorCode) -> &'static str {
-    match code {
+fn anthropic_type(error: &ApiError) -> &'static str {
+    match error.telling {
+        Some(Telling::NotFound) => return "not_found_error",
+        Some(Telling::RateLimited) => return "rate_limit_error",
+        Some(Telling::Overloaded) => return "overloaded_error",
+        None => {}
+    }
+    match error.code {
         ErrorCode::Authentication => "authentication_error",
         ErrorCode::InsufficientCredits | ErrorCode::BudgetExceeded => "billing_error",
         ErrorCode::Forbidden | ErrorCode::AccountFrozen => "permission_error",
@@ -137,9 +163,39 @@ mod tests {
     fn the_words_of_both_wires_for_every_code() {
         let table: Vec<String> = ErrorCode::ALL
             .iter()
-            .map(|code| format!("{} {code} {} {}", code.status(), openai_type(*code), anthropic_type(*code)))
+            .map(|code| (code, ApiError::new(*code)))
+            .map(|(code, error)| format!("{} {code} {} {}", code.status(), openai_type(&error), anthropic_type(&error)))
             .collect();
         insta::assert_snapshot!(table.join("\n"));
+    }
+
+    #[test]
+    fn a_providers_own_code_stands_in_openais_place_and_ours_beside_it() {
+        let error = error().provider_code("context_length_exceeded");
+        let body = ErrorShape::OpenAi.render(&error, "req-1", now());
+        assert_eq!(
+            (&body["error"]["code"], &body["error"]["hubCode"]),
+            (&json!("context_length_exceeded"), &json!("VALIDATION_ERROR"))
+        );
+        for shape in [ErrorShape::Hub, ErrorShape::Anthropic] {
+            assert_eq!(shape.render(&error, "req-1", now())["error"]["code"], "VALIDATION_ERROR");
+        }
+    }
+
+    #[test]
+    fn a_telling_status_has_its_word_in_each_wire() {
+        for (telling, statuses, words) in [
+            (Telling::NotFound, [404, 404], ["invalid_request_error", "not_found_error"]),
+            (Telling::RateLimited, [429, 429], ["rate_limit_error", "rate_limit_error"]),
+            (Telling::Overloaded, [503, 529], ["server_error", "overloaded_error"]),
+        ] {
+            let error = ApiError::new(ErrorCode::AllProvidersFailed).telling(telling);
+            let shapes = [ErrorShape::OpenAi, ErrorShape::Anthropic];
+            assert_eq!(shapes.map(|shape| shape.status(&error).as_u16()), statuses);
+            let bodies = shapes.map(|shape| shape.render(&error, "req-1", now()));
+            assert_eq!([&bodies[0]["error"]["type"], &bodies[1]["error"]["type"]], words);
+            assert!(bodies.iter().all(|body| body["error"]["code"] == "ALL_PROVIDERS_FAILED"));
+        }
     }
 
     #[test]

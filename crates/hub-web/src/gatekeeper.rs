@@ -156,7 +156,7 @@ async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> 
     let kind = guard.open.kind(request.method(), path);
     let address = request.extensions().get::<ClientAddr>().copied();
     let knock = Knock {
-        presented: Presented::of(request.headers()),
+        presented: Presented::of(request.uri().path(), request.headers()),
         address: address.map_or(IpAddr::from([0, 0, 0, 0]), |ClientAddr(address)| address),
         route: kind,
     };

@@ -65,6 +65,9 @@ pub enum LlmError {
     /// The answer is not what the protocol promises.
     #[error("the provider's answer cannot be understood: {0}")]
     Protocol(&'static str),
+    /// The provider's answer is sound, and we cannot tell it in the caller's wire: our fault, not the provider's.
+    #[error("the provider's answer cannot be told: {0}")]
+    Untellable(&'static str),
     /// The answer, or one event of it, is larger than `limit` bytes.
     #[error("the provider's answer is larger than {limit} bytes")]
     TooLarge {
@@ -133,6 +136,7 @@ impl LlmError {
             | Self::Quota { .. }
             | Self::ModelNotFound { .. }
             | Self::Protocol(_)
+            | Self::Untellable(_)
             | Self::TooLarge { .. } => false,
         };
         self.fault().and_then(ProviderFault::should_retry).unwrap_or(by_kind)
@@ -143,7 +147,8 @@ impl LlmError {
     pub fn fall_over(&self) -> bool {
         match self {
             Self::Refused { status, .. } => *status == 403,
-            Self::TooLarge { .. } => false,
+            // The next one would have to be paid as well.
+            Self::Untellable(_) | Self::TooLarge { .. } => false,
             _ => true,
         }
     }
@@ -181,6 +186,7 @@ impl LlmError {
             Self::Connect(_) => "connect",
             Self::Timeout(_) => "timeout",
             Self::Protocol(_) => "protocol",
+            Self::Untellable(_) => "untellable",
             Self::TooLarge { .. } => "too_large",
             Self::Truncated(_) => "truncated",
         }
@@ -216,5 +222,7 @@ mod tests {
         let refused = |status| LlmError::Refused { status, error: ProviderFault::new("no") };
         assert!(!refused(400).fall_over() && !refused(400).retryable());
         assert!(refused(403).fall_over());
+        let ours = LlmError::Untellable("x");
+        assert!(!ours.fall_over() && !ours.retryable());
     }
 }

@@ -158,6 +158,16 @@ impl CallRequest {
         }
     }
 
+    /// The call without the thinking of earlier answers, which only the account that signed it takes back (providers.md §4.3).
+    #[must_use]
+    pub fn without_thoughts(&self) -> Self {
+        match &self.0 {
+            Form::Chat(request) => request.without_thoughts().into(),
+            Form::Messages(messages) => messages.request.without_thoughts().into(),
+            Form::Completion(_) | Form::Responses(_) | Form::Embeddings(_) => self.clone(),
+        }
+    }
+
     /// How many answers are generated, each as long as the limit allows.
     pub fn choices(&self) -> i64 {
         match &self.0 {
@@ -258,7 +268,7 @@ impl CallRequest {
                 messages_over_chat::whole(&answer.body, &usage, messages.wants_thinking())
             }
         };
-        told.ok_or(LlmError::Protocol("an answer that cannot be told in the caller's wire"))
+        told.ok_or(LlmError::Untellable("it does not fit into the caller's wire"))
     }
 
     /// Usage by estimate, for a call whose provider reported nothing. Pictures and sound are not guessed.

@@ -2,6 +2,8 @@
 
 pub mod anthropic;
 mod document;
+pub(crate) mod hosted;
+mod kept;
 pub mod openai;
 pub(crate) mod translate;
 

@@ -54,6 +54,13 @@ impl Attempt {
         Self { status: status(error), ..Self::new(candidate, error.kind(), milliseconds) }
     }
 
+    /// Whether it was made at this candidate.
+    pub(super) fn was_at(&self, candidate: &Candidate) -> bool {
+        self.provider == candidate.provider.name()
+            && self.credential.as_deref() == candidate.credential.as_deref()
+            && self.model == candidate.price.model
+    }
+
     /// Adds what it consumed.
     pub(super) fn billed(&mut self, units: &UnitPrices, usage: TokenUsage) {
         self.usage = Some(usage);

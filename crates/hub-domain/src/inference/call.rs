@@ -168,8 +168,11 @@ impl Call {
         admitted: &Admitted,
     ) -> impl Future<Output = Result<Begun, LlmError>> + Send + use<> {
         let provider: Arc<dyn LlmProvider> = Arc::clone(&candidate.provider);
+        let request = fit(&self.hub.settings.routing, &candidate.price.model, &self.input.request);
+        let stands_in = self.attempts.first().is_some_and(|first| !first.was_at(candidate));
         let call = ChatCall {
-            request: fit(&self.hub.settings.routing, &candidate.price.model, &self.input.request),
+            // Another account refuses what the first one has signed.
+            request: if stands_in { request.without_thoughts() } else { request },
             upstream_model: candidate.price.model.clone(),
             max_output: admitted.max_output,
             request_id: self.input.request_id.clone(),

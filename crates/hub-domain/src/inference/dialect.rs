@@ -1,4 +1,4 @@
-//! What a server under OpenAI's protocol speaks of it, and which tools it may run itself, where somebody has said so: the operator in the
+//! What a server under OpenAI's protocol speaks of it, and which tools any provider may run itself, where somebody has said so: the operator in the
 //! settings, or an administrator while the hub runs. What fits is decided here, for both.
 
 use hub_clients::llm::MaxTokensField;
@@ -52,7 +52,7 @@ impl Wire {
 pub struct Dialect {
     /// The wires it speaks, for all its models; calls of the others are carried as chat. `None`: what is usual of its kind.
     pub wires: Option<Vec<Wire>>,
-    /// Types of tools in responses that it may run itself, such as `web_search`. Their fees are the operator's.
+    /// Types of tools that it may run itself, such as `web_search`, and fields that switch such on. Their fees are the operator's.
     pub hosted_tools: Vec<String>,
 }
 
@@ -72,7 +72,7 @@ impl Dialect {
     pub fn misfits(&self, kind: ProviderKind) -> Vec<Misfit> {
         let openai = matches!(kind, ProviderKind::Openai | ProviderKind::Compatible);
         let wires = self.wires.as_deref().and_then(|wires| wrong_wires(wires, openai));
-        let tools = wrong_tools(&self.hosted_tools, openai);
+        let tools = wrong_tools(&self.hosted_tools, kind);
         let misfits = [("wires", "wires", wires), ("hosted_tools", "hostedTools", tools)];
         misfits
             .into_iter()
@@ -105,12 +105,12 @@ fn wrong_wires(wires: &[Wire], openai: bool) -> Option<&'static str> {
     }
 }
 
-fn wrong_tools(tools: &[String], openai: bool) -> Option<&'static str> {
+fn wrong_tools(tools: &[String], kind: ProviderKind) -> Option<&'static str> {
     let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
     let fits = |tool: &String| (1..=LONGEST_TOOL).contains(&tool.len()) && tool.bytes().all(letter);
     match () {
         () if tools.is_empty() => None,
-        () if !openai => Some("is for OpenAI's protocol only"),
+        () if kind == ProviderKind::Sandbox => Some("is not for the sandbox, which runs no tools"),
         () if tools.len() > MOST_TOOLS || !tools.iter().all(fits) => {
             Some("must be at most 20 types of tools, each of 1 to 64 of a-z, 0-9 and _")
         }
@@ -146,8 +146,10 @@ mod tests {
         }
         for kind in [Anthropic, Sandbox] {
             assert_eq!(wrong(None, &[], kind), [""; 0]);
-            assert_eq!(wrong(Some(&[Chat]), &["web_search"], kind), ["wires", "hosted_tools"]);
         }
+        assert_eq!(wrong(Some(&[Chat]), &["web_search"], Sandbox), ["wires", "hosted_tools"]);
+        assert_eq!(wrong(Some(&[Chat]), &["web_search", "mcp_servers"], Anthropic), ["wires"]);
+        assert_eq!(wrong(None, &["Web"], Anthropic), ["hosted_tools"]);
     }
 
     #[test]

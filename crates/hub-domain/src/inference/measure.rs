@@ -32,8 +32,13 @@ pub(super) fn bill(bill: &Bill, candidate: &Candidate, first_token_ms: Option<i6
         ("input", usage.input),
         ("cache_read", usage.cache_read),
         ("cache_write", usage.cache_write),
+        ("cache_write_long", usage.cache_write_long),
+        ("input_audio", usage.input_audio),
+        ("input_image", usage.input_image),
         ("output", usage.output),
         ("reasoning", usage.reasoning),
+        ("output_audio", usage.output_audio),
+        ("output_image", usage.output_image),
     ];
     for (class, tokens) in classes.into_iter().filter(|(_, tokens)| *tokens > 0) {
         let (provider, model) = (bill.provider.clone(), candidate.price.model.clone());

@@ -77,7 +77,8 @@ struct Running {
     lease: Lease,
     audience: Audience,
     meter: Meter,
-    first_token_ms: i64,
+    /// When the first of what was generated came; the marks before it are none.
+    first_token_ms: Option<i64>,
 }
 
 /// Relays until the end and settles. What the stream keeps is in one box: an `async fn` has room for its arguments twice.
@@ -95,9 +96,8 @@ pub(super) fn relay(
         patience: call.hub.settings.inference.slow_reader(),
     };
     let ChatStream { upstream_id, events, .. } = stream;
-    let first_token_ms = millis(call.started.elapsed());
     let meter = Meter::default();
-    run(Box::new(Running { call, candidate, upstream_id, events, lease, audience, meter, first_token_ms }), first)
+    run(Box::new(Running { call, candidate, upstream_id, events, lease, audience, meter, first_token_ms: None }), first)
 }
 
 async fn run(mut running: Box<Running>, first: Box<ChatEvent>) {
@@ -121,8 +121,7 @@ async fn finish(running: Running, end: End) {
     {
         breaker::note(&call.hub, &candidate.key(), retry::verdict(error), false).await;
     }
-    let bill = match call.settle(&candidate, &lease.admitted, &meter, outcome, upstream_id, Some(first_token_ms)).await
-    {
+    let bill = match call.settle(&candidate, &lease.admitted, &meter, outcome, upstream_id, first_token_ms).await {
         Ok(bill) => Some(Box::new(bill)),
         Err(error) => {
             tracing::error!(hold = %lease.admitted.hold, %error, "a settle failed; the lease will run out");
@@ -158,11 +157,17 @@ fn last_frame(end: End, bill: Option<Box<Bill>>) -> Option<Frame> {
 }
 
 async fn pump(running: &mut Running, first: Box<ChatEvent>) -> End {
-    let Running { call, candidate, events, lease, audience, meter, .. } = running;
+    let Running { call, candidate, events, lease, audience, meter, first_token_ms, .. } = running;
     let mut next = Some(Ok(*first));
     let mut deadline: Option<Instant> = None;
     let mut standing = Standing::of(&call.caller, call.input.request.model());
     loop {
+        if let Some(Ok(event)) = &next
+            && first_token_ms.is_none()
+            && generated(event)
+        {
+            *first_token_ms = Some(millis(call.started.elapsed()));
+        }
         match next.take() {
             Some(Ok(event)) if event.kind == ChatEventKind::Done => {
                 // In some wires the end mark is what carries the usage.
@@ -207,10 +212,41 @@ async fn pump(running: &mut Running, first: Box<ChatEvent>) -> End {
     }
 }
 
+/// Whether an event holds anything that a model has generated, shown or not.
+fn generated(event: &ChatEvent) -> bool {
+    !event.text.is_empty() || event.output.tokens() > 0 || event.reasoning.tokens() > 0
+}
+
 /// Waits for the moment, for ever without one.
 pub(super) async fn wait_until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hub_clients::llm::count::Estimate;
+
+    use super::*;
+
+    #[test]
+    fn only_what_was_generated_is_a_first_token() {
+        let bare = || ChatEvent {
+            raw: Bytes::from_static(b"event: message_start\n\n"),
+            kind: ChatEventKind::Chunk,
+            text: String::new(),
+            output: Estimate::default(),
+            reasoning: Estimate::default(),
+            prompt: None,
+            usage: None,
+            terms: None,
+            finish: None,
+        };
+        assert!(!generated(&bare()));
+        assert!(generated(&ChatEvent { text: "a".to_owned(), ..bare() }));
+        assert!(generated(&ChatEvent { output: Estimate::of("f"), ..bare() }));
+        assert!(generated(&ChatEvent { reasoning: Estimate::of("hm"), ..bare() }));
     }
 }

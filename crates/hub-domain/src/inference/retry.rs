@@ -23,6 +23,7 @@ pub(super) fn again(error: &LlmError) -> bool {
         | LlmError::Quota { .. }
         | LlmError::ModelNotFound { .. }
         | LlmError::Protocol(_)
+        | LlmError::Untellable(_)
         | LlmError::TooLarge { .. }
         | LlmError::Truncated(_) => false,
     }
@@ -37,7 +38,8 @@ pub(super) fn verdict(error: &LlmError) -> Verdict {
         | LlmError::Protocol(_)
         | LlmError::Truncated(_) => Verdict::Failed,
         LlmError::Credential { .. } | LlmError::Quota { .. } => Verdict::Useless,
-        LlmError::Refused { .. } | LlmError::ModelNotFound { .. } => Verdict::Well,
+        // It answered; that we cannot tell it is our own fault.
+        LlmError::Refused { .. } | LlmError::ModelNotFound { .. } | LlmError::Untellable(_) => Verdict::Well,
         LlmError::RateLimited { .. } | LlmError::TooLarge { .. } => Verdict::Unknown,
     }
 }
@@ -97,11 +99,24 @@ mod tests {
             LlmError::Truncated(None),
             LlmError::Timeout(Wait::Idle),
             LlmError::Protocol("x"),
+            LlmError::Untellable("x"),
             down(503, Some(false), None),
             down(503, None, Some(121)),
         ] {
             assert!(!again(&never), "{never}");
         }
+    }
+
+    #[test]
+    fn our_own_faults_and_the_callers_say_nothing_against_a_provider() {
+        for error in [
+            LlmError::Untellable("x"),
+            LlmError::Refused { status: 400, error: ProviderFault::new("x") },
+            LlmError::ModelNotFound { error: ProviderFault::new("x") },
+        ] {
+            assert_eq!(verdict(&error), Verdict::Well, "{error}");
+        }
+        assert_eq!(verdict(&LlmError::Protocol("x")), Verdict::Failed);
     }
 
     #[test]

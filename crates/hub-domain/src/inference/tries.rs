@@ -268,8 +268,12 @@ impl Tries {
         if guarded && let LlmError::RateLimited { retry_after, .. } = &error {
             retry::pause_for_all(&call.hub, candidate, *retry_after).await;
         }
-        self.retry_after = error.retry_after();
         let settings = &call.hub.settings.routing;
+        self.retry_after = error.retry_after();
+        if guarded && matches!(error, LlmError::RateLimited { .. }) {
+            // Nobody is let through before its pause is over.
+            self.retry_after = self.retry_after.or(Some(settings.rate_limit_pause()));
+        }
         let (may, moves_on) = (guarded && slot.tries < settings.tries && retry::again(&error), error.fall_over());
         let limited = matches!(error, LlmError::RateLimited { .. });
         let pause = retry::pause(settings, slot.tries, &error, &call.hub.routing.dice);

@@ -101,7 +101,12 @@ pub(super) fn make(
     let base_url = check_address(base_url, private)?;
     let outside_only = !private;
     if kind == ProviderKind::Anthropic {
-        let config = AnthropicConfig { api_key: key, outside_only, ..AnthropicConfig::new(name, service, base_url) };
+        let config = AnthropicConfig {
+            api_key: key,
+            outside_only,
+            hosted_tools: dialect.hosted_tools.clone(),
+            ..AnthropicConfig::new(name, service, base_url)
+        };
         return Ok(Arc::new(AnthropicProvider::new(config, clock.clone())?));
     }
     let max_tokens_field = match kind {

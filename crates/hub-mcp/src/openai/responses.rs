@@ -7,10 +7,10 @@ use axum::extract::State;
 use axum::response::Response;
 use hub_domain::Hub;
 use hub_domain::inference::ResponsesRequest;
-use hub_web::{ApiError, Authenticated, ErrorShape, JsonBytes, RequestId};
+use hub_web::{ApiError, Authenticated, JsonBytes, RequestId};
 
 use crate::asked::{Ask, Asked};
-use crate::wire::Wire;
+use crate::wire::{Sequence, Wire};
 use crate::{errors, reply};
 
 const ROUTE: &str = "/v1/responses";
@@ -27,7 +27,7 @@ pub(crate) async fn responses(
     asked: Asked,
     JsonBytes(body): JsonBytes,
 ) -> Result<Response, ApiError> {
-    let ask = Ask::new(asked, Wire::Compatible(ErrorShape::OpenAi), body.clone());
+    let ask = Ask::new(asked, Wire::Responses(Sequence::default()), body.clone());
     let request = ResponsesRequest::parse(body).map_err(errors::bad_request)?.into();
     let input = ask.input(request, ROUTE, "chat", &request_id);
     reply::answer(hub, &caller, request_id, ask, input).await

@@ -53,7 +53,7 @@ fn configured(provider: &Provider, clock: &Clock) -> Result<Configured, Provider
         let (provider, clock) = (provider.clone(), clock.clone());
         Arc::new(move |key, dialect| match provider.kind {
             ProviderKind::Openai => openai(&provider, key, dialect, &clock),
-            ProviderKind::Anthropic => anthropic(&provider, key, &clock),
+            ProviderKind::Anthropic => anthropic(&provider, key, dialect, &clock),
         })
     };
     let dialect = provider.dialect();
@@ -125,6 +125,7 @@ fn openai(
 fn anthropic(
     provider: &Provider,
     api_key: Option<SecretString>,
+    dialect: &Dialect,
     clock: &Clock,
 ) -> Result<Arc<dyn LlmProvider>, ConfigError> {
     let config = AnthropicConfig {
@@ -133,6 +134,7 @@ fn anthropic(
             AnthropicVersion::V20230601 => ApiVersion::V20230601,
             AnthropicVersion::V20261021 => ApiVersion::V20261021,
         },
+        hosted_tools: dialect.hosted_tools.clone(),
         timeouts: timeouts(provider),
         on_hangup: on_hangup(provider),
         refuse_dropped: provider.untranslatable == Untranslatable::Refuse,

@@ -141,9 +141,9 @@ on_both_pairs! {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;
         for (failure, status, code) in [
-            ("400", 400, "VALIDATION_ERROR"),
+            ("400", 400, "sandbox_failure"),
             ("401", 502, "ALL_PROVIDERS_FAILED"),
-            ("429", 502, "ALL_PROVIDERS_FAILED"),
+            ("429", 429, "ALL_PROVIDERS_FAILED"),
             ("500", 502, "ALL_PROVIDERS_FAILED"),
             ("timeout", 502, "ALL_PROVIDERS_FAILED"),
         ] {

@@ -21,6 +21,9 @@ pub struct AnthropicConfig {
     pub api_key: Option<SecretString>,
     /// The version under which calls of other wires are sent. A messages call goes under its caller's own.
     pub version: ApiVersion,
+    /// Types of tools that it may run itself, with or without their dates, and fields that switch such on. Their fees are the operator's: the
+    /// hub has no price for them.
+    pub hosted_tools: Vec<String>,
     /// Its deadlines.
     pub timeouts: Timeouts,
     /// What to do with a stream whose caller has gone.
@@ -44,6 +47,7 @@ impl AnthropicConfig {
             base_url,
             api_key: None,
             version: ApiVersion::default(),
+            hosted_tools: Vec::new(),
             timeouts: Timeouts::default(),
             // The true number of output tokens stands in the last event but one.
             on_hangup: OnHangup::Drain { limit: Duration::from_mins(1) },

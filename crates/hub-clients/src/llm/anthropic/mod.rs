@@ -25,6 +25,7 @@ use super::{
     ModelInfo, OnHangup, Terms, TokenBound, WholeAnswer, count,
 };
 use crate::wire::anthropic::Message;
+use crate::wire::hosted;
 use crate::wire::translate::chat_over_messages::{self, Target};
 use crate::wire::translate::{Translated, retold};
 
@@ -77,6 +78,7 @@ impl AnthropicProvider {
 
     async fn answer(&self, call: ChatCall) -> Result<ChatAnswer, LlmError> {
         if let Some(messages) = call.request.messages() {
+            hosted::refuse(messages.hosted_tools(), &self.config.hosted_tools).map_err(LlmError::unsendable)?;
             let body = messages.encode(&call.upstream_model, call.max_output);
             return if messages.stream() {
                 self.stream(messages, body).await.map(ChatAnswer::Stream)
@@ -206,6 +208,9 @@ impl LlmProvider for AnthropicProvider {
     }
 
     fn bound(&self, call: &CallRequest, model: &str, max_output_default: i64) -> Result<TokenBound, BadRequest> {
+        if let Some(messages) = call.messages() {
+            hosted::refuse(messages.hosted_tools(), &self.config.hosted_tools)?;
+        }
         let output = call.max_output().unwrap_or(max_output_default);
         let told = match call.messages() {
             Some(_) => None,

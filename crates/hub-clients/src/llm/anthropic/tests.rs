@@ -243,3 +243,109 @@ fn there_are_no_vectors_here() {
     let request = crate::llm::EmbeddingsRequest::from_texts("m", &["a"]).unwrap();
     assert!(provider("http://127.0.0.1:9").bound(&request.into(), "claude-x", 1).is_err());
 }
+
+#[tokio::test]
+async fn tools_the_provider_would_run_need_the_operators_word() {
+    let with = |hosted: &[&str]| {
+        let mut config = AnthropicConfig::new("claude", "claude", "http://127.0.0.1:9".parse().unwrap());
+        config.hosted_tools = hosted.iter().map(|name| (*name).to_owned()).collect();
+        AnthropicProvider::new(config, Clock::fixed_at("2026-11-23T10:00:00Z")).unwrap()
+    };
+    let own = messages(r#","tools":[{"name":"f","input_schema":{}},{"type":"bash_20250124","name":"bash"}]"#);
+    assert!(with(&[]).bound(&own.into(), "claude-x", 9).is_ok());
+    let search = || messages(r#","tools":[{"type":"web_search_20260209","name":"web_search"}]"#);
+    let error = with(&["web_fetch"]).bound(&search().into(), "claude-x", 9).unwrap_err();
+    assert_eq!(error.param.as_deref(), Some("tools"));
+    let error = with(&[]).chat(call(search())).await.unwrap_err();
+    assert!(matches!(error, LlmError::Refused { status: 400, .. }), "{error:?}");
+    let bound = with(&["web_search"]).bound(&search().into(), "claude-x", 9).unwrap();
+    assert!(bound.input > 1_000_000, "what it reads nobody can bound");
+    for field in [r#","mcp_servers":[{"type":"url","url":"https://a.b","name":"x"}]"#, r#","container":{}"#] {
+        let error = with(&["web_search"]).bound(&messages(field).into(), "claude-x", 9).unwrap_err();
+        assert!(field.contains(error.param.as_deref().unwrap()), "{error}");
+        assert!(with(&["mcp_servers", "container"]).bound(&messages(field).into(), "claude-x", 9).is_ok());
+    }
+}
+
+#[tokio::test]
+async fn thinking_that_nobody_signed_is_not_sent() {
+    let body = r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"thinking","thinking":"x","signature":""},{"type":"text","text":"b"}]},{"role":"user","content":"c"}]}"#;
+    let request = MessagesRequest::parse(body.into(), ApiVersion::V20261021).unwrap();
+    let kept = r#"{"type":"thinking","thinking":"x","signature":"Eq"}"#;
+    let told = chat(&json!({"messages": [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "b", "thinking_blocks": [
+            {"type": "thinking", "thinking": "x", "signature": ""},
+            {"type": "container_upload"},
+            serde_json::from_str::<Value>(kept).unwrap()]},
+        {"role": "user", "content": "c"}]}));
+    for (request, blocks) in [
+        (CallRequest::from(request), json!([{"type": "text", "text": "b"}])),
+        (
+            told.clone().into(),
+            json!([{"type": "thinking", "thinking": "x", "signature": "Eq"}, {"type": "text", "text": "b"}]),
+        ),
+        (CallRequest::from(told).without_thoughts(), json!([{"type": "text", "text": "b"}])),
+    ] {
+        let upstream = Upstream::once(answer("200 OK", "", MESSAGE));
+        whole(&upstream, call(request)).await.unwrap();
+        let sent: Value = serde_json::from_str(&upstream.seen().body).unwrap();
+        assert_eq!(sent["messages"][1]["content"], blocks);
+    }
+}
+
+#[tokio::test]
+async fn how_hard_to_think_is_told_to_each_generation_in_its_way() {
+    let tools = json!([{"type": "function", "function": {"name": "f"}}]);
+    let plain = json!({"reasoning_effort": "high", "max_tokens": 10_000});
+    let forced = json!({"reasoning_effort": "high", "max_tokens": 10_000, "tools": tools, "tool_choice": "required"});
+    for (model, more, effort, budget) in [
+        ("claude-opus-4-8", &plain, Some("high"), None),
+        ("claude-sonnet-4-6", &plain, Some("high"), None),
+        ("claude-haiku-4-5", &plain, None, Some(5_000)),
+        ("claude-haiku-4-5", &forced, None, None),
+        ("claude-3-5-haiku", &plain, None, None),
+    ] {
+        let upstream = Upstream::once(answer("200 OK", "", MESSAGE));
+        let asked = ChatCall { upstream_model: model.to_owned(), ..call(chat(more)) };
+        let ChatAnswer::Whole(answer) = provider(&upstream.base()).chat(asked).await.unwrap() else {
+            panic!("a stream")
+        };
+        let sent: Value = serde_json::from_str(&upstream.seen().body).unwrap();
+        assert_eq!(
+            (sent["output_config"]["effort"].as_str(), sent["thinking"]["budget_tokens"].as_i64()),
+            (effort, budget)
+        );
+        let lost = answer.dropped.iter().any(|name| name == "reasoning_effort");
+        assert_eq!(lost, effort.is_none() && budget.is_none(), "{model}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_whose_usage_is_null_is_an_answer() {
+    let begin = MESSAGE.find("\"usage\"").unwrap();
+    let body = format!("{}\"usage\":null}}", &MESSAGE[..begin]);
+    let answer = whole(&Upstream::once(answer("200 OK", "", &body)), call(messages(""))).await.unwrap();
+    assert_eq!((answer.usage, answer.text.as_str()), (None, "Hi"));
+    let start =
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"content\":[],\"usage\":null}}\n\n";
+    let rest = &STREAM[STREAM.find("event: ping").unwrap()..];
+    let (events, error) = streamed(&format!("{start}{rest}"), call(messages(r#","stream":true"#))).await;
+    assert!(error.is_none() && events.iter().any(|event| !event.text.is_empty()), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_callers_end_user_is_told_as_a_hash() {
+    // The hash of "abc" in FIPS 180-4.
+    let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    for (more, sent) in [
+        (json!({"user": "abc"}), Some(hash)),
+        (json!({"user": "x", "safety_identifier": "abc"}), Some(hash)),
+        (json!({"user": ""}), None),
+    ] {
+        let upstream = Upstream::once(answer("200 OK", "", MESSAGE));
+        whole(&upstream, call(chat(&more))).await.unwrap();
+        let body: Value = serde_json::from_str(&upstream.seen().body).unwrap();
+        assert_eq!(body["metadata"]["user_id"].as_str(), sent, "{more}");
+    }
+}

@@ -62,10 +62,10 @@ impl Reject<'_> {
         let word = |word: &str| said.code.as_deref() == Some(word) || said.kind.as_deref() == Some(word);
         let status = match said.code.as_deref().and_then(|code| code.parse().ok()) {
             Some(status @ 400..=599) => status,
+            _ if QUOTA.into_iter().any(word) => 402,
             _ if word("rate_limit_exceeded") || word("rate_limit_error") => 429,
             _ if word("invalid_api_key") || word("authentication_error") => 401,
             _ if word("invalid_request_error") => 400,
-            _ if word("billing_error") => 402,
             _ if word("permission_error") => 403,
             _ if word("not_found_error") => 404,
             _ if word("request_too_large") => 413,
@@ -264,5 +264,13 @@ mod tests {
         assert_eq!(kind(r#"{"error":{"message":"x","type":"server_error"}}"#), "unavailable");
         assert_eq!(kind(r#"{"error":{"message":"x","code":"rate_limit_exceeded"}}"#), "rate_limited");
         assert_eq!(kind(r#"{"error":{"message":"x","type":"invalid_request_error"}}"#), "refused");
+        for quota in [
+            r#"{"error":{"message":"x","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#,
+            r#"{"error":{"message":"x","type":"insufficient_quota","code":429}}"#,
+            r#"{"type":"error","error":{"type":"rate_limit_error","details":{"error_code":"enforced_spend_limit_reached"}}}"#,
+            r#"{"type":"error","error":{"type":"billing_error","message":"x"}}"#,
+        ] {
+            assert_eq!(kind(quota), "quota", "{quota}");
+        }
     }
 }

@@ -62,7 +62,8 @@ pub struct OpenAiConfig {
     pub api_key: Option<SecretString>,
     /// What it speaks beside chat.
     pub wires: Wires,
-    /// Types of tools in responses that it may run itself. Their fees are the operator's: the hub has no price for them.
+    /// Types of tools that it may run itself, with or without their dates, and fields of chat that switch such on. Their fees are the
+    /// operator's: the hub has no price for them.
     pub hosted_tools: Vec<String>,
     /// The name under which it takes the limit of completion tokens in chat.
     pub max_tokens_field: MaxTokensField,

@@ -27,6 +27,7 @@ use super::{
     BadRequest, CallRequest, ChatAnswer, ChatCall, ChatRequest, ChatStream, CompletionRequest, Edits, LlmError,
     LlmProvider, ModelInfo, OnHangup, ResponsesRequest, Terms, TokenBound, WholeAnswer, count,
 };
+use crate::wire::hosted;
 use crate::wire::openai::EmbeddingsRequest;
 
 /// Largest list of models, in bytes.
@@ -99,7 +100,7 @@ impl OpenAiProvider {
         match self.way(&call.request, &call.upstream_model) {
             Sent::Embeddings(request) => self.embed(request, &call).await.map(ChatAnswer::Whole),
             Sent::Responses(request) => {
-                self.check_hosted(request).map_err(LlmError::unsendable)?;
+                self.check_hosted(request.hosted_tools()).map_err(LlmError::unsendable)?;
                 let body = request.encode(&call.upstream_model, call.max_output);
                 let events = responses::Events::new(self.config.api_key.clone());
                 self.send(&self.responses_url, (body, request.stream()), &call, responses::read, events).await
@@ -112,6 +113,7 @@ impl OpenAiProvider {
             Sent::Chat => {
                 let chat = call.request.as_chat().map_err(LlmError::unsendable)?;
                 http::refuse_dropped(chat.dropped, self.config.refuse_dropped)?;
+                self.check_hosted(chat.request.hosted_tools()).map_err(LlmError::unsendable)?;
                 let answer = self.chat_once(chat.request, &call).await?;
                 call.request.tell(answer, chat.dropped)
             }
@@ -160,17 +162,9 @@ impl OpenAiProvider {
         }
     }
 
-    /// Refuses tools that the provider would run itself, but for those the operator has named: each use has a fee that no price knows, and
-    /// how much they make the model read nobody can bound.
-    fn check_hosted(&self, request: &ResponsesRequest) -> Result<(), BadRequest> {
-        let allowed = |tool: &&String| !self.config.hosted_tools.contains(tool);
-        match request.hosted_tools().iter().find(allowed) {
-            Some(tool) => Err(BadRequest::at(
-                "tools",
-                &format!("tools of type {tool:?} are not available: the provider would run them"),
-            )),
-            None => Ok(()),
-        }
+    /// Refuses tools that the provider would run itself, but for those the operator has named.
+    fn check_hosted(&self, hosted: &[String]) -> Result<(), BadRequest> {
+        hosted::refuse(hosted, &self.config.hosted_tools)
     }
 
     async fn embed(&self, embeddings: &EmbeddingsRequest, call: &ChatCall) -> Result<WholeAnswer, LlmError> {
@@ -212,7 +206,7 @@ impl LlmProvider for OpenAiProvider {
         match self.way(call, model) {
             Sent::Embeddings(embeddings) => Ok(TokenBound { input: count::embeddings_bound(embeddings), output: 0 }),
             Sent::Responses(request) => {
-                self.check_hosted(request)?;
+                self.check_hosted(request.hosted_tools())?;
                 let input = count::input_bound(request.size(), self.config.image_tokens);
                 Ok(TokenBound { input, output: request.max_output().unwrap_or(max_output_default) })
             }
@@ -223,6 +217,7 @@ impl LlmProvider for OpenAiProvider {
             Sent::Chat => {
                 let chat = call.as_chat()?;
                 http::check_dropped(chat.dropped, self.config.refuse_dropped)?;
+                self.check_hosted(chat.request.hosted_tools())?;
                 let chat = chat.request;
                 Ok(TokenBound {
                     input: count::input_bound(chat.size(), self.config.image_tokens),

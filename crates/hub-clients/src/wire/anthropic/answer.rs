@@ -1,7 +1,7 @@
 //! Whole messages and stream events, read for their text, their end and their usage. Unknown fields, blocks and events are skipped:
 //! new ones may appear at any time (providers.md §3.4).
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::WireUsage;
@@ -22,7 +22,7 @@ pub(crate) struct Message<'a> {
     pub(crate) stop_reason: Text<'a>,
     #[serde(borrow, default)]
     pub(crate) stop_details: Option<StopDetails<'a>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
     pub(crate) usage: WireUsage,
     /// An error in place of a message.
     #[serde(borrow, default)]
@@ -90,6 +90,11 @@ pub(crate) struct Delta<'a> {
     pub(crate) stop_reason: Text<'a>,
     #[serde(borrow, default)]
     pub(crate) stop_details: Option<StopDetails<'a>>,
+}
+
+/// A report, where `null` is none: some servers have nothing to report.
+fn or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<WireUsage, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 impl Message<'_> {

@@ -3,6 +3,7 @@
 
 mod answer;
 mod request;
+mod thoughts;
 mod usage;
 mod version;
 
@@ -10,4 +11,5 @@ pub use request::MessagesRequest;
 pub use version::ApiVersion;
 
 pub(crate) use answer::{Block, Delta, Event, Message};
+pub(crate) use thoughts::is_signed;
 pub(crate) use usage::WireUsage;

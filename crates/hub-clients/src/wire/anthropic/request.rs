@@ -8,9 +8,10 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::ApiVersion;
+use super::{ApiVersion, thoughts};
 use crate::wire::document::{self, BadRequest, Document, Object};
 use crate::wire::openai::{PromptSize, Text};
+use crate::wire::{hosted, kept};
 
 /// Most messages of one request (Anthropic's limit).
 const MESSAGE_LIMIT: usize = 100_000;
@@ -27,8 +28,6 @@ const NOT_PROMPT: [&str; 9] = [
     "thinking",
     "cache_control",
 ];
-/// Top-level fields by which a provider fetches text of its own into the prompt.
-const HOSTED: [&str; 2] = ["container", "mcp_servers"];
 
 /// A well-formed messages request. Cheap to clone.
 #[derive(Clone)]
@@ -38,6 +37,9 @@ pub struct MessagesRequest {
     stream: bool,
     max_tokens: Option<i64>,
     has_tools: bool,
+    hosted: Vec<String>,
+    /// Holds thinking that nobody has signed.
+    unsigned: bool,
     size: PromptSize,
     version: ApiVersion,
     betas: Option<String>,
@@ -56,6 +58,8 @@ struct Block<'a> {
     #[serde(rename = "type", borrow, default)]
     kind: Text<'a>,
     #[serde(borrow, default)]
+    signature: Text<'a>,
+    #[serde(borrow, default)]
     source: Option<&'a RawValue>,
     #[serde(borrow, default)]
     content: Option<&'a RawValue>,
@@ -72,7 +76,7 @@ impl MessagesRequest {
     ///
     /// Checked: one JSON object without a name that stands twice; `model` 1 to 256 bytes; `max_tokens` 0 or more; `stream` a boolean;
     /// `messages` 1 to 100 000 turns with known roles; no sampling parameters where `version` forbids them; no option that
-    /// multiplies the price.
+    /// multiplies the price; no name of something kept at the provider.
     pub fn parse(body: Bytes, version: ApiVersion) -> Result<Self, BadRequest> {
         let request = Self::read(body, version)?;
         if request.max_tokens.is_none() {
@@ -98,13 +102,16 @@ impl MessagesRequest {
         if let Some(name) = SAMPLING.into_iter().find(|name| !version.takes_sampling() && top.get(name).is_some()) {
             return Err(BadRequest::at(name, "Extra inputs are not permitted"));
         }
-        let mut size = PromptSize::default();
-        measure_messages(&top, &mut size)?;
+        let hosted = hosted::of_messages(&top)?;
+        top.get("system").map_or(Ok(()), |raw| kept::refuse_in_blocks("system", raw))?;
+        let mut measured = Measured::default();
+        measure_messages(&top, &mut measured)?;
+        let Measured { mut size, unsigned } = measured;
+        size.unsizable += hosted.iter().filter(|kind| top.get(kind).is_some()).count();
         for (name, value) in
             top.0.iter().filter(|(name, value)| !NOT_PROMPT.contains(&&**name) && value.get() != "null")
         {
             size.other_bytes += name.len() + value.get().len();
-            size.unsizable += usize::from(HOSTED.contains(&&**name));
         }
         let tools: Vec<Kind<'_>> = top.read("tools", "an array of tools")?.unwrap_or_default();
         // A tool with a type of its own is run by the provider and may read any amount of text.
@@ -115,6 +122,8 @@ impl MessagesRequest {
             stream,
             max_tokens,
             has_tools: !tools.is_empty(),
+            hosted,
+            unsigned,
             size,
             version,
             betas: None,
@@ -160,6 +169,19 @@ impl MessagesRequest {
         self.has_tools
     }
 
+    /// The types of tools that the provider would run itself, and the fields that switch such on; empty when the caller runs all.
+    pub fn hosted_tools(&self) -> &[String] {
+        &self.hosted
+    }
+
+    /// The request without the thinking of earlier answers: what one account has signed is refused by another.
+    #[must_use]
+    pub(crate) fn without_thoughts(&self) -> Self {
+        let Some(messages) = self.raw("messages").and_then(thoughts::without_any) else { return self.clone() };
+        let less = Self::read(self.document.with(&[("messages", Some(&messages))]), self.version);
+        less.map_or_else(|_| self.clone(), |less| Self { betas: self.betas.clone(), ..less })
+    }
+
     /// The prompt's parts, measured. Text counts with its JSON escapes.
     pub fn size(&self) -> &PromptSize {
         &self.size
@@ -190,18 +212,31 @@ impl MessagesRequest {
         &self.document.body
     }
 
-    /// The body to send upstream: another model, and `max_output` where it is smaller than the caller's limit.
+    /// The body to send upstream: another model, `max_output` where it is smaller than the caller's limit, and no thinking that nobody has
+    /// signed.
     pub fn encode(&self, model: &str, max_output: Option<i64>) -> Bytes {
         let model = serde_json::Value::from(model).to_string();
         let limit = [max_output, self.max_tokens].into_iter().flatten().min().map(|limit| limit.to_string());
-        self.document.with(&[("model", Some(&model)), ("max_tokens", limit.as_deref())])
+        let messages = self.signed();
+        let mut changes = vec![("model", Some(model.as_str())), ("max_tokens", limit.as_deref())];
+        changes.extend(messages.iter().map(|messages| ("messages", Some(messages.as_str()))));
+        self.document.with(&changes)
+    }
+
+    /// The messages without unsigned thinking; `None` when there is none. Other providers' models sign nothing, and Anthropic refuses what
+    /// is not signed.
+    fn signed(&self) -> Option<String> {
+        if self.unsigned { self.raw("messages").and_then(thoughts::without_unsigned) } else { None }
     }
 
     /// The body for counting tokens: without the limit and `stream`, which that endpoint does not take.
     pub fn encode_for_count(&self, model: &str) -> Bytes {
         let model = serde_json::Value::from(model).to_string();
         let drop = ["max_tokens", "stream", "metadata", "service_tier", "stop_sequences"].map(|name| (name, None));
-        let changes: Vec<(&str, Option<&str>)> = [("model", Some(model.as_str()))].into_iter().chain(drop).collect();
+        let messages = self.signed();
+        let written = messages.iter().map(|messages| ("messages", Some(messages.as_str())));
+        let changes: Vec<(&str, Option<&str>)> =
+            [("model", Some(model.as_str()))].into_iter().chain(drop).chain(written).collect();
         self.document.with(&changes)
     }
 }
@@ -219,7 +254,14 @@ impl fmt::Debug for MessagesRequest {
     }
 }
 
-fn measure_messages(top: &Object<'_>, size: &mut PromptSize) -> Result<(), BadRequest> {
+/// What the messages of a request hold.
+#[derive(Default)]
+struct Measured {
+    size: PromptSize,
+    unsigned: bool,
+}
+
+fn measure_messages(top: &Object<'_>, found: &mut Measured) -> Result<(), BadRequest> {
     let list = top.get("messages").ok_or_else(|| BadRequest::at("messages", "is required"))?;
     let turns: Vec<Turn<'_>> =
         serde_json::from_str(list.get()).map_err(|_| BadRequest::at("messages", "must be an array of messages"))?;
@@ -232,14 +274,15 @@ fn measure_messages(top: &Object<'_>, size: &mut PromptSize) -> Result<(), BadRe
             return Err(at("role must be one of user, assistant, system"));
         }
         let content = turn.content.ok_or_else(|| at("content is missing"))?;
-        size.messages += 1;
-        measure_content(content, size).map_err(|()| at("content must be a string or an array of blocks"))?;
+        found.size.messages += 1;
+        measure_content(content, found).map_err(|()| at("content must be a string or an array of blocks"))?;
+        kept::refuse_in_blocks(&format!("messages[{index}]"), content)?;
     }
     Ok(())
 }
 
-fn measure_content(content: &RawValue, size: &mut PromptSize) -> Result<(), ()> {
-    let text = content.get();
+fn measure_content(content: &RawValue, found: &mut Measured) -> Result<(), ()> {
+    let (text, size) = (content.get(), &mut found.size);
     if text.starts_with('"') {
         size.text_bytes += text.len() - 2;
         return Ok(());
@@ -249,6 +292,7 @@ fn measure_content(content: &RawValue, size: &mut PromptSize) -> Result<(), ()> 
     }
     let blocks: Vec<&RawValue> = serde_json::from_str(text).map_err(drop)?;
     for raw in blocks {
+        let size = &mut found.size;
         let block: Block<'_> = serde_json::from_str(raw.get()).map_err(drop)?;
         let source = block.source.and_then(|source| serde_json::from_str::<Kind<'_>>(source.get()).ok());
         match block.kind.as_str() {
@@ -259,10 +303,13 @@ fn measure_content(content: &RawValue, size: &mut PromptSize) -> Result<(), ()> 
             "document" | "container_upload" => size.unsizable += 1,
             "tool_result" => {
                 if let Some(content) = block.content {
-                    measure_content(content, size)?;
+                    measure_content(content, found)?;
                 }
             }
-            _ => size.other_bytes += raw.get().len(),
+            kind => {
+                size.other_bytes += raw.get().len();
+                found.unsigned |= kind == "thinking" && block.signature.as_str().is_empty();
+            }
         }
     }
     Ok(())

@@ -44,7 +44,7 @@ impl Chunk<'_> {
 /// A whole answer.
 #[derive(Deserialize)]
 pub(crate) struct Completion<'a> {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     pub(crate) choices: Option<Choices>,
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
@@ -102,9 +102,12 @@ pub(crate) struct Choices {
 
 #[derive(Deserialize)]
 struct Choice<'a> {
-    /// `delta` in a chunk, `message` in an answer; the same fields.
-    #[serde(borrow, default, alias = "message")]
+    /// What a chunk adds.
+    #[serde(borrow, default)]
     delta: Option<Delta<'a>>,
+    /// What an answer says; the same fields. Some servers send both, in either.
+    #[serde(borrow, default)]
+    message: Option<Delta<'a>>,
     /// What stands there instead in the old completions.
     #[serde(borrow, default)]
     text: Text<'a>,
@@ -152,8 +155,9 @@ impl Function<'_> {
 }
 
 impl Choices {
-    fn add(&mut self, choice: Choice<'_>) {
-        if let Some(delta) = choice.delta {
+    fn add(&mut self, choice: Choice<'_>, whole: bool) {
+        let said = if whole { choice.message.or(choice.delta) } else { choice.delta.or(choice.message) };
+        if let Some(delta) = said {
             for text in [&delta.content, &delta.refusal] {
                 self.text.push_str(text.as_str());
                 self.output.add(Estimate::of(text.as_str()));
@@ -182,25 +186,40 @@ impl Choices {
 
 impl<'de> Deserialize<'de> for Choices {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ChoicesVisitor;
+        deserializer.deserialize_seq(ChoicesVisitor { whole: false })
+    }
+}
 
-        impl<'de> Visitor<'de> for ChoicesVisitor {
-            type Value = Choices;
+/// The choices of a whole answer, where the message counts; those of a chunk are read for their deltas.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Choices>, D::Error> {
+    struct Whole(Choices);
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array of choices")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-                let mut choices = Choices::default();
-                while let Some(choice) = items.next_element::<Choice<'de>>()? {
-                    choices.add(choice);
-                }
-                Ok(choices)
-            }
+    impl<'de> Deserialize<'de> for Whole {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_seq(ChoicesVisitor { whole: true }).map(Self)
         }
+    }
 
-        deserializer.deserialize_seq(ChoicesVisitor)
+    Option::<Whole>::deserialize(deserializer).map(|choices| choices.map(|Whole(choices)| choices))
+}
+
+struct ChoicesVisitor {
+    whole: bool,
+}
+
+impl<'de> Visitor<'de> for ChoicesVisitor {
+    type Value = Choices;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of choices")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let mut choices = Choices::default();
+        while let Some(choice) = items.next_element::<Choice<'de>>()? {
+            choices.add(choice, self.whole);
+        }
+        Ok(choices)
     }
 }
 
@@ -222,6 +241,21 @@ mod tests {
         let choices = chunk.choices.unwrap();
         assert_eq!((choices.count, choices.text.as_str(), choices.finish.as_deref()), (2, "aé", Some("tool_calls")));
         assert_eq!((choices.output.tokens(), choices.reasoning.tokens()), ((1 + 2 + 4 + 7 + 4_i64 + 3) / 4, 1));
+    }
+
+    #[test]
+    fn a_server_that_sends_delta_and_message_is_read_for_the_one_that_counts() {
+        let both = r#"{"choices":[{"delta":{"content":"ab"},"message":{"content":"all of it"},"finish_reason":"stop"}],
+            "usage":{"prompt_tokens":3,"completion_tokens":2}}"#;
+        let chunk: Chunk<'_> = serde_json::from_str(both).unwrap();
+        assert_eq!(chunk.usage().map(|usage| usage.total()), Some(5));
+        let choices = chunk.choices.unwrap();
+        assert_eq!((choices.text.as_str(), choices.finished), ("ab", 1));
+        let answer: Completion<'_> = serde_json::from_str(both).unwrap();
+        assert_eq!(answer.choices.unwrap().text, "all of it");
+        let last = r#"{"choices":[{"delta":null,"message":{"content":"x"}}]}"#;
+        let chunk: Chunk<'_> = serde_json::from_str(last).unwrap();
+        assert_eq!(chunk.choices.unwrap().text, "x");
     }
 
     #[test]

@@ -9,7 +9,8 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use serde_json::value::RawValue;
 
 use super::Text;
-use crate::wire::BadRequest;
+use crate::wire::document::{self, member};
+use crate::wire::{BadRequest, kept};
 
 /// Most messages in one request.
 const MESSAGE_LIMIT: usize = 10_000;
@@ -30,7 +31,7 @@ pub struct PromptSize {
     pub low_images: usize,
     /// JSON bytes of sound.
     pub audio_bytes: usize,
-    /// Parts and tools whose tokens cannot be known from the request: files, videos, hosted search.
+    /// Parts and tools whose tokens cannot be known from the request: files, videos, tools that the provider runs.
     pub unsizable: usize,
 }
 
@@ -48,7 +49,6 @@ pub(super) fn measure(raw: &RawValue, size: &mut PromptSize) -> Result<(), BadRe
     visit(raw, &mut |message| {
         size.messages += 1;
         size.other_bytes += message.other_bytes;
-        size.unsizable += usize::from(message.recalls_audio);
         match &message.content {
             Content::None => {}
             Content::Text(text) => size.text_bytes += text.len(),
@@ -73,6 +73,27 @@ pub(super) fn texts(raw: &RawValue) -> Vec<MessageText> {
     });
     debug_assert!(read.is_ok(), "messages were checked when the request was read");
     texts
+}
+
+/// The messages without `thinking_blocks`; `None` when there are none.
+pub(super) fn without_thoughts(messages: &str) -> Option<String> {
+    const FIELD: &str = "thinking_blocks";
+    let list: Vec<&RawValue> = serde_json::from_str(messages).ok()?;
+    let mut changed = false;
+    let less = list.into_iter().map(|raw| {
+        let Some(fields) = document::top(raw.get()).ok().filter(|fields| fields.get(FIELD).is_some()) else {
+            return raw.get().to_owned();
+        };
+        changed = true;
+        let mut out = vec![b'{'];
+        for (name, value) in fields.0.iter().filter(|(name, _)| name != FIELD) {
+            member(&mut out, name, value.get().as_bytes());
+        }
+        out.push(b'}');
+        String::from_utf8_lossy(&out).into_owned()
+    });
+    let less: Vec<String> = less.collect();
+    changed.then(|| format!("[{}]", less.join(",")))
 }
 
 fn visit(raw: &RawValue, each: &mut dyn FnMut(Message<'_>)) -> Result<(), BadRequest> {
@@ -131,8 +152,6 @@ struct Message<'a> {
     role: Cow<'a, str>,
     content: Content<'a>,
     other_bytes: usize,
-    /// Names sound of an earlier answer, which the provider reads again.
-    recalls_audio: bool,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Message<'a> {
@@ -154,7 +173,6 @@ impl<'de> Visitor<'de> for MessageVisitor {
         let mut role = None;
         let mut content = None;
         let mut other_bytes = 0;
-        let mut recalls_audio = false;
         while let Some(key) = fields.next_key::<Text<'de>>()? {
             match key.as_str() {
                 "role" if role.is_none() => role = fields.next_value::<Text<'de>>()?.into_cow(),
@@ -162,14 +180,17 @@ impl<'de> Visitor<'de> for MessageVisitor {
                 "role" | "content" => return Err(A::Error::custom(format!("has `{}` twice", key.as_str()))),
                 name => {
                     let value = fields.next_value::<&'de RawValue>()?.get();
+                    // Sound of an earlier answer is named by its id.
+                    if name == "audio" && value != "null" {
+                        return Err(A::Error::custom(kept::told("audio.id")));
+                    }
                     other_bytes += name.len() + value.len();
-                    recalls_audio |= name == "audio" && value != "null";
                 }
             }
         }
         match role {
             Some(role) if ROLES.contains(&&*role) => {
-                Ok(Message { role, content: content.unwrap_or(Content::None), other_bytes, recalls_audio })
+                Ok(Message { role, content: content.unwrap_or(Content::None), other_bytes })
             }
             Some(_) => Err(A::Error::custom(format!("role must be one of {}", ROLES.join(", ")))),
             None => Err(A::Error::custom("role is missing")),
@@ -213,6 +234,9 @@ impl<'de> Visitor<'de> for ContentVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         let mut parts = Vec::new();
         while let Some(raw) = items.next_element::<&'de RawValue>()? {
+            if let Some(name) = kept::named(raw) {
+                return Err(A::Error::custom(kept::told(name)));
+            }
             parts.push(Part::read(raw).map_err(|_| A::Error::custom("content has a part that is not valid"))?);
         }
         Ok(Content::Parts(parts))

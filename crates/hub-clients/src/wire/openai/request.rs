@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use super::messages::{self, MessageText, PromptSize};
 use crate::llm::count::Estimate;
 use crate::wire::document::{self, BadRequest, Document};
+use crate::wire::{hosted, kept};
 
 /// Most choices of one call (OpenAI's limit).
 const CHOICES_LIMIT: i64 = 128;
@@ -50,9 +51,6 @@ const NOT_PROMPT: [&str; 29] = [
     "moderation",
 ];
 
-/// Top-level fields by which a provider fetches text of its own into the prompt.
-const HOSTED_SEARCH: [&str; 2] = ["web_search_options", "plugins"];
-
 /// A well-formed chat request. Cheap to clone.
 #[derive(Clone)]
 pub struct ChatRequest {
@@ -63,6 +61,7 @@ pub struct ChatRequest {
     max_output: Option<i64>,
     choices: i64,
     size: PromptSize,
+    hosted: Vec<String>,
 }
 
 impl ChatRequest {
@@ -70,7 +69,7 @@ impl ChatRequest {
     ///
     /// Checked: one JSON object in UTF-8 without a name that stands twice; `model` a string of 1 to 256 bytes; `messages`
     /// 1 to 10 000 objects with known roles; `stream` a boolean; the token limits positive; `n` 1 to 128. `null` stands
-    /// for an absent field, as at OpenAI.
+    /// for an absent field, as at OpenAI. Refused: `store` where it is true, and every name of something kept at the provider.
     pub fn parse(body: Bytes) -> Result<Self, BadRequest> {
         let text = document::text(&body)?;
         let top = document::top(text)?;
@@ -84,14 +83,20 @@ impl ChatRequest {
         let stream = top.read::<bool>("stream", "a boolean")?.unwrap_or(false);
         let options: Option<StreamOptions> = top.read("stream_options", "an object with a boolean `include_usage`")?;
 
-        let mut size = PromptSize::default();
+        if top.read::<bool>("store", "a boolean")? == Some(true) {
+            return Err(BadRequest::at("store", "is not available: this hub keeps no completions"));
+        }
+        let caching = "prompt_cache_options";
+        top.get(caching).map_or(Ok(()), |raw| kept::refuse(caching, raw))?;
+        let hosted = hosted::of_chat(&top)?;
+
+        let mut size = PromptSize { unsizable: hosted.len(), ..PromptSize::default() };
         let list = top.get("messages").ok_or_else(|| BadRequest::at("messages", "is required"))?;
         messages::measure(list, &mut size)?;
         for (name, value) in
             top.0.iter().filter(|(name, value)| !NOT_PROMPT.contains(&&**name) && value.get() != "null")
         {
             size.other_bytes += name.len() + value.get().len();
-            size.unsizable += usize::from(HOSTED_SEARCH.contains(&&**name));
         }
 
         let fields = top.fields(text);
@@ -105,6 +110,7 @@ impl ChatRequest {
             },
             choices,
             size,
+            hosted,
             document: Document { body, fields },
         })
     }
@@ -165,6 +171,11 @@ impl ChatRequest {
         &self.size
     }
 
+    /// The types of tools that the provider would run itself; empty when the caller runs all.
+    pub fn hosted_tools(&self) -> &[String] {
+        &self.hosted
+    }
+
     /// The messages as text: role and visible text of each. Reads them again; not for hot paths.
     pub fn messages(&self) -> Vec<MessageText> {
         let list = self.raw("messages").and_then(|raw| serde_json::from_str::<&RawValue>(raw).ok());
@@ -207,6 +218,16 @@ impl ChatRequest {
     pub(crate) fn without(&self, names: &[&str]) -> Self {
         let changes: Vec<(&str, Option<&str>)> = names.iter().map(|name| (*name, None)).collect();
         Self::parse(self.document.with(&changes)).unwrap_or_else(|_| self.clone())
+    }
+}
+
+impl ChatRequest {
+    /// The request without `thinking_blocks` in its messages; as it is, when it has none.
+    #[must_use]
+    pub(crate) fn without_thoughts(&self) -> Self {
+        let less = self.raw("messages").and_then(messages::without_thoughts);
+        let body = less.map(|messages| self.document.with(&[("messages", Some(&messages))]));
+        body.and_then(|body| Self::parse(body).ok()).unwrap_or_else(|| self.clone())
     }
 }
 
@@ -340,11 +361,40 @@ mod tests {
     #[test]
     fn input_that_cannot_be_sized_is_said_so() {
         let request = parse(
-            r#"{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"f"}}]},
-                {"role":"assistant","audio":{"id":"a"}},{"role":"assistant","content":"x","audio":null}],"web_search_options":{}}"#,
+            r#"{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"data:,x"}}]},
+                {"role":"assistant","content":"x","audio":null}],"web_search_options":{},"tools":[{"type":"web_search"}]}"#,
         )
         .unwrap();
-        assert_eq!(request.size().unsizable, 3);
+        assert_eq!((request.size().unsizable, request.hosted_tools().len()), (3, 2));
+    }
+
+    #[test]
+    fn nothing_kept_at_the_provider_is_reached_or_left_there() {
+        let with = |message: &str, rest: &str| {
+            refused(&format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x"}},{message}]{rest}}}"#))
+        };
+        let user = r#"{"role":"user","content":"x"}"#;
+        for (message, rest, param, word) in [
+            (r#"{"role":"user","content":[{"type":"file","file":{"file_id":"f"}}]}"#, "", "messages[1]", "file_id"),
+            (r#"{"role":"assistant","audio":{"id":"audio_1"}}"#, "", "messages[1]", "audio.id"),
+            (user, r#","store":true"#, "store", "keeps no completions"),
+            (user, r#","tools":[{"type":"file_search","vector_store_ids":["v"]}]"#, "tools[0]", "vector_store_ids"),
+        ] {
+            let (at, message) = with(message, rest);
+            assert_eq!(at.as_deref(), Some(param), "{message}");
+            assert!(message.contains(word), "{message}");
+        }
+        let fine = r#"{"model":"m","messages":[{"role":"assistant","tool_calls":[{"id":"c","function":{"name":"f","arguments":"{\"file_id\":\"x\"}"}}]}],"store":false}"#;
+        assert!(parse(fine).is_ok() && parse(&fine.replace("false", "null")).is_ok());
+    }
+
+    #[test]
+    fn thinking_of_earlier_answers_is_taken_out_and_nothing_else() {
+        let request = parse(r#"{"model":"m","messages":[{"role":"assistant","content":"x","thinking_blocks":[{"type":"thinking"}],"n" : 1}, {"role":"user","content":"y"}],"odd":[ ]}"#).unwrap();
+        let expected = r#"{"model":"m","messages":[{"role":"assistant","content":"x","n":1},{"role":"user","content":"y"}],"odd":[ ]}"#;
+        assert_eq!(request.without_thoughts().body(), expected);
+        let plain = parse(r#"{"model":"m","messages":[{"role":"user","content":"y"}]}"#).unwrap();
+        assert_eq!(plain.without_thoughts().body().as_ptr(), plain.body().as_ptr());
     }
 
     #[test]

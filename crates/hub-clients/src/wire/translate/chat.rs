@@ -21,10 +21,24 @@ pub(crate) struct Document<'a> {
 pub(crate) struct Choice<'a> {
     #[serde(default)]
     pub(crate) index: Option<u64>,
-    #[serde(borrow, default, alias = "message")]
-    pub(crate) delta: Option<Said<'a>>,
+    #[serde(borrow, default)]
+    delta: Option<Said<'a>>,
+    #[serde(borrow, default)]
+    message: Option<Said<'a>>,
     #[serde(borrow, default)]
     pub(crate) finish_reason: Text<'a>,
+}
+
+impl<'a> Choice<'a> {
+    /// What a chunk adds. Some servers send the whole message beside it.
+    pub(crate) const fn added(&self) -> Option<&Said<'a>> {
+        if self.delta.is_some() { self.delta.as_ref() } else { self.message.as_ref() }
+    }
+
+    /// What a whole answer says. Some servers send an empty delta beside it.
+    pub(crate) const fn said(&self) -> Option<&Said<'a>> {
+        if self.message.is_some() { self.message.as_ref() } else { self.delta.as_ref() }
+    }
 }
 
 /// What the model says, or adds.

@@ -5,7 +5,7 @@ use hub_types::TokenUsage;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::chat::Document as Chat;
+use super::chat::{Choice, Document as Chat, Said};
 use super::{Retell, data_of, renamed, write_data};
 use crate::llm::{ChatEvent, ChatEventKind};
 use crate::wire::document::{self, BadRequest, Document};
@@ -34,7 +34,13 @@ pub(crate) fn request(completion: &CompletionRequest) -> Result<ChatRequest, Bad
     let fields = top.fields(text);
     let messages = json!([{"role": "user", "content": prompt}]).to_string();
     let gone = ["prompt", "suffix", "echo", "logprobs", "best_of"].map(|name| (name, None));
-    let changes: Vec<(&str, Option<&str>)> = gone.into_iter().chain([("messages", Some(messages.as_str()))]).collect();
+    let mut changes: Vec<(&str, Option<&str>)> =
+        gone.into_iter().chain([("messages", Some(messages.as_str()))]).collect();
+    // Where no limit is named, this wire has a short one, and chat has none.
+    let limit = completion.limit().to_string();
+    if completion.max_output().is_none() {
+        changes.push(("max_tokens", Some(&limit)));
+    }
     let chat = Document { body: body.clone(), fields }.with(&changes);
     ChatRequest::parse(chat)
 }
@@ -45,15 +51,15 @@ pub(crate) fn whole(body: &[u8]) -> Option<Bytes> {
     let chat: Chat<'_> = serde_json::from_slice(body).ok()?;
     answer["id"] = renamed(chat.id.as_str(), &["chatcmpl-"], "cmpl-").into();
     answer["object"] = "text_completion".into();
-    answer["choices"] = choices(&chat);
+    answer["choices"] = choices(&chat, Choice::said);
     Some(answer.to_string().into())
 }
 
-fn choices(chat: &Chat<'_>) -> Value {
-    let choice = |(place, choice): (usize, &super::chat::Choice<'_>)| {
+fn choices<'a>(chat: &'a Chat<'a>, said: fn(&'a Choice<'a>) -> Option<&'a Said<'a>>) -> Value {
+    let choice = |(place, choice): (usize, &'a Choice<'a>)| {
         json!({
             "index": choice.index.unwrap_or(place as u64),
-            "text": choice.delta.as_ref().map_or("", |said| said.content.as_str()),
+            "text": said(choice).map_or("", |said| said.content.as_str()),
             "logprobs": null,
             "finish_reason": choice.finish_reason.get(),
         })
@@ -78,8 +84,8 @@ impl Retell for Teller {
         let mut told = Vec::new();
         let data = data_of(&event);
         if let Some(chat) = data.as_deref().and_then(|data| serde_json::from_slice::<Chat<'_>>(data).ok()) {
-            let speaks = |choice: &super::chat::Choice<'_>| {
-                let text = choice.delta.as_ref().is_some_and(|said| !said.content.as_str().is_empty());
+            let speaks = |choice: &Choice<'_>| {
+                let text = choice.added().is_some_and(|said| !said.content.as_str().is_empty());
                 text || choice.finish_reason.get().is_some()
             };
             let mut chunk = json!({
@@ -87,7 +93,7 @@ impl Retell for Teller {
                 "object": "text_completion",
                 "created": chat.created.unwrap_or(0),
                 "model": chat.model.as_str(),
-                "choices": choices(&chat),
+                "choices": choices(&chat, Choice::added),
             });
             if let (ChatEventKind::UsageOnly, Some(usage)) = (event.kind, &self.usage) {
                 chunk["usage"] = usage_json(usage);

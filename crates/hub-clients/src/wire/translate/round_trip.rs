@@ -107,7 +107,7 @@ fn what_would_change_the_answer_is_refused_and_named() {
     assert_eq!(chat_with("tools", json!([{"type": "custom", "custom": {"name": "x"}}])).as_deref(), Some("tools[0]"));
     for content in [
         json!([{"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}]),
-        json!([{"type": "file", "file": {"file_id": "f"}}]),
+        json!([{"type": "file", "file": {"filename": "f"}}]),
         json!([{"type": "image_url", "image_url": {"url": "data:image/png,x"}}]),
     ] {
         assert_eq!(
@@ -126,7 +126,7 @@ fn what_would_change_the_answer_is_refused_and_named() {
     };
     for block in [
         json!({"type": "search_result"}),
-        json!({"type": "image", "source": {"type": "file", "file_id": "f"}}),
+        json!({"type": "image", "source": {"type": "file"}}),
         json!({"type": "document", "source": {"type": "url", "url": "u"}}),
     ] {
         assert_eq!(foreign(json!([block])).as_deref(), Some("messages[0]"));

@@ -162,7 +162,11 @@ fn count(hub: &Hub, key: &str, failed: bool, probe: bool) -> bool {
     let settings = &hub.settings.routing.breaker;
     let (now, span) = (hub.clock.now().timestamp_millis(), settings.window());
     let mut windows = hub.routing.windows.lock();
-    let calls = windows.entry(key.to_owned()).or_default();
+    let calls = windows.entry(key.to_owned()).or_insert_with(|| {
+        // From its first call on it is in the metrics, not only once it has failed.
+        gauge(key, "closed");
+        Window::default()
+    });
     if probe && !failed {
         // What was before it is well again says nothing any more.
         *calls = Window::default();

@@ -42,8 +42,8 @@ pub struct Provider {
     /// speaks: `responses`, and `completions` for those of its models that know them; with `max_tokens_field = "max_tokens"`, which is for
     /// other servers, only `chat`.
     pub wires: Option<Vec<Wire>>,
-    /// For OpenAI's responses: types of tools that it may run itself, such as `web_search`; at most 20 of 1 to 64 of a-z, 0-9 and `_`. Their
-    /// fees are the operator's.
+    /// Types of tools that it may run itself, such as `web_search`, with or without their dates, and fields that switch such on:
+    /// `web_search_options`, `plugins`, `mcp_servers`, `container`; at most 20 of 1 to 64 of a-z, 0-9 and `_`. Their fees are the operator's.
     #[serde(default)]
     pub hosted_tools: Vec<String>,
     /// For Anthropic's protocol: the version under which calls that come in another wire are sent.

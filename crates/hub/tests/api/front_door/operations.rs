@@ -7,6 +7,7 @@ use hub_testkit::{TestHub, on_both_pairs};
 use serde_json::json;
 
 use super::{OPS_TOKEN, error, exposed};
+use crate::openai_stub::Stub;
 
 on_both_pairs! {
     async fn hdr_01_health_says_little_to_strangers_and_all_to_operators(pair) {
@@ -39,6 +40,32 @@ on_both_pairs! {
         let metrics = hub.get("/metrics").bearer(OPS_TOKEN).send().await.expect(200);
         assert!(metrics.header("content-type").starts_with("text/plain; version=0.0.4"));
         assert!(metrics.text().contains("process_uptime_seconds"));
+        hub.finish().await;
+    }
+
+    async fn metrics_tell_of_calls_tokens_first_words_breakers_and_queues(pair) {
+        let stub = Stub::start().await;
+        let builder = stub.hub(pair, json!({ "input": 100, "output": 100 }));
+        let hub = builder.metrics().settings(|settings| settings.providers[0].max_concurrent = 5).start().await;
+        let ada = hub.user("ada").await;
+        let usage = r#"usage {"prompt_tokens":11,"completion_tokens":7,"prompt_tokens_details":{"cached_tokens":4,"audio_tokens":2}}"#;
+        for stream in [false, true] {
+            let body = json!({ "model": "stub", "max_tokens": 500, "stream": stream, "messages": [{ "role": "user", "content": usage }] });
+            hub.post("/v1/chat/completions").bearer(&ada.api_key).json(&body).send().await.expect(200);
+        }
+        let text = hub.get("/metrics").send().await.expect(200).text();
+        let line = |name: &str, labels: &[&str]| {
+            let fits = |line: &&str| line.starts_with(name) && labels.iter().all(|label| line.contains(label));
+            let found = text.lines().find(fits).unwrap_or_else(|| panic!("{name} {labels:?} in {text}"));
+            found.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+        };
+        assert!(line("llm_requests_total", &["model=\"stub\"", "outcome=\"completed\""]) >= 2.0);
+        for (class, tokens) in [("input", 5.0), ("cache_read", 4.0), ("input_audio", 2.0), ("output", 7.0)] {
+            assert!(line("llm_tokens_total", &[&format!("class=\"{class}\"")]) >= tokens, "{class}");
+        }
+        assert!(line("llm_time_to_first_token_seconds_count", &["model=\"stub\""]) >= 1.0);
+        assert!(line("llm_breaker_state", &[]) < 0.5);
+        assert!(line("llm_queue_waiting", &[]) < 0.5);
         hub.finish().await;
     }
 

@@ -37,7 +37,7 @@ on_both_pairs! {
         let found = standing(&hub, &ada).await;
         assert_eq!((&found["breaker"], &found["openUntil"]), (&json!("open"), &json!("2026-11-23T10:00:30Z")));
         assert!(!found.to_string().contains("127.0.0.1"), "{found}");
-        let refused = chat(&hub, &ada, &body).await.expect(502);
+        let refused = chat(&hub, &ada, &body).await.expect(429);
         assert_eq!((attempts(&refused), refused.header("retry-after")), (vec!["up breaker_open".to_owned()], "30"));
         let sibling = hub.sibling().await;
         assert_eq!(attempts(&chat(&sibling, &ada, &body).await.expect(502)), ["up breaker_open"]);
@@ -107,7 +107,7 @@ on_both_pairs! {
         let body = ask("m", &json!({}));
         let refused = chat(&hub, &ada, &body).await.expect(502);
         assert_eq!((attempts(&refused), refused.header("retry-after")), (vec!["up rate_limited 429".to_owned(), "up paused".to_owned()], "60"));
-        assert_eq!(attempts(&chat(&sibling, &ada, &body).await.expect(502)), ["up paused"]);
+        assert_eq!(attempts(&chat(&sibling, &ada, &body).await.expect(429)), ["up paused"]);
         let found = standing(&sibling, &ada).await;
         assert_eq!((&found["pausedUntil"], &found["breaker"], upstream.requests().len()), (&json!("2026-11-23T10:01:00Z"), &json!("closed"), 1));
         hub.advance(Duration::seconds(61));

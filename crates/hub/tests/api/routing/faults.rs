@@ -24,24 +24,25 @@ async fn hub_of(pair: hub_testkit::Pair, upstream: &Upstream) -> TestHub {
 on_both_pairs! {
     async fn what_fails_before_the_first_byte_is_tried_again_only_where_that_is_safe(pair: Pair) {
         let fails = |status, headers, body| vec![Play::Status(status, headers, body); 3];
-        let cases: Vec<(Vec<Play>, &[&str])> = vec![
-            (fails(401, "", BAD_KEY), &["up credential 401"]),
-            (fails(404, "", NO_MODEL), &["up model_not_found 404"]),
-            (fails(429, "", LIMIT), &["up rate_limited 429"; 3]),
-            (fails(429, "retry-after: 300\r\n", LIMIT), &["up rate_limited 429"]),
-            (fails(500, "", FAULT), &["up unavailable 500"; 3]),
-            (fails(502, "", "<html>"), &["up unavailable 502"; 3]),
-            (fails(503, "x-should-retry: false\r\n", FAULT), &["up unavailable 503"]),
-            (fails(504, "retry-after-ms: 1\r\n", FAULT), &["up unavailable 504"; 3]),
-            (fails(529, "", FAULT), &["up unavailable 529"; 3]),
-            (vec![Play::Huge(100_000_000)], &["up too_large"]),
+        let cases: Vec<(Vec<Play>, &[&str], u16)> = vec![
+            (fails(401, "", BAD_KEY), &["up credential 401"], 502),
+            (fails(404, "", NO_MODEL), &["up model_not_found 404"], 404),
+            (fails(429, "", LIMIT), &["up rate_limited 429"; 3], 429),
+            (fails(429, "retry-after: 300\r\n", LIMIT), &["up rate_limited 429"], 429),
+            (fails(500, "", FAULT), &["up unavailable 500"; 3], 502),
+            (fails(502, "", "<html>"), &["up unavailable 502"; 3], 502),
+            (fails(503, "x-should-retry: false\r\n", FAULT), &["up unavailable 503"], 503),
+            (fails(504, "retry-after-ms: 1\r\n", FAULT), &["up unavailable 504"; 3], 502),
+            (fails(529, "", FAULT), &["up unavailable 529"; 3], 503),
+            (vec![Play::Huge(100_000_000)], &["up too_large"], 502),
         ];
-        for (plays, attempts) in cases {
+        for (plays, attempts, status) in cases {
             let upstream = Upstream::plays(plays.clone()).await;
             let hub = hub_of(pair, &upstream).await;
             let ada = hub.user("ada").await;
-            let failed = chat(&hub, &ada, &ask("m", &json!({}))).await.expect(502);
+            let failed = chat(&hub, &ada, &ask("m", &json!({}))).await.expect(status);
             assert_eq!(failed.error_code(), "ALL_PROVIDERS_FAILED");
+            assert!(status != 429 || failed.header("retry-after").parse::<u64>().unwrap() > 0);
             assert_eq!(told(&failed.json()["error"]["details"]["attempts"]), attempts, "{plays:?}");
             assert!(!failed.text().contains("secret"), "{}", failed.text());
             assert_eq!(upstream.requests().len(), attempts.len(), "{plays:?}");
@@ -61,6 +62,8 @@ on_both_pairs! {
             let ada = hub.user("ada").await;
             let refused = chat(&hub, &ada, &ask("m", &json!({ "temperature": 9 }))).await.expect(400);
             assert!(refused.text().contains("too hot"));
+            let error = &refused.json()["error"];
+            assert_eq!((&error["code"], &error["hubCode"]), (&json!("unsupported_value"), &json!("VALIDATION_ERROR")));
             assert_eq!((upstream.requests().len(), &balance(&hub, &ada).await["balance"]), (1, &json!(100)));
             hub.finish().await;
         }

@@ -220,9 +220,9 @@ on_both_pairs! {
             }
         }
         // Messages are Anthropic's only wire, and the sandbox has none.
-        for (field, value) in [("wires", json!(["chat"])), ("hostedTools", json!(["web_search"]))] {
-            admin(&hub, &boss, Method::PUT, "/other", &with("anthropic", field, &value)).await.expect(400);
-            for name in ["/claude", "/sandbox"] {
+        admin(&hub, &boss, Method::PUT, "/other", &with("anthropic", "wires", &json!(["chat"]))).await.expect(400);
+        for (field, value, names) in [("wires", json!(["chat"]), &["/claude", "/sandbox"][..]), ("hostedTools", json!(["web_search"]), &["/sandbox"])] {
+            for name in names {
                 let refused = admin(&hub, &boss, Method::PATCH, name, &json!({ field: value })).await.expect(400).json();
                 assert_eq!(refused["error"]["details"][0]["field"], field);
                 admin(&hub, &boss, Method::PATCH, name, &json!({ field: null })).await.expect(200);

@@ -150,7 +150,10 @@ on_both_pairs! {
         let ada = hub.user("ada").await;
         let answer = respond(&hub, &ada, r#"{"model":"both","input":"12345678","stream":true,"max_output_tokens":50}"#).await.expect(200);
         let text = answer.text();
-        assert!(text.starts_with(&format!("{CREATED}{DELTA}data: {{\"error\":")) && !text.contains("inner words"), "{text}");
+        let last = text.strip_prefix(&format!("{CREATED}{DELTA}event: error\ndata: ")).unwrap_or_else(|| panic!("{text}"));
+        let event: Value = serde_json::from_str(last.trim_end()).unwrap();
+        assert_eq!((&event["type"], &event["code"], &event["sequence_number"]), (&json!("error"), &json!("PROVIDER_ERROR"), &json!(2)));
+        assert!(event["message"].is_string() && event["param"].is_null() && !text.contains("inner words"), "{text}");
         let receipt = paid(&hub, &ada, answer.header("x-hub-receipt")).await;
         assert_eq!((&receipt["outcome"], &receipt["usageSource"], &receipt["usage"]["output"]), (&json!("failed"), &json!("counted"), &json!(2)));
         assert_eq!(other.heard(), Value::Null);

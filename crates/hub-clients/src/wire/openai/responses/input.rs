@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{kept, tools};
-use crate::wire::BadRequest;
+use super::tools;
 use crate::wire::openai::{PromptSize, Text};
+use crate::wire::{BadRequest, kept};
 
 /// Most items in one request.
 const ITEM_LIMIT: usize = 10_000;
@@ -39,14 +39,6 @@ struct Part<'a> {
     detail: Text<'a>,
 }
 
-/// The refusal of something kept at the provider.
-pub(super) fn kept(at: &str, name: &str) -> BadRequest {
-    BadRequest::at(
-        at,
-        &format!("`{name}` names something kept at the provider, which is not available: send the data itself"),
-    )
-}
-
 /// Checks `input` and adds its size to `size`, and the types of tools it brings along to `hosted`.
 pub(super) fn measure(raw: &RawValue, size: &mut PromptSize, hosted: &mut Vec<String>) -> Result<(), BadRequest> {
     if raw.get().starts_with('"') {
@@ -65,9 +57,7 @@ pub(super) fn measure(raw: &RawValue, size: &mut PromptSize, hosted: &mut Vec<St
             let said = error.to_string();
             BadRequest::at(&at, said.split(" at line ").next().unwrap_or("is not valid"))
         })?;
-        if let Some(name) = kept::named(raw) {
-            return Err(kept(&at, name));
-        }
+        kept::refuse(&at, raw)?;
         item.measure(raw, &at, size, hosted)?;
     }
     Ok(())
@@ -88,11 +78,11 @@ impl Item<'_> {
             _ if is_message => match (self.role.get(), self.content) {
                 (Some(_), Some(content)) => return spread(Some(content), whole, at, size),
                 // With an id and little else, an item is the name of an earlier one.
-                _ => return Err(kept(at, "id")),
+                _ => return Err(kept::refusal(at, "id")),
             },
-            "item_reference" => return Err(kept(at, "item_reference")),
+            "item_reference" => return Err(kept::refusal(at, "item_reference")),
             // A picture the provider made is sent back whole, or named.
-            "image_generation_call" if self.result.as_str().is_empty() => return Err(kept(at, "id")),
+            "image_generation_call" if self.result.as_str().is_empty() => return Err(kept::refusal(at, "id")),
             "image_generation_call" | "computer_call_output" => size.images += 1,
             "function_call_output" | "custom_tool_call_output" => return spread(self.output, whole, at, size),
             "additional_tools" | "tool_search_output" => {

@@ -3,7 +3,6 @@
 
 mod answer;
 mod input;
-mod kept;
 mod request;
 mod tools;
 

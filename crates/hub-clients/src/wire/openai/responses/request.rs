@@ -8,8 +8,9 @@ use std::fmt;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{input, kept, tools};
+use super::{input, tools};
 use crate::wire::document::{self, BadRequest, Document, Object};
+use crate::wire::kept;
 use crate::wire::openai::PromptSize;
 
 /// Top-level fields that never reach the model as tokens, or are measured apart; every other one is counted by its bytes.
@@ -170,10 +171,7 @@ fn refuse_kept(top: &Object<'_>) -> Result<(), BadRequest> {
         }
     }
     let caching = "prompt_cache_options";
-    match top.get(caching).and_then(kept::named) {
-        Some(name) => Err(input::kept(caching, name)),
-        None => Ok(()),
-    }
+    top.get(caching).map_or(Ok(()), |raw| kept::refuse(caching, raw))
 }
 
 /// Shows the shape and no prompt.

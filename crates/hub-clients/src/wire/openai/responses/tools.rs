@@ -3,15 +3,12 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::kept;
-use crate::wire::BadRequest;
 use crate::wire::openai::Text;
+use crate::wire::{BadRequest, hosted, kept};
 
 /// Tools whose calls come back to the caller, who runs them. `tool_search` only chooses among the tools of the request.
 const CALLERS_OWN: [&str; 7] =
     ["function", "custom", "local_shell", "apply_patch", "computer", "computer_use_preview", "tool_search"];
-/// Longest name of a tool's type that is repeated to its caller, in bytes.
-const NAME_LIMIT: usize = 64;
 
 #[derive(Deserialize)]
 struct Tool<'a> {
@@ -37,7 +34,7 @@ pub(super) fn read(raw: &RawValue, at: &str, hosted: &mut Vec<String>) -> Result
     inside(raw, at, false, hosted)
 }
 
-fn inside(raw: &RawValue, at: &str, namespace: bool, hosted: &mut Vec<String>) -> Result<(), BadRequest> {
+fn inside(raw: &RawValue, at: &str, namespace: bool, found: &mut Vec<String>) -> Result<(), BadRequest> {
     if raw.get() == "null" {
         return Ok(());
     }
@@ -53,17 +50,12 @@ fn inside(raw: &RawValue, at: &str, namespace: bool, hosted: &mut Vec<String>) -
             environment.is_some_and(|environment| environment.kind.as_str() == "local")
         };
         match (kind, tool.tools) {
-            ("namespace", Some(tools)) if !namespace => inside(tools, &format!("{at}.tools"), true, hosted)?,
+            ("namespace", Some(tools)) if !namespace => inside(tools, &format!("{at}.tools"), true, found)?,
             ("shell", _) if local() => {}
             _ if CALLERS_OWN.contains(&kind) => {}
             _ => {
-                if let Some(name) = kept::named(raw) {
-                    return Err(super::input::kept(&at, name));
-                }
-                let kind = kind.get(..NAME_LIMIT).unwrap_or(kind);
-                if hosted.iter().all(|known| known != kind) {
-                    hosted.push(kind.to_owned());
-                }
+                kept::refuse(&at, raw)?;
+                hosted::note(found, kind);
             }
         }
     }

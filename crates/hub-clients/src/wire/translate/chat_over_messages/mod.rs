@@ -2,6 +2,7 @@
 
 mod answer;
 mod blocks;
+mod effort;
 mod request;
 mod stream;
 

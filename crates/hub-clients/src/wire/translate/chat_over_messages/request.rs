@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
 
 use super::blocks::{Content, OutBlock, blocks};
+use super::effort::{self, Effort};
 use crate::wire::BadRequest;
-use crate::wire::anthropic::{ApiVersion, MessagesRequest};
+use crate::wire::anthropic::{ApiVersion, MessagesRequest, is_signed};
 use crate::wire::openai::ChatRequest;
 use crate::wire::translate::Translated;
 
@@ -30,9 +32,9 @@ const CARRIED: [&str; 21] = [
     "thinking",
     "temperature",
     "top_p",
-    // Names of the caller's end user and of its caches: nothing in the answer depends on them.
     "user",
     "safety_identifier",
+    // Names of the caller's caches: nothing in the answer depends on them.
     "prompt_cache_key",
     "prompt_cache_retention",
 ];
@@ -52,13 +54,9 @@ impl Target<'_> {
     /// Whether the model still takes `temperature` and `top_p` (providers.md §3.1): those up to Opus 4.6, Sonnet 4.6 and Haiku 4.5 do.
     fn takes_sampling(self) -> bool {
         const NEWER: [&str; 2] = ["claude-opus-4-7", "claude-opus-4-8"];
-        self.version.takes_sampling() && self.is_older() && !NEWER.iter().any(|name| self.model.starts_with(name))
-    }
-
-    /// A model of the fourth generation or before.
-    fn is_older(self) -> bool {
-        const OLDER: [&str; 4] = ["claude-3", "claude-haiku-4", "claude-sonnet-4", "claude-opus-4"];
-        OLDER.iter().any(|name| self.model.starts_with(name))
+        self.version.takes_sampling()
+            && effort::is_older(self.model)
+            && !NEWER.iter().any(|name| self.model.starts_with(name))
     }
 
     /// Whether thinking can be switched off: it is always on at the largest models of the fifth generation.
@@ -82,6 +80,8 @@ struct Chat {
     temperature: Option<f64>,
     top_p: Option<f64>,
     n: Option<i64>,
+    user: Option<String>,
+    safety_identifier: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -158,6 +158,8 @@ struct Out<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     stop_sequences: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Metadata>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     service_tier: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
@@ -165,6 +167,11 @@ struct Out<'a> {
     top_p: Option<f64>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     stream: bool,
+}
+
+#[derive(Serialize)]
+struct Metadata {
+    user_id: String,
 }
 
 #[derive(Serialize)]
@@ -188,7 +195,7 @@ struct OutTool {
 #[derive(Default, Serialize)]
 struct OutputConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
-    effort: Option<String>,
+    effort: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     format: Option<OutFormat>,
 }
@@ -222,7 +229,7 @@ pub(crate) fn request(chat: &ChatRequest, target: Target<'_>) -> Result<Translat
         dropped.push(name.to_owned());
         None
     };
-    let (temperature, top_p) = (sampling("temperature", asked.temperature), sampling("top_p", asked.top_p));
+    let (mut temperature, mut top_p) = (sampling("temperature", asked.temperature), sampling("top_p", asked.top_p));
     let (mut system, messages) = turns(asked.messages)?;
     let mut output_config = OutputConfig::default();
     if let Some(format) = asked.response_format {
@@ -233,15 +240,22 @@ pub(crate) fn request(chat: &ChatRequest, target: Target<'_>) -> Result<Translat
             _ => return Err(BadRequest::at("response_format", "is not one this model's provider knows")),
         }
     }
+    let tools = tools(asked.tools.unwrap_or_default())?;
+    let tool_choice = tool_choice(asked.tool_choice, asked.parallel_tool_calls, !tools.is_empty())?;
     let mut thinking = asked.thinking.filter(|raw| raw.get() != "null");
     match asked.reasoning_effort.as_deref() {
         None => {}
         Some("none") if target.may_rest() && thinking.is_none() => thinking = raw(r#"{"type":"disabled"}"#),
-        Some("minimal") if !target.is_older() => output_config.effort = Some("low".to_owned()),
-        Some(effort @ ("low" | "medium" | "high" | "xhigh" | "max")) if !target.is_older() => {
-            output_config.effort = Some(effort.to_owned());
-        }
-        Some(_) => dropped.push("reasoning_effort".to_owned()),
+        Some(effort) => match effort::of(target.model, effort, target.max_tokens) {
+            Effort::Word(word) => output_config.effort = Some(word),
+            Effort::Budget(tokens) if thinking.is_none() && may_think(&messages, tool_choice.as_ref()) => {
+                thinking = raw(&format!(r#"{{"type":"enabled","budget_tokens":{tokens}}}"#));
+                // Who thinks takes no sampling.
+                let given = [("temperature", temperature.take()), ("top_p", top_p.take())];
+                dropped.extend(given.iter().filter(|(_, value)| value.is_some()).map(|(name, _)| (*name).to_owned()));
+            }
+            Effort::Budget(_) | Effort::Nowhere => dropped.push("reasoning_effort".to_owned()),
+        },
     }
     let service_tier = match asked.service_tier.as_deref() {
         None => None,
@@ -252,11 +266,10 @@ pub(crate) fn request(chat: &ChatRequest, target: Target<'_>) -> Result<Translat
             None
         }
     };
-    let tools = tools(asked.tools.unwrap_or_default())?;
     let out = Out {
         model: target.model,
         max_tokens: target.max_tokens,
-        tool_choice: tool_choice(asked.tool_choice, asked.parallel_tool_calls, !tools.is_empty())?,
+        tool_choice,
         messages,
         system,
         tools,
@@ -267,6 +280,10 @@ pub(crate) fn request(chat: &ChatRequest, target: Target<'_>) -> Result<Translat
             Some(Stop::One(one)) => vec![one],
             Some(Stop::Many(many)) => many,
         },
+        metadata: asked.safety_identifier.or(asked.user).filter(|user| !user.is_empty()).map(|user| Metadata {
+            // Callers write names and addresses there, which Anthropic does not want.
+            user_id: hex::encode(Sha256::digest(user)),
+        }),
         service_tier,
         temperature,
         top_p,
@@ -274,6 +291,18 @@ pub(crate) fn request(chat: &ChatRequest, target: Target<'_>) -> Result<Translat
     };
     let body = serde_json::to_vec(&out).map_err(|_| BadRequest::body("the request cannot be translated"))?;
     Ok(Translated { request: MessagesRequest::parse(body.into(), target.version)?, dropped })
+}
+
+/// Whether models with a budget may think about this: not when a tool is forced upon them, nor in the middle of a use of tools that was begun
+/// without thinking.
+fn may_think(turns: &[OutTurn], tool_choice: Option<&serde_json::Value>) -> bool {
+    let forced = tool_choice.is_some_and(|choice| matches!(choice["type"].as_str(), Some("any" | "tool")));
+    let last = turns.iter().rev().find(|turn| turn.role == "assistant");
+    let begun = last.is_some_and(|turn| {
+        turn.content.iter().any(|block| matches!(block, OutBlock::ToolUse { .. }))
+            && !matches!(turn.content.first(), Some(OutBlock::Kept(_)))
+    });
+    !forced && !begun
 }
 
 /// Fields without a place there. Values that ask for nothing are not missed.
@@ -306,8 +335,13 @@ fn turns(asked: Vec<Turn>) -> Result<(Vec<OutBlock>, Vec<OutTurn>), BadRequest> 
                 ("user", vec![OutBlock::ToolResult { tool_use_id: id, content }])
             }
             "assistant" => {
-                let mut content: Vec<OutBlock> =
-                    turn.thinking_blocks.into_iter().flatten().map(OutBlock::Kept).collect();
+                let mut content: Vec<OutBlock> = turn
+                    .thinking_blocks
+                    .into_iter()
+                    .flatten()
+                    .filter(|block| is_signed(block))
+                    .map(OutBlock::Kept)
+                    .collect();
                 content.extend(blocks(turn.content, &at)?);
                 for call in turn.tool_calls.into_iter().flatten() {
                     content.push(tool_use(call, &at)?);

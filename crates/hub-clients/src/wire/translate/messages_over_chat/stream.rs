@@ -98,7 +98,7 @@ impl Teller {
     fn tell(&mut self, chunk: &Document<'_>, out: &mut Vec<u8>) {
         let choices = chunk.choices.iter().flatten();
         for choice in choices.filter(|choice| choice.index.unwrap_or(0) == 0) {
-            if let Some(said) = &choice.delta {
+            if let Some(said) = choice.added() {
                 self.say(said, out);
             }
             if let Some(reason) = choice.finish_reason.get().filter(|reason| !reason.is_empty()) {

@@ -97,7 +97,7 @@ pub(crate) fn whole(body: &[u8], usage: &TokenUsage, echo: &Echo) -> Option<Byte
     let id = renamed(completion.id.as_str(), &["chatcmpl-"], "resp_");
     let mut response = echo.response(&id, completion.created.unwrap_or(0), completion.model.as_str());
     let choice = completion.choices?.into_iter().next()?;
-    let said = choice.delta?;
+    let said = choice.said()?;
     let mut output = Vec::new();
     let (text, refusal) = (said.content.as_str(), said.refusal.as_str());
     let calls: Vec<_> = said.tool_calls.iter().flatten().collect();
@@ -105,7 +105,7 @@ pub(crate) fn whole(body: &[u8], usage: &TokenUsage, echo: &Echo) -> Option<Byte
         output.push(message(&renamed(&id, &["resp_"], "msg_"), text, refusal));
     }
     for call in calls {
-        let function = call.function.as_ref()?;
+        let Some(function) = &call.function else { continue };
         let item = renamed(call.id.as_str(), &[], "fc_");
         output.push(function_call(&item, call.id.as_str(), function.name.as_str(), function.arguments.as_str()));
     }

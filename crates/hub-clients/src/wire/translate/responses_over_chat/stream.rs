@@ -207,7 +207,7 @@ impl Retell for Teller {
                 {
                     self.begin(&chunk, &mut told);
                     for choice in chunk.choices.iter().flatten().filter(|choice| choice.index.unwrap_or(0) == 0) {
-                        if let Some(said) = &choice.delta {
+                        if let Some(said) = choice.added() {
                             self.say(said, &mut told);
                         }
                         if let Some(reason) = choice.finish_reason.get() {

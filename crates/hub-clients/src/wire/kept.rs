@@ -7,7 +7,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::wire::openai::Text;
+use super::BadRequest;
+use super::openai::Text;
 
 /// Members of objects, at any depth, that name uploaded files, stores of them, machines, skills, and tunnels into the operator's network.
 const NAMES: [&str; 8] = [
@@ -21,20 +22,47 @@ const NAMES: [&str; 8] = [
     "comparison_response_id",
 ];
 /// What a model said about its sources; sent back, it opens nothing.
-const HARMLESS: &str = "annotations";
+const SOURCES: &str = "annotations";
+/// In Anthropic's blocks, what a model said to a tool: its members have the names that the tool's maker gave them.
+const SAID_TO_A_TOOL: &str = "input";
 
 /// The first name of something kept that stands in `raw`.
-pub(super) fn named(raw: &RawValue) -> Option<&'static str> {
+pub(crate) fn named(raw: &RawValue) -> Option<&'static str> {
+    search(raw, &[SOURCES])
+}
+
+/// The refusal of `raw`, which stands at `at`, where it names something kept.
+pub(crate) fn refuse(at: &str, raw: &RawValue) -> Result<(), BadRequest> {
+    named(raw).map_or(Ok(()), |name| Err(refusal(at, name)))
+}
+
+/// The same for Anthropic's blocks, where the input of a tool may have members of any name.
+pub(crate) fn refuse_in_blocks(at: &str, raw: &RawValue) -> Result<(), BadRequest> {
+    search(raw, &[SOURCES, SAID_TO_A_TOOL]).map_or(Ok(()), |name| Err(refusal(at, name)))
+}
+
+/// The refusal of something kept at the provider.
+pub(crate) fn refusal(at: &str, name: &str) -> BadRequest {
+    BadRequest::at(at, &told(name))
+}
+
+/// What the caller is told about it.
+pub(crate) fn told(name: &str) -> String {
+    format!("`{name}` names something kept at the provider, which is not available: send the data itself")
+}
+
+fn search(raw: &RawValue, harmless: &'static [&'static str]) -> Option<&'static str> {
     let found = Cell::new(None);
     let mut json = serde_json::Deserializer::from_str(raw.get());
     // It has been read as JSON before: the only error is the one that ends the search.
-    drop(Search { found: &found }.deserialize(&mut json));
+    drop(Search { found: &found, harmless }.deserialize(&mut json));
     found.get()
 }
 
 #[derive(Clone, Copy)]
 struct Search<'c> {
     found: &'c Cell<Option<&'static str>>,
+    harmless: &'static [&'static str],
 }
 
 impl<'de> DeserializeSeed<'de> for Search<'_> {
@@ -54,7 +82,7 @@ impl<'de> Visitor<'de> for Search<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         while let Some(name) = members.next_key::<Text<'de>>()? {
-            if name.as_str() == HARMLESS {
+            if self.harmless.contains(&name.as_str()) {
                 members.next_value::<IgnoredAny>()?;
                 continue;
             }
@@ -68,7 +96,7 @@ impl<'de> Visitor<'de> for Search<'_> {
                 return Err(A::Error::custom(known));
             }
             // An object of that name describes a thing of its own, as `container: {"type": "auto"}` does.
-            if let Some(inner) = named(value) {
+            if let Some(inner) = search(value, self.harmless) {
                 self.found.set(Some(inner));
                 return Err(A::Error::custom(inner));
             }
@@ -141,5 +169,14 @@ mod tests {
         ] {
             assert_eq!(found(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn the_input_of_a_tool_may_have_any_member_and_all_else_of_a_block_may_not() {
+        let refused = |text: &str| refuse_in_blocks("messages[0]", serde_json::from_str(text).unwrap());
+        assert!(refused(r#"[{"type":"tool_use","id":"t","name":"f","input":{"file_id":"mine"}}]"#).is_ok());
+        let error = refused(r#"[{"type":"image","source":{"type":"file","file_id":"file_1"}}]"#).unwrap_err();
+        assert_eq!(error.param.as_deref(), Some("messages[0]"));
+        assert!(error.message.contains("`file_id`"), "{error}");
     }
 }
