@@ -22,8 +22,7 @@ const PAGE_LIMIT: usize = 1_000;
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct PageOfModels {
-    /// At most so many, 1 to 1000; all without it.
-    #[param(value_type = Option<u32>)]
+    /// At most so many, 1 to 1000; all without it. Text, because OpenAI's form takes no notice of it.
     limit: Option<String>,
     /// Those after this id.
     after_id: Option<String>,
