@@ -92,10 +92,19 @@ class Messages:
         return {"extra_body": {"output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}}}
 
 
+class ErrorEvent(Exception):
+    """The typed event that ends a broken stream of responses. This SDK hands it on and raises nothing."""
+
+    def __init__(self, event):
+        super().__init__(event.message)
+        true(event.code and event.sequence_number > 0, f"{event}")
+
+
 class Responses(Chat):
     """The OpenAI SDK's responses."""
 
     name = "OpenAI SDK's responses"
+    broken = ErrorEvent
 
     def ask(self, model, content, **more):
         raw = self.client.responses.with_raw_response.create(model=model, input=self.input(content), **more)
@@ -103,8 +112,15 @@ class Responses(Chat):
 
     def stream(self, model, content, leave_after=None):
         raw = self.client.responses.with_raw_response.create(model=model, input=self.input(content), stream=True)
-        deltas = (event.delta for event in raw.parse() if event.type == "response.output_text.delta")
-        return read(raw, deltas, leave_after)
+        return read(raw, self.deltas(raw.parse()), leave_after)
+
+    @staticmethod
+    def deltas(events):
+        for event in events:
+            if event.type == "error":
+                raise ErrorEvent(event)
+            if event.type == "response.output_text.delta":
+                yield event.delta
 
     @staticmethod
     def input(content):
@@ -152,7 +168,7 @@ def read(raw, texts, leave_after):
             if leave_after is not None and len(text) >= leave_after:
                 raw.http_response.close()
                 break
-    except (openai.APIError, anthropic.APIError) as error:
+    except (openai.APIError, anthropic.APIError, ErrorEvent) as error:
         raise Broken(text, receipt, error) from error
     return text, receipt
 
