@@ -30,6 +30,7 @@ mod reconciliation;
 mod roles;
 mod routing;
 mod security;
+mod silence;
 mod streams;
 mod telemetry;
 mod token_keys;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::Duration;
-use hub_testkit::{Pair, TestHub, on_both_pairs};
+use hub_testkit::{TestHub, on_both_pairs};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
