@@ -13,6 +13,7 @@ mod credits_flow;
 mod factors;
 mod front_door;
 mod idempotent_calls;
+mod idempotent_sockets;
 mod inference;
 mod keys;
 mod ledger;
