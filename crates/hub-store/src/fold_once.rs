@@ -12,19 +12,17 @@ use std::sync::{Arc, OnceLock};
 
 use hub_types::{Credits, Timestamp, UserId};
 use serde_json::Value;
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgPool, PgPoolOptions};
-use sqlx::sqlite::{Sqlite, SqlitePool};
 use sqlx::types::Json;
+use sqlx::{Postgres, Sqlite};
 use uuid::Uuid;
 
-use crate::engine::is_alive;
 use crate::fold_rows::{LedgerRow, OpenedRow, Paper, PartRow, ending};
 use crate::holds::{End, Hold, NewHold};
 use crate::ledger::Posting;
 use crate::receipts::Receipt;
 use crate::usage::UsageRow;
-use crate::{Result, Statement, Store, StoreError};
+use crate::watch::is_silence;
+use crate::{Line, Result, Statement, Store, StoreError};
 
 // A text for each shape, so that a batch pays for nothing that is not in it. `(SELECT $n)` keeps the planner from looking at the length of a
 // list: it plans once and not for each batch. Those of one account need no order of locks.
@@ -235,7 +233,7 @@ pub enum Wrote {
 /// Connections to PostgreSQL on which nobody begins a transaction. A statement is its own transaction only where none is open, and a
 /// connection of the common pool may have one: a `BEGIN` that was sent by somebody who then went away. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Direct(Arc<OnceLock<PgPool>>);
+pub struct Direct(Arc<OnceLock<Line<Postgres>>>);
 
 /// As many as there are batches at the same time, and one that is on its way back.
 const CONNECTIONS: u32 = 3;
@@ -247,22 +245,20 @@ impl Direct {
     /// Nothing happened. `Duplicate`: a key or hold was used before.
     pub async fn write(&self, store: &Store, batch: &Once) -> Result<Wrote> {
         match store {
-            Store::Postgres(pool) => on_postgres(self.0.get_or_init(|| beside(pool)), batch).await,
+            Store::Postgres(line) => on_postgres(self.0.get_or_init(|| beside(line)), batch).await,
             Store::Sqlite { writer, .. } => on_sqlite(writer, batch).await,
         }
     }
 }
 
-fn beside(pool: &PgPool) -> PgPool {
-    PgPoolOptions::new()
-        .max_connections(CONNECTIONS)
-        .acquire_timeout(pool.options().get_acquire_timeout())
-        .test_before_acquire(false)
-        .before_acquire(|connection, rested| Box::pin(is_alive(connection, rested)))
-        .connect_lazy_with(pool.connect_options().as_ref().clone())
+/// As the others are, with a pool of their own.
+fn beside(line: &Line<Postgres>) -> Line<Postgres> {
+    let pool = line.pool();
+    let options = pool.options().clone().max_connections(CONNECTIONS);
+    Line::new(options.connect_lazy_with(pool.connect_options().as_ref().clone()), line.watch().clone())
 }
 
-async fn on_postgres(pool: &PgPool, batch: &Once) -> Result<Wrote> {
+async fn on_postgres(line: &Line<Postgres>, batch: &Once) -> Result<Wrote> {
     macro_rules! column {
         ($rows:expr, $one:ident => $value:expr) => {
             $rows.iter().map(|$one| $value).collect::<Vec<_>>()
@@ -313,8 +309,9 @@ async fn on_postgres(pool: &PgPool, batch: &Once) -> Result<Wrote> {
             .bind(Json(column!(ended, one => Paper::from(one))))
     };
     let query = if shape == Shape::All { query.bind(opened()) } else { query };
-    let mut connection = pool.acquire().await?;
-    match query.fetch_all(&mut *connection).await {
+    let mut lent = line.lend().await?;
+    let (connection, bound) = lent.parts();
+    match bound.wait(query.fetch_all(connection)).await {
         Ok(moved) => Ok(Wrote::Moved(moved)),
         Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(NOT_AS_HOPED) => Ok(Wrote::Nothing),
         Err(error) => match StoreError::from(error) {
@@ -324,7 +321,7 @@ async fn on_postgres(pool: &PgPool, batch: &Once) -> Result<Wrote> {
     }
 }
 
-async fn on_sqlite(writer: &SqlitePool, batch: &Once) -> Result<Wrote> {
+async fn on_sqlite(writer: &Line<Sqlite>, batch: &Once) -> Result<Wrote> {
     let parts: Vec<PartRow> = batch.parts.iter().map(PartRow::from).collect();
     let rows: Vec<LedgerRow<'_>> = batch.rows.iter().map(LedgerRow::from).collect();
     let ended: Vec<Value> = batch.ended.iter().map(ending).collect();
@@ -334,35 +331,31 @@ async fn on_sqlite(writer: &SqlitePool, batch: &Once) -> Result<Wrote> {
     let query = sqlx::query_as(text).bind(Json(&parts)).bind(Json(&rows));
     let query = query.bind(Json(&ended)).bind(Json(&opened)).bind(Json(&papers));
     let query = query.bind(count(batch.parts.len())).bind(count(batch.ended.len()));
-    let mut connection = Undivided(writer.acquire().await?, true);
-    let error = match query.fetch_all(&mut *connection.0).await {
+    let mut lent = writer.lend().await?;
+    // Between BEGIN and COMMIT: dropped there, it is closed, which undoes everything.
+    lent.lose(true);
+    let (connection, bound) = lent.parts();
+    let error = match bound.wait(query.fetch_all(connection)).await {
         Ok(moved) => {
-            connection.1 = false;
+            lent.lose(false);
             return Ok(Wrote::Moved(moved));
         }
         Err(error) => error,
     };
+    if is_silence(&error) {
+        return Ok(Wrote::Unknown(error.into()));
+    }
     let not_as_hoped = error.as_database_error().is_some_and(|error| error.message() == LITE_NOT_AS_HOPED);
     let error = StoreError::from(error);
     // What failed before its COMMIT is still open and undone now. What is not open never began or was undone, unless the COMMIT itself
     // failed: then nobody knows.
-    let undone = sqlx::query("ROLLBACK").execute(&mut *connection.0).await;
-    connection.1 = matches!(undone, Err(ref error) if error.as_database_error().is_none());
+    let (connection, bound) = lent.parts();
+    let undone = bound.wait(sqlx::query("ROLLBACK").execute(connection)).await;
+    lent.lose(matches!(undone, Err(ref error) if error.as_database_error().is_none()));
     match undone {
         Ok(_) if not_as_hoped => Ok(Wrote::Nothing),
         Err(_) if error.is_unavailable() => Ok(Wrote::Unknown(error)),
         _ => Err(error),
-    }
-}
-
-/// A connection, and whether it may be between BEGIN and COMMIT: dropped there, it is closed, which undoes everything.
-struct Undivided(PoolConnection<Sqlite>, bool);
-
-impl Drop for Undivided {
-    fn drop(&mut self) {
-        if self.1 {
-            self.0.close_on_drop();
-        }
     }
 }
 
