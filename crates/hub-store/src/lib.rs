@@ -50,6 +50,7 @@ pub mod usage_names;
 pub mod usage_rollup;
 pub mod usage_totals;
 pub mod user_budgets;
+pub mod user_limits;
 pub mod user_list;
 pub mod users;
 pub mod verifications;
@@ -99,6 +100,7 @@ pub fn statements() -> Vec<&'static Statement> {
         totp::STATEMENTS,
         usage::STATEMENTS,
         user_budgets::STATEMENTS,
+        user_limits::STATEMENTS,
         usage_rollup::STATEMENTS,
         usage_totals::STATEMENTS,
         user_list::STATEMENTS,
