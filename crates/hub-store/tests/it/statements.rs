@@ -9,7 +9,9 @@ async fn every_statement_prepares(store: Store) {
     let mut refused = Vec::new();
     for statement in all {
         let result = match &store {
-            Store::Postgres(line) => line.pool().prepare(AssertSqlSafe(statement.postgres).into_sql_str()).await.map(drop),
+            Store::Postgres(line) => {
+                line.pool().prepare(AssertSqlSafe(statement.postgres).into_sql_str()).await.map(drop)
+            }
             Store::Sqlite { writer, .. } => {
                 writer.pool().prepare(AssertSqlSafe(statement.sqlite).into_sql_str()).await.map(drop)
             }

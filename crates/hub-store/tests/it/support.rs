@@ -34,7 +34,9 @@ async fn migrated(engine: Engine) -> Store {
 pub(crate) async fn migrated_again(store: &Store, version: i64) {
     let forget = format!("DELETE FROM _sqlx_migrations WHERE version = {version}");
     let forgotten = match store {
-        Store::Postgres(line) => sqlx::query(sqlx::AssertSqlSafe(forget)).execute(line.pool()).await.unwrap().rows_affected(),
+        Store::Postgres(line) => {
+            sqlx::query(sqlx::AssertSqlSafe(forget)).execute(line.pool()).await.unwrap().rows_affected()
+        }
         Store::Sqlite { writer, .. } => {
             sqlx::query(sqlx::AssertSqlSafe(forget)).execute(writer.pool()).await.unwrap().rows_affected()
         }
