@@ -22,25 +22,66 @@ use crate::ledger::Posting;
 use crate::receipts::Receipt;
 use crate::usage::UsageRow;
 use crate::watch::is_silence;
-use crate::{Line, Result, Store, StoreError};
+use crate::{Line, Result, Statement, Store, StoreError};
 
+// A text for each shape, so that a batch pays for nothing that is not in it. `(SELECT $n)` keeps the planner from looking at the length of a
+// list: it plans once and not for each batch. Those of one account need no order of locks.
 statements! {
-    // Charges alone. `(SELECT $n)` keeps the planner from looking at the length of a list: it plans once and not for each batch.
-    POST = postgres: concat!("WITH ", locked!("true"), moved!("(SELECT count(*) FROM locked) > 0"), post_moved!()), lite: lite_post!();
-    // Those of one account, which needs no order of locks.
-    POST_ONE = postgres: concat!("WITH ", moved!("true"), post_moved!()), lite: lite_post!();
-    // The same with calls that begin and end.
+    // Charges alone.
+    POST = postgres: concat!("WITH ", locked!("true"), moved!("(SELECT count(*) FROM locked) > 0"), posted!(), told!()),
+           lite: lite_post!();
+    POST_ONE = postgres: concat!("WITH ", moved!("true"), posted!(), told!()), lite: lite_post!();
+    // Calls that begin.
+    OPEN = postgres: concat!("WITH ", locked!("true"), moved!("(SELECT count(*) FROM locked) > 0"), opened!("$10"), told!()),
+           lite: lite_open!();
+    OPEN_ONE = postgres: concat!("WITH ", moved!("true"), opened!("$10"), told!()), lite: lite_open!();
+    // Calls that end, and charges beside them.
+    END = postgres: concat!(
+              resolved!(),
+              locked!("(SELECT count(*) FROM resolved) >= 0"),
+              moved!("(SELECT count(*) FROM locked) > 0"),
+              posted!(),
+              ", ",
+              papers!(),
+              told_ended!()
+          ),
+          lite: lite_end!();
+    END_ONE = postgres: concat!(
+                  resolved!(),
+                  moved!("(SELECT count(*) FROM resolved) >= 0"),
+                  posted!(),
+                  ", ",
+                  papers!(),
+                  told_ended!()
+              ),
+              lite: lite_end!();
+    // Everything.
     ALL = postgres: concat!(
               resolved!(),
               locked!("(SELECT count(*) FROM resolved) >= 0"),
               moved!("(SELECT count(*) FROM locked) > 0"),
-              all_moved!()
+              posted!(),
+              ", ",
+              papers!(),
+              ", ",
+              opened!("$31"),
+              told_ended!()
           ),
           lite: lite_all!();
-    ALL_ONE = postgres: concat!(resolved!(), moved!("(SELECT count(*) FROM resolved) >= 0"), all_moved!()), lite: lite_all!();
+    ALL_ONE = postgres: concat!(
+                  resolved!(),
+                  moved!("(SELECT count(*) FROM resolved) >= 0"),
+                  posted!(),
+                  ", ",
+                  papers!(),
+                  ", ",
+                  opened!("$31"),
+                  told_ended!()
+              ),
+              lite: lite_all!();
 }
 
-/// What `ALL` fails with on purpose: on PostgreSQL the SQLSTATE of a division by zero, on SQLite the message of `abs`.
+/// What `END` and `ALL` fail with on purpose: on PostgreSQL the SQLSTATE of a division by zero, on SQLite the message of `abs`.
 const NOT_AS_HOPED: &str = "22012";
 const LITE_NOT_AS_HOPED: &str = "integer overflow";
 
@@ -115,6 +156,44 @@ pub struct Once {
     pub ended: Vec<Ended>,
 }
 
+/// What is in a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// Ledger rows alone.
+    Post,
+    /// Holds to be opened alone.
+    Open,
+    /// Holds to be resolved, with ledger rows or not.
+    End,
+    /// Holds to be opened, and something else.
+    All,
+}
+
+impl Shape {
+    fn of(batch: &Once) -> Self {
+        match (batch.rows.is_empty(), batch.opened.is_empty(), batch.ended.is_empty()) {
+            (_, true, true) => Self::Post,
+            (true, false, true) => Self::Open,
+            (_, true, false) => Self::End,
+            _ => Self::All,
+        }
+    }
+
+    /// Its text, for one account or several.
+    fn text(self, one: bool) -> Statement {
+        match (self, one) {
+            (Self::Post, true) => POST_ONE,
+            (Self::Post, false) => POST,
+            (Self::Open, true) => OPEN_ONE,
+            (Self::Open, false) => OPEN,
+            (Self::End, true) => END_ONE,
+            (Self::End, false) => END,
+            (Self::All, true) => ALL_ONE,
+            (Self::All, false) => ALL,
+        }
+    }
+}
+
 /// An account that was moved: its last balance and version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
 pub struct Moved {
@@ -185,15 +264,9 @@ async fn on_postgres(line: &Line<Postgres>, batch: &Once) -> Result<Wrote> {
             $rows.iter().map(|$one| $value).collect::<Vec<_>>()
         };
     }
-    let simple = batch.opened.is_empty() && batch.ended.is_empty();
-    let (parts, rows) = (&batch.parts, &batch.rows);
-    let statement = match (simple, parts.len()) {
-        (true, 1) => POST_ONE,
-        (true, _) => POST,
-        (false, 1) => ALL_ONE,
-        (false, _) => ALL,
-    };
-    let query = sqlx::query_as(statement.postgres)
+    let (parts, rows, shape) = (&batch.parts, &batch.rows, Shape::of(batch));
+    let opened = || Json(column!(batch.opened, hold => OpenedRow::from(hold)));
+    let query = sqlx::query_as(shape.text(parts.len() == 1).postgres)
         .bind(column!(parts, part => part.user.0))
         .bind(column!(parts, part => part.needed.micro()))
         .bind(column!(parts, part => part.rise.micro()))
@@ -202,22 +275,27 @@ async fn on_postgres(line: &Line<Postgres>, batch: &Once) -> Result<Wrote> {
         .bind(column!(parts, part => part.held.micro()))
         .bind(column!(parts, part => part.movements))
         .bind(column!(parts, part => part.at))
-        .bind(column!(parts, part => part.ends))
-        .bind(column!(rows, row => row.posting.id.0))
-        .bind(column!(rows, row => row.posting.user.0))
-        .bind(column!(rows, row => row.posting.kind.as_str()))
-        .bind(column!(rows, row => row.posting.amount.micro()))
-        .bind(column!(rows, row => row.after.micro()))
-        .bind(column!(rows, row => row.later))
-        .bind(column!(rows, row => row.posting.key.as_str()))
-        .bind(column!(rows, row => row.posting.request_hash.as_deref()))
-        .bind(column!(rows, row => row.posting.hold.map(|hold| hold.0)))
-        .bind(column!(rows, row => row.posting.actor.map(|actor| actor.0)))
-        .bind(column!(rows, row => row.posting.reason.as_str()))
-        .bind(column!(rows, row => Json(&row.posting.metadata)))
-        .bind(column!(rows, row => row.posting.at));
+        .bind(column!(parts, part => part.ends));
+    let query = if shape == Shape::Open {
+        query.bind(opened())
+    } else {
+        query
+            .bind(column!(rows, row => row.posting.id.0))
+            .bind(column!(rows, row => row.posting.user.0))
+            .bind(column!(rows, row => row.posting.kind.as_str()))
+            .bind(column!(rows, row => row.posting.amount.micro()))
+            .bind(column!(rows, row => row.after.micro()))
+            .bind(column!(rows, row => row.later))
+            .bind(column!(rows, row => row.posting.key.as_str()))
+            .bind(column!(rows, row => row.posting.request_hash.as_deref()))
+            .bind(column!(rows, row => row.posting.hold.map(|hold| hold.0)))
+            .bind(column!(rows, row => row.posting.actor.map(|actor| actor.0)))
+            .bind(column!(rows, row => row.posting.reason.as_str()))
+            .bind(column!(rows, row => Json(&row.posting.metadata)))
+            .bind(column!(rows, row => row.posting.at))
+    };
     let ended = &batch.ended;
-    let query = if simple {
+    let query = if matches!(shape, Shape::Post | Shape::Open) {
         query
     } else {
         query
@@ -228,9 +306,9 @@ async fn on_postgres(line: &Line<Postgres>, batch: &Once) -> Result<Wrote> {
             .bind(column!(ended, one => one.end.as_str()))
             .bind(column!(ended, one => one.receipt.amount.micro()))
             .bind(column!(ended, one => one.receipt.created_at))
-            .bind(Json(column!(batch.opened, hold => OpenedRow::from(hold))))
             .bind(Json(column!(ended, one => Paper::from(one))))
     };
+    let query = if shape == Shape::All { query.bind(opened()) } else { query };
     let mut lent = line.lend().await?;
     let (connection, bound) = lent.parts();
     match bound.wait(query.fetch_all(connection)).await {
@@ -249,7 +327,7 @@ async fn on_sqlite(writer: &Line<Sqlite>, batch: &Once) -> Result<Wrote> {
     let ended: Vec<Value> = batch.ended.iter().map(ending).collect();
     let opened: Vec<OpenedRow<'_>> = batch.opened.iter().map(OpenedRow::from).collect();
     let papers: Vec<Paper<'_>> = batch.ended.iter().map(Paper::from).collect();
-    let text = if opened.is_empty() && ended.is_empty() { POST.sqlite } else { ALL.sqlite };
+    let text = Shape::of(batch).text(true).sqlite;
     let query = sqlx::query_as(text).bind(Json(&parts)).bind(Json(&rows));
     let query = query.bind(Json(&ended)).bind(Json(&opened)).bind(Json(&papers));
     let query = query.bind(count(batch.parts.len())).bind(count(batch.ended.len()));
