@@ -218,6 +218,11 @@ on_both_pairs! {
         let csv = export("").await.expect(200).text();
         assert_eq!(csv.lines().count(), 5);
         assert!(csv.contains("\"'=HYPERLINK(\"\"evil\"\") 100%\""), "{csv}");
+        // Amounts are numbers, also those that were taken.
+        let amounts: Vec<f64> = csv.lines().skip(1).map(|line| line.split(',').nth(4).unwrap().parse().unwrap()).collect();
+        let shown = all["transactions"].as_array().unwrap().iter().map(|row| row["amount"].as_f64().unwrap());
+        assert_eq!(amounts, shown.collect::<Vec<_>>());
+        assert_eq!(amounts.iter().filter(|amount| **amount < 0.0).count(), 3, "{csv}");
         assert_eq!(export("?direction=credit").await.expect(200).text().lines().count(), 2);
         export(&format!("?userId={}", admin.id)).await.expect(404);
         hub.finish().await;
