@@ -228,6 +228,20 @@ on_both_pairs! {
         hub.finish().await;
     }
 
+    async fn a_reason_is_found_in_whatever_case_it_is_typed(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let (ada, admin) = (hub.user("ada").await, hub.admin().await);
+        for reason in ["Überweisung 7", "École", "plain"] {
+            let body = json!({ "userId": ada.id, "amount": 1, "reason": reason });
+            order(&hub, &admin, "grant", &body).await;
+        }
+        for text in ["%C3%9Cberweisung", "%C3%BCberweisung", "%C3%9CBERWEISUNG", "%C3%89COLE", "%C3%A9cole", "PLAIN"] {
+            assert_eq!(history(&hub, &ada, &format!("q={text}")).await["total"], 1, "{text}");
+        }
+        assert_eq!(history(&hub, &ada, "q=ecole").await["total"], 0);
+        hub.finish().await;
+    }
+
     async fn a_fall_below_the_threshold_is_told_once(pair: Pair) {
         let receiver = Receiver::start().await;
         let hub = TestHub::builder(pair).settings(|settings| settings.credits.webhooks_to_private_addresses = true).start().await;
