@@ -233,7 +233,7 @@ on_both_pairs! {
         let (ada, admin) = (hub.user("ada").await, hub.admin().await);
         for reason in ["Überweisung 7", "École", "plain"] {
             let body = json!({ "userId": ada.id, "amount": 1, "reason": reason });
-            order(&hub, &admin, "grant", &body).await;
+            order(&hub, &admin, "grant", &body).await.expect(200);
         }
         for text in ["%C3%9Cberweisung", "%C3%BCberweisung", "%C3%9CBERWEISUNG", "%C3%89COLE", "%C3%A9cole", "PLAIN"] {
             assert_eq!(history(&hub, &ada, &format!("q={text}")).await["total"], 1, "{text}");
