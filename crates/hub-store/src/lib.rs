@@ -41,6 +41,7 @@ pub mod receipts;
 pub mod refunds;
 pub mod reversals;
 pub mod roles;
+mod search;
 pub mod sessions;
 pub mod totp;
 mod tx;
