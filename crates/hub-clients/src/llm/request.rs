@@ -1,7 +1,8 @@
 //! A call in the caller's own wire, and how it reaches a provider that speaks another.
 //!
-//! Where both speak the same wire the caller's bytes go through. To every other provider a call is carried as chat:
-//! [`CallRequest::as_chat`] on the way there, [`CallRequest::tell`] on the way back. That form is made when it is needed and not before.
+//! Where both speak the same wire the caller's bytes go through. To every other provider a call is carried as chat, and from there into the
+//! provider's own wire where that is another one: [`CallRequest::as_chat`] on the way there, [`CallRequest::tell`] on the way back. That form is
+//! made when it is needed and not before.
 
 use std::sync::{Arc, OnceLock};
 
@@ -168,6 +169,15 @@ impl CallRequest {
         }
     }
 
+    /// Whether the caller asked to see the model think.
+    pub(crate) fn wants_thinking(&self) -> bool {
+        match &self.0 {
+            Form::Chat(request) => asks_to_think(request.raw("thinking")),
+            Form::Messages(messages) => messages.wants_thinking(),
+            Form::Completion(_) | Form::Responses(_) | Form::Embeddings(_) => false,
+        }
+    }
+
     /// How many answers are generated, each as long as the limit allows.
     pub fn choices(&self) -> i64 {
         match &self.0 {
@@ -304,8 +314,12 @@ impl Responses {
 impl Messages {
     /// Whether the caller asked to see the model think.
     fn wants_thinking(&self) -> bool {
-        self.request.raw("thinking").is_some_and(|raw| raw != "null" && !raw.contains("\"disabled\""))
+        asks_to_think(self.request.raw("thinking"))
     }
+}
+
+fn asks_to_think(thinking: Option<&str>) -> bool {
+    thinking.is_some_and(|raw| raw != "null" && !raw.contains("\"disabled\""))
 }
 
 fn joined(mut first: Vec<String>, second: &[String]) -> Vec<String> {
