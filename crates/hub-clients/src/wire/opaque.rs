@@ -92,6 +92,11 @@ pub(crate) fn is_block(content: &str) -> bool {
     content.starts_with(BLOCK)
 }
 
+/// Whether such content may stand in this JSON: a quick look before it is read.
+pub(crate) fn mentions_block(json: &str) -> bool {
+    json.contains(BLOCK)
+}
+
 /// A signed block with the members that its signature covers.
 fn kept(block: &str) -> Option<Value> {
     let block: Block<'_> = serde_json::from_str(block).ok()?;

@@ -115,11 +115,11 @@ impl OpenAiProvider {
                 self.send(&self.completions_url, (body, request.stream()), &call, answer::read, chunks).await
             }
             Sent::Chat => {
-                let chat = call.request.as_chat().map_err(LlmError::unsendable)?;
-                http::refuse_dropped(chat.dropped, self.config.refuse_dropped)?;
-                self.check_hosted(chat.request.hosted_tools()).map_err(LlmError::unsendable)?;
-                let answer = self.chat_once(chat.request, &call).await?;
-                call.request.tell(answer, chat.dropped)
+                let (chat, dropped) = call.request.as_plain_chat().map_err(LlmError::unsendable)?;
+                http::refuse_dropped(dropped, self.config.refuse_dropped)?;
+                self.check_hosted(chat.hosted_tools()).map_err(LlmError::unsendable)?;
+                let answer = self.chat_once(&chat, &call).await?;
+                call.request.tell(answer, dropped)
             }
             Sent::Translated => self.respond(&call).await,
         }
@@ -258,10 +258,9 @@ impl LlmProvider for OpenAiProvider {
                 output: request.limit().saturating_mul(request.generated()),
             }),
             Sent::Chat => {
-                let chat = call.as_chat()?;
-                http::check_dropped(chat.dropped, self.config.refuse_dropped)?;
-                self.check_hosted(chat.request.hosted_tools())?;
-                let chat = chat.request;
+                let (chat, dropped) = call.as_plain_chat()?;
+                http::check_dropped(dropped, self.config.refuse_dropped)?;
+                self.check_hosted(chat.hosted_tools())?;
                 Ok(TokenBound {
                     input: count::input_bound(chat.size(), self.config.image_tokens),
                     output: chat.max_output().unwrap_or(max_output_default).saturating_mul(chat.choices()),
