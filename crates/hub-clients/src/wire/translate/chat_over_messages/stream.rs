@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use hub_types::TokenUsage;
+use serde_json::json;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
 use super::finish_reason;
 use crate::llm::{ChatEvent, ChatEventKind};
@@ -150,15 +150,19 @@ impl Retell for Teller {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::wire::translate::testing::tell;
 
     /// Every event of providers.md §3.4, thinking with its signature, two tool calls of which one has no arguments, and unknown ones.
     const MESSAGE: &str = include_str!("../testdata/message_stream.txt");
 
-    #[test]
-    fn every_event_of_a_message_is_told_as_openai_would() {
-        let (told, kinds) = tell(MESSAGE, &mut Teller::new(1_795_000_000), |data| {
+    /// Everything of tools that Anthropic runs itself, of compaction, and of kinds nobody knows yet.
+    const HOSTED: &str = include_str!("../testdata/hosted_message_stream.txt");
+
+    fn told(message: &str) -> (String, Vec<ChatEventKind>) {
+        tell(message, &mut Teller::new(1_795_000_000), |data| {
             let usage = TokenUsage {
                 input: 10,
                 cache_read: 3,
@@ -174,7 +178,29 @@ mod tests {
             };
             let last = kind == ChatEventKind::Done;
             ChatEvent { usage: last.then_some(usage), ..ChatEvent::bare(kind, Bytes::new()) }
-        });
+        })
+    }
+
+    #[test]
+    fn what_a_provider_did_itself_is_left_out_and_what_it_said_is_told() {
+        let (told, _) = told(HOSTED);
+        insta::assert_snapshot!(told);
+        assert!(told.contains("Found") && !told.contains("not said") && !told.contains("tool_calls"), "{told}");
+    }
+
+    #[test]
+    fn a_refusal_is_told_with_its_reason() {
+        let delta = json!({"type": "message_delta", "delta": {"stop_reason": "refusal", "stop_details": {"type": "refusal", "category": "bio", "explanation": "Not this."}}});
+        let (told, _) = told(&format!("event: message_delta\ndata: {delta}\n\n"));
+        assert!(
+            told.contains(r#""refusal":"Not this.""#) && told.contains(r#""finish_reason":"content_filter""#),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn every_event_of_a_message_is_told_as_openai_would() {
+        let (told, kinds) = told(MESSAGE);
         insta::assert_snapshot!(told);
         assert_eq!(kinds[kinds.len() - 2..], [ChatEventKind::UsageOnly, ChatEventKind::Done]);
     }

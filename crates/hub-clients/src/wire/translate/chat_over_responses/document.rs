@@ -189,7 +189,8 @@ impl Said {
                 self.thinking_blocks.extend(item.thinking_block());
             }
             _ => {
-                self.tool_calls.extend(item.is_custom_call().map(|custom| tool_call(item, custom, item.called_with())))
+                let call = item.is_custom_call().map(|custom| tool_call(item, custom, item.called_with()));
+                self.tool_calls.extend(call);
             }
         }
     }

@@ -242,8 +242,7 @@ mod tests {
     fn every_event_of_a_response_is_told_as_chat_would() {
         let (told, kinds) = told(RESPONSE);
         insta::assert_snapshot!(told);
-        use ChatEventKind::{Chunk, Done, UsageOnly};
-        assert_eq!(kinds[kinds.len() - 3..], [Chunk, UsageOnly, Done]);
+        assert_eq!(kinds[kinds.len() - 3..], [ChatEventKind::Chunk, ChatEventKind::UsageOnly, ChatEventKind::Done]);
     }
 
     #[test]
