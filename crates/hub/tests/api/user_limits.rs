@@ -102,7 +102,7 @@ on_both_pairs! {
         assert_eq!(told(&hub, &boss, &ada).await.expect(200).json()["concurrentCalls"], json!({ "limit": 0, "source": "role" }));
         set(&hub, &admin, &ada, json!({ "concurrentCalls": 2, "tokensPerMinute": null })).await.expect(200);
         let trail = hub.get("/api/admin/audit?action=user.limits_set").bearer(&admin.access_token).send().await.expect(200).json();
-        let row = &trail["data"][0];
+        let row = &trail["entries"][0];
         assert_eq!(row["details"], json!({ "requestsPerMinute": null, "tokensPerMinute": null, "concurrentCalls": 2 }), "{trail}");
         hub.finish().await;
     }
