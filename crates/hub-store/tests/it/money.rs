@@ -253,6 +253,23 @@ both! {
         assert_sound(&store).await;
     }
 
+    async fn an_account_stays_as_long_as_its_ledger_and_a_row_needs_an_account(store: Store) {
+        let user = account(&store, 10).await;
+        for text in [
+            "DELETE FROM credit_accounts",
+            "UPDATE credit_accounts SET user_id = (SELECT id FROM users WHERE id <> user_id LIMIT 1)",
+            "INSERT INTO credit_transactions (id, user_id, kind, amount, balance_after, account_version, idem_key, reason, metadata, created_at)
+             SELECT price_id, price_id, 'grant', 1, 1, 1, 'nobody', 'x', '{}', created_at FROM credit_holds",
+        ] {
+            // Any id that is not a user's will do for the row of nobody: the price of a hold has one.
+            assert!(hold(&store, &new_hold(user, 1)).await);
+            let refused = audit::execute(&store, text).await.expect_err(text).to_string().to_lowercase();
+            assert!(refused.contains("account") || refused.contains("foreign key"), "{text}: {refused}");
+        }
+        assert_eq!(standing(&store, user).await, (10, 3));
+        assert_sound(&store).await;
+    }
+
     async fn a_row_that_goes_the_wrong_way_for_its_kind_is_named(store: Store) {
         let user = account(&store, 10).await;
         let mut tx = store.write().await.unwrap();
