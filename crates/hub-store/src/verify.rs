@@ -4,7 +4,7 @@
 use hub_types::{Credits, HoldId, UserId};
 use uuid::Uuid;
 
-use crate::{Result, Tx};
+use crate::{Result, Store, StoreError, Tx};
 
 statements! {
     ACCOUNTS = "SELECT COUNT(*) FROM credit_accounts";
@@ -56,6 +56,27 @@ statements! {
                     WHERE h.id IS NULL OR h.amount <> r.held LIMIT $1";
     NO_RECEIPT = "SELECT h.id, COALESCE(h.settled_amount, 0), h.amount FROM credit_holds h LEFT JOIN receipts r ON r.id = h.id
                   WHERE (h.status = 'settled' OR COALESCE(h.settled_amount, 0) <> 0) AND r.id IS NULL LIMIT $1";
+    // What the database must refuse. Neither would change anything for good: both are rolled back.
+    CHANGE = "UPDATE credit_transactions SET amount = amount WHERE id = (SELECT id FROM credit_transactions LIMIT 1)";
+    DELETE = "DELETE FROM credit_transactions WHERE id = (SELECT id FROM credit_transactions LIMIT 1)";
+}
+
+/// Tries to change and to delete a ledger row, and undoes it: what the database let happen, in words. An honest one refuses both. Not in a
+/// snapshot, which refuses everything.
+pub async fn changeable(store: &Store) -> Result<Vec<&'static str>> {
+    let mut allowed = Vec::new();
+    for (act, word) in [(CHANGE, "a ledger row could be changed"), (DELETE, "a ledger row could be deleted")] {
+        let mut tx = store.write().await?;
+        let done = run!(&mut tx, execute, act).map_err(StoreError::from);
+        tx.rollback().await?;
+        match done {
+            Ok(0) => {}
+            Ok(_) => allowed.push(word),
+            Err(error) if error.is_unavailable() => return Err(error),
+            Err(_) => {}
+        }
+    }
+    Ok(allowed)
 }
 
 /// Culprits named at most per question; the first ones are enough to find the cause.

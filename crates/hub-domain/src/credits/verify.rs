@@ -63,7 +63,7 @@ pub struct Check {
     pub faults: Vec<String>,
 }
 
-/// Checks everything, or the sums. Reads only; may run beside a working hub.
+/// Checks everything, or the sums. Changes nothing (that ledger rows cannot be changed is tried, and undone); may run beside a working hub.
 pub async fn verify(store: &Store, book: &PriceBook, clock: &Clock, depth: Depth) -> Result<Report, StoreError> {
     let mut tx = store.snapshot().await?;
     let (accounts, transactions) = questions::size(&mut tx).await?;
@@ -104,6 +104,11 @@ pub async fn verify(store: &Store, book: &PriceBook, clock: &Clock, depth: Depth
     };
     checks.push(Check { name: "no hold outlives its lease", faults: late });
     let open_holds = holds::count_open(&mut tx).await?;
+    drop(tx);
+    if depth == Depth::Full {
+        let faults = questions::changeable(store).await?.into_iter().map(str::to_owned).collect();
+        checks.push(Check { name: "the database lets nobody change or delete a ledger row", faults });
+    }
     let clean = checks.iter().all(|check| check.faults.is_empty());
     Ok(Report { clean, accounts, transactions, receipts, open_holds, books, checks })
 }

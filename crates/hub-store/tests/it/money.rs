@@ -234,6 +234,25 @@ both! {
         assert_sound(&store).await;
     }
 
+    async fn a_ledger_that_lost_its_guard_is_told_from_an_honest_one(store: Store) {
+        account(&store, 10).await;
+        assert_eq!(verify::changeable(&store).await.unwrap(), Vec::<&str>::new());
+        let drops: &[&'static str] = match &store {
+            Store::Postgres(_) => &["DROP TRIGGER credit_transactions_no_change ON credit_transactions"],
+            Store::Sqlite { .. } => &[
+                "DROP TRIGGER credit_transactions_no_change_update",
+                "DROP TRIGGER credit_transactions_no_change_delete",
+            ],
+        };
+        for text in drops {
+            audit::execute(&store, text).await.unwrap();
+        }
+        let allowed = verify::changeable(&store).await.unwrap();
+        assert_eq!(allowed, ["a ledger row could be changed", "a ledger row could be deleted"]);
+        // What was tried was undone.
+        assert_sound(&store).await;
+    }
+
     async fn an_account_stays_as_long_as_its_ledger_and_a_row_needs_an_account(store: Store) {
         let user = account(&store, 10).await;
         for text in [
