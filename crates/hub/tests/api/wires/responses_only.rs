@@ -113,8 +113,8 @@ on_both_pairs! {
         let answer = messages(&hub, &bob, &ask(GPT, "hi", &json!({ "thinking": { "type": "adaptive" } }))).await.expect(200);
         let body = answer.json();
         let kinds: Vec<&Value> = body["content"].as_array().unwrap().iter().map(|block| &block["type"]).collect();
-        assert_eq!((kinds, &body["stop_reason"]), (vec!["thinking", "text"].iter().map(|kind| json!(kind)).collect::<Vec<_>>().iter().collect(), &json!("end_turn")));
-        assert_eq!((&body["usage"]["input_tokens"], &body["usage"]["cache_read_input_tokens"]), (&json!(30), &json!(10)));
+        let kinds = json!(body["content"].as_array().unwrap().iter().map(|block| &block["type"]).collect::<Vec<_>>());
+        assert_eq!((kinds, &body["stop_reason"]), (json!(["thinking", "text"]), &json!("end_turn")));
         assert_eq!(heard(&provider)["reasoning"], json!({ "summary": "auto" }));
         reported(&paid(&hub, &bob, answer.header("x-hub-receipt")).await);
 
