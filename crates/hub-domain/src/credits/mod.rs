@@ -31,6 +31,7 @@ mod renew;
 mod reroute;
 mod settle;
 mod sweep;
+pub(crate) mod thaw;
 mod verify;
 
 use std::time::Duration;
