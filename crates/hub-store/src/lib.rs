@@ -53,6 +53,10 @@ pub mod user_list;
 pub mod users;
 pub mod verifications;
 pub mod verify;
+pub mod verify_lots;
+pub mod verify_orders;
+pub mod verify_promo;
+pub mod verify_sums;
 pub mod webhooks;
 
 pub use engine::{Engine, MigrationState, Store, StoreOptions};
@@ -102,6 +106,10 @@ pub fn statements() -> Vec<&'static Statement> {
         users::STATEMENTS,
         verifications::STATEMENTS,
         verify::STATEMENTS,
+        verify_lots::STATEMENTS,
+        verify_orders::STATEMENTS,
+        verify_promo::STATEMENTS,
+        verify_sums::STATEMENTS,
         webhooks::STATEMENTS,
     ]
     .into_iter()

@@ -20,3 +20,4 @@ mod reroute;
 mod schema;
 mod statements;
 mod usage;
+mod verify;

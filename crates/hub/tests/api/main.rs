@@ -16,6 +16,7 @@ mod idempotent_calls;
 mod inference;
 mod keys;
 mod ledger;
+mod ledger_faults;
 mod ledger_writers;
 mod limits;
 mod oauth;
