@@ -30,6 +30,7 @@ pub mod invites;
 pub mod jobs;
 pub mod keys;
 pub mod ledger;
+mod line;
 pub mod orders;
 mod partitions;
 pub mod permissions;
@@ -57,12 +58,14 @@ pub mod verify_lots;
 pub mod verify_orders;
 pub mod verify_promo;
 pub mod verify_sums;
+mod watch;
 pub mod webhooks;
 
 pub use engine::{Engine, MigrationState, Store, StoreOptions};
 pub use error::StoreError;
+pub use line::Line;
 pub use statement::Statement;
-pub use tx::Tx;
+pub use tx::{OpenTx, Tx};
 
 /// What every function of this room returns.
 pub type Result<T> = std::result::Result<T, StoreError>;
