@@ -105,6 +105,8 @@ pub struct SumFault {
 
 /// What `told!` selects.
 type Told = (i64, String, String, i64, i64, i64, i64);
+/// The same after its caller.
+type OfCaller = (Uuid, i64, String, String, i64, i64, i64, i64);
 
 impl SumFault {
     fn of(user: Option<Uuid>, length: i64, told: Told) -> Result<Self> {
@@ -127,14 +129,12 @@ pub async fn of_callers(tx: &mut Tx) -> Result<Vec<SumFault>> {
     let state = state(tx).await?;
     let closed = state.closed * QUARTER;
     for length in LENGTHS {
-        let rows: Vec<(Uuid, i64, String, String, i64, i64, i64, i64)> =
-            match LENGTHS.into_iter().find(|shorter| *shorter < length) {
-                Some(shorter) => run!(tx, rows, LONGER, length, shorter, closed / length * length, NAMED)?,
-                None => {
-                    let (from, to) = (start_of(state.kept_from)?, start_of(state.closed)?);
-                    run!(tx, rows, CALLS, from, to, state.kept_from * QUARTER, closed, NAMED)?
-                }
-            };
+        let rows: Vec<OfCaller> = if let Some(shorter) = LENGTHS.into_iter().find(|shorter| *shorter < length) {
+            run!(tx, rows, LONGER, length, shorter, closed / length * length, NAMED)?
+        } else {
+            let (from, to) = (start_of(state.kept_from)?, start_of(state.closed)?);
+            run!(tx, rows, CALLS, from, to, state.kept_from * QUARTER, closed, NAMED)?
+        };
         for (user, start, service, model, credits, calls, computed_credits, computed_calls) in rows {
             let told = (start, service, model, credits, calls, computed_credits, computed_calls);
             faults.push(SumFault::of(Some(user), length, told)?);

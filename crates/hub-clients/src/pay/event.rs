@@ -192,10 +192,9 @@ fn refund_failed(refund: &Value) -> Result<Change, EventError> {
 fn dispute(kind: &str, object: &Value) -> Result<Change, EventError> {
     let state = match (kind, object["status"].as_str()) {
         // Where the money is counts more than what the dispute is called.
-        ("charge.dispute.funds_reinstated", _) => DisputeState::Won,
         ("charge.dispute.funds_withdrawn", Some("won" | "lost")) => DisputeState::Lost,
         ("charge.dispute.funds_withdrawn", _) => DisputeState::Open,
-        (_, Some("won" | "warning_closed" | "prevented")) => DisputeState::Won,
+        ("charge.dispute.funds_reinstated", _) | (_, Some("won" | "warning_closed" | "prevented")) => DisputeState::Won,
         (_, Some("warning_needs_response" | "warning_under_review")) => DisputeState::Inquiry,
         (_, Some("lost")) | ("charge.dispute.closed", Some(_)) => DisputeState::Lost,
         _ => DisputeState::Open,

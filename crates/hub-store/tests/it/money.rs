@@ -240,7 +240,7 @@ both! {
         let Store::Sqlite { writer, .. } = &store else { return };
         let user = account(&store, 10).await;
         audit::insert(&store, &[audit::entry("test", now())]).await;
-        let file = writer.connect_options().get_filename().to_owned();
+        let file = writer.pool().connect_options().get_filename().to_owned();
         let foreign = SqliteConnectOptions::new().filename(file).pragma("recursive_triggers", "OFF").foreign_keys(false);
         let mut foreign = foreign.connect().await.unwrap();
         let other = "x'0199a0000000700080000000000000ff'";
