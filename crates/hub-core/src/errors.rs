@@ -23,6 +23,9 @@ const INVITE_PAUSE: std::time::Duration = std::time::Duration::from_hours(1);
 pub(crate) fn credits(error: CreditsError) -> ApiError {
     match error {
         CreditsError::Denied(denied) => ApiError::new(ErrorCode::Forbidden).source(denied),
+        CreditsError::NeedsSession => {
+            ApiError::new(ErrorCode::Forbidden).message("An API key cannot do this; sign in instead")
+        }
         CreditsError::NotFound => ApiError::not_found("Credit account or receipt"),
         CreditsError::Insufficient { needed, spendable } => ApiError::new(ErrorCode::InsufficientCredits)
             .message(format!("{needed} credits are needed, {spendable} are available"))
@@ -196,6 +199,8 @@ pub(crate) fn promo(error: PromoError) -> ApiError {
         PromoError::AlreadyRedeemed => ErrorCode::PromoCodeRedeemed.into(),
         PromoError::TooMany { retry_after } => ApiError::new(ErrorCode::RateLimitExceeded).retry_after(retry_after),
         PromoError::Frozen => ErrorCode::AccountFrozen.into(),
+        PromoError::Full => ApiError::new(ErrorCode::Conflict)
+            .message("The code would raise the balance above 1000000000 credits; it was not used"),
         PromoError::Invalid { field, message } => ApiError::validation(field, message),
         PromoError::Store(error) => credits(error.into()),
     }

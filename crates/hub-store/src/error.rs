@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+/// What SQLite's triggers say of a row that may not take the place of another (see `0031_late_words.sql`).
+const LITE_EXISTS: &str = "an append-only row exists already";
+
 /// A failed statement. Rules turn it into 503 or 500; only `Duplicate` has a meaning of its own.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -56,6 +59,7 @@ impl From<sqlx::Error> for StoreError {
         use sqlx::error::ErrorKind;
         match &error {
             sqlx::Error::Database(db) if db.kind() == ErrorKind::UniqueViolation => Self::Duplicate(error),
+            sqlx::Error::Database(db) if db.message() == LITE_EXISTS => Self::Duplicate(error),
             _ if is_away(&error) => Self::Unavailable(error),
             _ => Self::Refused(error),
         }

@@ -17,6 +17,11 @@ statements! {
               t.account_version
             FROM credit_grants g JOIN credit_transactions t ON t.id = g.source_transaction
             WHERE g.user_id = $1 AND g.closed_at IS NULL";
+    // Closed ones too, for whoever checks them.
+    ALL = "SELECT g.id, g.source_transaction, g.category, g.priority, g.amount, g.consumed, g.expired, g.created_at, g.expires_at,
+             t.account_version
+           FROM credit_grants g JOIN credit_transactions t ON t.id = g.source_transaction
+           WHERE g.user_id = $1";
     STANDING = "SELECT burned_version, version FROM credit_accounts WHERE user_id = $1";
     LOCK = postgres: "SELECT burned_version, version FROM credit_accounts WHERE user_id = $1 FOR UPDATE",
            lite: "SELECT burned_version, version FROM credit_accounts WHERE user_id = $1";
@@ -123,6 +128,26 @@ struct Row {
     account_version: i64,
 }
 
+impl TryFrom<Row> for Lot {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self> {
+        let category = Category::from_word(&row.category).ok_or(StoreError::Corrupt("the category of a grant"))?;
+        Ok(Self {
+            id: GrantId(row.id),
+            source: TransactionId(row.source_transaction),
+            opened: row.account_version,
+            category,
+            priority: row.priority,
+            amount: row.amount,
+            consumed: row.consumed,
+            expired: row.expired,
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+        })
+    }
+}
+
 /// How far an account's lots are worked out, and how far its ledger goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
@@ -153,22 +178,13 @@ pub async fn insert(tx: &mut Tx, lot: &NewLot) -> Result<()> {
 /// The open lots of an account, in no order.
 pub async fn open(tx: &mut Tx, user: UserId) -> Result<Vec<Lot>> {
     let rows: Vec<Row> = run!(tx, rows, OPEN, user.0)?;
-    let lot = |row: Row| {
-        let category = Category::from_word(&row.category).ok_or(StoreError::Corrupt("the category of a grant"))?;
-        Ok(Lot {
-            id: GrantId(row.id),
-            source: TransactionId(row.source_transaction),
-            opened: row.account_version,
-            category,
-            priority: row.priority,
-            amount: row.amount,
-            consumed: row.consumed,
-            expired: row.expired,
-            created_at: row.created_at,
-            expires_at: row.expires_at,
-        })
-    };
-    rows.into_iter().map(lot).collect()
+    rows.into_iter().map(Lot::try_from).collect()
+}
+
+/// All lots an account ever had, in no order.
+pub async fn all(tx: &mut Tx, user: UserId) -> Result<Vec<Lot>> {
+    let rows: Vec<Row> = run!(tx, rows, ALL, user.0)?;
+    rows.into_iter().map(Lot::try_from).collect()
 }
 
 /// How far the account is worked out.

@@ -56,6 +56,10 @@ pub mod user_list;
 pub mod users;
 pub mod verifications;
 pub mod verify;
+pub mod verify_lots;
+pub mod verify_orders;
+pub mod verify_promo;
+pub mod verify_sums;
 mod watch;
 pub mod webhooks;
 
@@ -108,6 +112,10 @@ pub fn statements() -> Vec<&'static Statement> {
         users::STATEMENTS,
         verifications::STATEMENTS,
         verify::STATEMENTS,
+        verify_lots::STATEMENTS,
+        verify_orders::STATEMENTS,
+        verify_promo::STATEMENTS,
+        verify_sums::STATEMENTS,
         webhooks::STATEMENTS,
     ]
     .into_iter()

@@ -14,21 +14,23 @@ statements! {
     // Locks the payment's row, made when missing: whoever comes second sees what the first one wrote.
     LOCK_PAYMENT = "INSERT INTO payments (provider, payment, touched_at) VALUES ($1, $2, $3)
                     ON CONFLICT (provider, payment) DO UPDATE SET touched_at = excluded.touched_at";
-    // Events come in any order: a refund's sum only grows, and a dispute that ended stays ended.
-    NOTE = "INSERT INTO payment_reversals (provider, reversal_id, payment, kind, state, amount_minor, currency, taken, created_at, updated_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $8)
+    // Events come in any order: an amount only grows, and the latest word about the state stays.
+    NOTE = "INSERT INTO payment_reversals (provider, reversal_id, payment, kind, state, stamp, amount_minor, currency, taken, moves,
+              created_at, updated_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, $9, $9)
             ON CONFLICT (provider, reversal_id) DO UPDATE SET
               amount_minor = CASE WHEN excluded.amount_minor > payment_reversals.amount_minor
                                THEN excluded.amount_minor ELSE payment_reversals.amount_minor END,
-              state = CASE WHEN payment_reversals.state = 'open' THEN excluded.state ELSE payment_reversals.state END,
+              state = CASE WHEN excluded.stamp >= payment_reversals.stamp THEN excluded.state ELSE payment_reversals.state END,
+              stamp = CASE WHEN excluded.stamp >= payment_reversals.stamp THEN excluded.stamp ELSE payment_reversals.stamp END,
               updated_at = excluded.updated_at";
-    OF_PAYMENT = "SELECT reversal_id, kind, state, amount_minor, currency, taken FROM payment_reversals
+    OF_PAYMENT = "SELECT reversal_id, kind, state, amount_minor, currency, taken, moves FROM payment_reversals
                   WHERE provider = $1 AND payment = $2 ORDER BY kind DESC, created_at, reversal_id";
     // The same note again is no news.
     NOTE_REFUND = "INSERT INTO payment_refund_notes (provider, note, payment, charge, seen_at, refunded_minor, failed_minor)
                    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (provider, note) DO NOTHING";
     REFUND_NOTES = "SELECT charge, seen_at, refunded_minor, failed_minor FROM payment_refund_notes WHERE provider = $1 AND payment = $2";
-    SET_TAKEN = "UPDATE payment_reversals SET taken = $3, updated_at = $4 WHERE provider = $1 AND reversal_id = $2";
+    SET_TAKEN = "UPDATE payment_reversals SET taken = $3, moves = moves + 1, updated_at = $4 WHERE provider = $1 AND reversal_id = $2";
     // Signed, and without the guard of a charge: the money is gone already. An account that has less than it promised is frozen.
     MOVE = "UPDATE credit_accounts SET balance = balance + $2, version = version + 1, updated_at = $3,
               frozen_for = CASE WHEN status = 'active' AND balance + $2 + overdraft_limit - held < 0 THEN 'payment' ELSE frozen_for END,
@@ -40,6 +42,7 @@ statements! {
                         ORDER BY user_id LIMIT $2 FOR UPDATE",
              lite: "SELECT user_id FROM credit_accounts WHERE status = 'frozen' AND frozen_for = 'payment' AND user_id > $1
                     ORDER BY user_id LIMIT $2";
+    ANY_FROZEN = "SELECT 1 FROM credit_accounts WHERE status = 'frozen' AND frozen_for = 'payment' LIMIT 1";
     LOCK_ACCOUNT = postgres: "SELECT user_id FROM credit_accounts WHERE user_id = $1 FOR UPDATE",
                    lite: "SELECT user_id FROM credit_accounts WHERE user_id = $1";
     THAW = "UPDATE credit_accounts SET status = 'active', frozen_for = NULL, updated_at = $2
@@ -62,6 +65,8 @@ pub struct NewReversal<'a> {
     pub kind: &'static str,
     /// `open`, `lost` or `won`; a refund is `lost`.
     pub state: &'static str,
+    /// Says which of two words about the state is the later one: the greater.
+    pub stamp: i64,
     /// How much in all, in the smallest unit of the currency.
     pub amount_minor: i64,
     /// ISO 4217, lower case.
@@ -85,6 +90,8 @@ pub struct Reversal {
     /// ISO 4217, lower case.
     pub currency: String,
     taken: i64,
+    /// How often the ledger moved for it.
+    pub moves: i64,
 }
 
 impl Reversal {
@@ -102,8 +109,8 @@ pub async fn lock_payment(tx: &mut Tx, provider: &str, payment: &str, now: Times
 
 /// Notes a reversal, or what is newly known of one.
 pub async fn note(tx: &mut Tx, new: &NewReversal<'_>) -> Result<()> {
-    let NewReversal { provider, id, payment, kind, state, amount_minor, currency, at } = *new;
-    run!(tx, execute, NOTE, provider, id, payment, kind, state, amount_minor, currency, at)?;
+    let NewReversal { provider, id, payment, kind, state, stamp, amount_minor, currency, at } = *new;
+    run!(tx, execute, NOTE, provider, id, payment, kind, state, stamp, amount_minor, currency, at)?;
     Ok(())
 }
 
@@ -161,6 +168,12 @@ pub async fn freeze(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<bool> {
 pub async fn frozen(tx: &mut Tx, after: Option<UserId>, limit: i64) -> Result<Vec<UserId>> {
     let ids: Vec<Uuid> = run!(tx, scalars, FROZEN, after.map_or(Uuid::nil(), |id| id.0), limit)?;
     Ok(ids.into_iter().map(UserId).collect())
+}
+
+/// True while some account is frozen for a payment.
+pub async fn any_frozen(tx: &mut Tx) -> Result<bool> {
+    let found: Option<i32> = run!(tx, scalar, ANY_FROZEN)?;
+    Ok(found.is_some())
 }
 
 /// Lifts what a payment froze, once no dispute is open and nothing is owed; `false` when there is nothing to lift, or not yet.

@@ -80,7 +80,7 @@ pub async fn changeable(store: &Store) -> Result<Vec<&'static str>> {
 }
 
 /// Culprits named at most per question; the first ones are enough to find the cause.
-const NAMED: i64 = 100;
+pub(crate) const NAMED: i64 = 100;
 
 /// An account whose two numbers should be equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +102,17 @@ pub struct CallFault {
     pub stored: Credits,
     /// The other side.
     pub computed: Credits,
+}
+
+/// Something with a name of its own whose two numbers should be equal: credits in micro-credits, money in its smallest unit, or a count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedFault {
+    /// Which one, in words.
+    pub what: String,
+    /// What it says.
+    pub stored: i64,
+    /// What the rows behind it add up to.
+    pub computed: i64,
 }
 
 /// Accounts and ledger rows looked at.
@@ -147,13 +158,13 @@ pub struct RowFault {
 /// Rows that go the wrong way for their kind.
 pub async fn signs(tx: &mut Tx) -> Result<Vec<RowFault>> {
     let rows: Vec<(Uuid, i64, String, i64)> = run!(tx, rows, SIGN, NAMED)?;
-    let fault = |(user, version, kind, amount)| RowFault {
-        user: UserId(user),
-        version,
-        kind,
-        amount: Credits::from_micro(amount),
-    };
-    Ok(rows.into_iter().map(fault).collect())
+    Ok(rows.into_iter().map(RowFault::from).collect())
+}
+
+impl From<(Uuid, i64, String, i64)> for RowFault {
+    fn from((user, version, kind, amount): (Uuid, i64, String, i64)) -> Self {
+        Self { user: UserId(user), version, kind, amount: Credits::from_micro(amount) }
+    }
 }
 
 /// What all members have together.

@@ -105,6 +105,8 @@ pub enum CheckoutState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DisputeState {
+    /// Only asked about: no money has moved.
+    Inquiry,
     /// Not decided; the money is gone for now.
     Open,
     /// The money is gone for good.
@@ -146,7 +148,11 @@ pub(super) fn from_json(event: &Value) -> Result<Option<PaymentEvent>, EventErro
             Some("failed" | "canceled") => refund_failed(object)?,
             _ => return Ok(None),
         },
-        "charge.dispute.created" | "charge.dispute.updated" | "charge.dispute.closed" => dispute(kind, object)?,
+        "charge.dispute.created"
+        | "charge.dispute.updated"
+        | "charge.dispute.closed"
+        | "charge.dispute.funds_withdrawn"
+        | "charge.dispute.funds_reinstated" => dispute(kind, object)?,
         _ => return Ok(None),
     };
     Ok(Some(PaymentEvent {
@@ -184,10 +190,13 @@ fn refund_failed(refund: &Value) -> Result<Change, EventError> {
 }
 
 fn dispute(kind: &str, object: &Value) -> Result<Change, EventError> {
-    let state = match object["status"].as_str() {
-        Some("won" | "warning_closed" | "prevented") => DisputeState::Won,
-        Some("lost") => DisputeState::Lost,
-        Some(_) if kind == "charge.dispute.closed" => DisputeState::Lost,
+    let state = match (kind, object["status"].as_str()) {
+        // Where the money is counts more than what the dispute is called.
+        ("charge.dispute.funds_withdrawn", Some("won" | "lost")) => DisputeState::Lost,
+        ("charge.dispute.funds_withdrawn", _) => DisputeState::Open,
+        ("charge.dispute.funds_reinstated", _) | (_, Some("won" | "warning_closed" | "prevented")) => DisputeState::Won,
+        (_, Some("warning_needs_response" | "warning_under_review")) => DisputeState::Inquiry,
+        (_, Some("lost")) | ("charge.dispute.closed", Some(_)) => DisputeState::Lost,
         _ => DisputeState::Open,
     };
     Ok(Change::Dispute {
@@ -281,6 +290,31 @@ mod tests {
             assert_eq!(from_json(&event(kind, &refund("failed"))).unwrap().unwrap().change, failed, "{kind}");
             assert_eq!(from_json(&event(kind, &refund("canceled"))).unwrap().unwrap().change, failed, "{kind}");
             assert_eq!(from_json(&event(kind, &refund("succeeded"))), Ok(None), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_dispute_is_what_became_of_the_money() {
+        let object = |status: &str| json!({ "id": "dp_1", "payment_intent": "pi_1", "amount": 5, "currency": "eur", "status": status });
+        for (kind, status, expected) in [
+            ("created", "warning_needs_response", DisputeState::Inquiry),
+            ("updated", "warning_under_review", DisputeState::Inquiry),
+            ("closed", "warning_closed", DisputeState::Won),
+            ("created", "needs_response", DisputeState::Open),
+            ("updated", "under_review", DisputeState::Open),
+            ("funds_withdrawn", "needs_response", DisputeState::Open),
+            ("funds_withdrawn", "lost", DisputeState::Lost),
+            ("closed", "lost", DisputeState::Lost),
+            ("closed", "something new", DisputeState::Lost),
+            ("updated", "won", DisputeState::Won),
+            ("funds_reinstated", "lost", DisputeState::Won),
+        ] {
+            let kind = format!("charge.dispute.{kind}");
+            let Change::Dispute { state, .. } = from_json(&event(&kind, &object(status))).unwrap().unwrap().change
+            else {
+                panic!()
+            };
+            assert_eq!(state, expected, "{kind} {status}");
         }
     }
 

@@ -19,7 +19,7 @@ pub const STRIPE_VERSION: &str = "2026-10-28.endive";
 /// Pages of events read at most, of 100 each.
 const MOST_PAGES: usize = 20;
 /// The events a hub hears of; the same should be chosen for the webhook endpoint.
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 13] = [
     "checkout.session.completed",
     "checkout.session.async_payment_succeeded",
     "checkout.session.async_payment_failed",
@@ -31,6 +31,8 @@ const KINDS: [&str; 11] = [
     "charge.dispute.created",
     "charge.dispute.updated",
     "charge.dispute.closed",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
 ];
 
 /// An account at Stripe.

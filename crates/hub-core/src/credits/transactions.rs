@@ -117,12 +117,15 @@ impl From<Transaction> for TransactionView {
 pub(crate) struct TransactionsView {
     /// The rows, newest first.
     transactions: Vec<TransactionView>,
-    /// Rows that fit in all.
-    total: i64,
+    /// Rows that fit in all; not on pages after a cursor, as the next two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<i64>,
     /// What those that fit gave.
-    credited: Credits,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credited: Option<Credits>,
     /// What those that fit took.
-    debited: Credits,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    debited: Option<Credits>,
     /// True when older rows follow.
     has_more: bool,
     /// Where they follow.
@@ -147,7 +150,13 @@ pub(crate) async fn transactions(
     let history = credits::history(&hub, &caller, &query.read()?, part).await.map_err(errors::credits)?;
     let last = history.rows.last().filter(|_| history.has_more);
     let next_cursor = last.map(|row| Cursor::encode(&row.version)).transpose()?;
-    let (total, has_more, credited, debited) = (history.total, history.has_more, history.credited, history.debited);
-    let transactions = history.rows.into_iter().map(TransactionView::from).collect();
-    Ok(Json(TransactionsView { transactions, total, credited, debited, has_more, next_cursor }))
+    let totals = history.totals;
+    Ok(Json(TransactionsView {
+        transactions: history.rows.into_iter().map(TransactionView::from).collect(),
+        total: totals.map(|totals| totals.rows),
+        credited: totals.map(|totals| totals.credited),
+        debited: totals.map(|totals| totals.debited),
+        has_more: history.has_more,
+        next_cursor,
+    }))
 }

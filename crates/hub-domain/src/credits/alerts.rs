@@ -33,9 +33,10 @@ pub async fn alerts(hub: &Hub, caller: &Caller) -> Result<AlertSettings, Credits
     Ok(AlertSettings { low_balance_at: found.low_balance_at, webhook_url: found.webhook.map(|webhook| webhook.url) })
 }
 
-/// Replaces what the caller's account is told. A webhook whose address stays keeps its secret; another one gets a new secret, shown once.
+/// Replaces what the caller's account is told. Only in a session: where messages go, and what signs them, is no business of a key. A webhook whose address stays keeps its secret; another one gets a new secret, shown once.
 pub async fn set_alerts(hub: &Hub, caller: &Caller, settings: AlertSettings) -> Result<Alerts, CreditsError> {
     rbac::require(caller, Permission::CreditsRead)?;
+    caller.session().ok_or(CreditsError::NeedsSession)?;
     if settings.low_balance_at.is_some_and(|low| !low.is_positive()) {
         return Err(CreditsError::Invalid { field: "lowBalanceAt", message: "must be above zero" });
     }

@@ -12,6 +12,9 @@ pub enum CreditsError {
     /// The caller lacks the permission.
     #[error("the caller may not do this")]
     Denied(#[from] Denied),
+    /// A key cannot do this, and an administrator as somebody else cannot either.
+    #[error("this needs a session")]
+    NeedsSession,
     /// No such account or receipt, or not the caller's.
     #[error("not found")]
     NotFound,

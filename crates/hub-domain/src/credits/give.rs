@@ -6,7 +6,7 @@ use hub_types::{Caller, GrantId, Permission, Timestamp, TransactionId};
 use serde_json::json;
 
 use super::post_with::{Posted, fingerprint, post_with};
-use super::{CreditsError, Grant, deduct};
+use super::{CreditsError, Grant, deduct, posting};
 use crate::audit::{self, Event};
 use crate::{Hub, Origin, rbac};
 
@@ -38,9 +38,6 @@ pub async fn grant_lot(
     if !grant.amount.is_positive() {
         return Err(CreditsError::Invalid { field: "amount", message: "must be above zero" });
     }
-    if expires_at.is_some_and(|end| end <= now) {
-        return Err(CreditsError::Invalid { field: "expiresAt", message: "must be in the future" });
-    }
     let id = TransactionId::new(&hub.clock);
     let key = grant.key.as_ref().map_or_else(|| format!("grant:{id}"), |key| format!("grant:{}:{key}", caller.user));
     let end = expires_at.map_or(i64::MAX, |end| end.timestamp_micros());
@@ -63,6 +60,11 @@ pub async fn grant_lot(
         metadata: json!({ "category": category.as_str(), "expiresAt": expires_at }),
         at: now,
     };
+    if expires_at.is_some_and(|end| end <= now) {
+        // A repetition is told what the first one was told, also after the end.
+        let earlier = posting::earlier(hub, &posting).await?;
+        return earlier.ok_or(CreditsError::Invalid { field: "expiresAt", message: "must be in the future" });
+    }
     let (mut tx, row) = match post_with(hub, &posting).await? {
         Posted::New(tx, row) => (tx, row),
         Posted::Before(row) => return Ok(row),

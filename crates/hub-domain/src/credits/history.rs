@@ -50,14 +50,21 @@ pub struct HistoryPage {
 pub struct History {
     /// The rows.
     pub rows: Vec<Transaction>,
-    /// Rows that fit in all.
-    pub total: i64,
-    /// What those that fit gave.
-    pub credited: Credits,
-    /// What those that fit took.
-    pub debited: Credits,
+    /// What all that fit come to. Not told after the first page: whoever follows the rows knows it, and counting reads all of them.
+    pub totals: Option<HistoryTotals>,
     /// True when older rows follow.
     pub has_more: bool,
+}
+
+/// What the rows that fit come to.
+#[derive(Debug, Clone, Copy)]
+pub struct HistoryTotals {
+    /// How many.
+    pub rows: i64,
+    /// What they gave.
+    pub credited: Credits,
+    /// What they took.
+    pub debited: Credits,
 }
 
 /// One page. Somebody else's history needs `credits:read_any`.
@@ -75,14 +82,13 @@ pub async fn history(
     let asked = usize::try_from(limit).unwrap_or(0);
     let has_more = rows.len() > asked;
     rows.truncate(asked);
-    let totals = store::totals(&mut tx, &filter).await?;
-    Ok(History {
-        rows,
-        total: totals.rows,
+    let totals = if before_version.is_none() { Some(store::totals(&mut tx, &filter).await?) } else { None };
+    let totals = totals.map(|totals| HistoryTotals {
+        rows: totals.rows,
         credited: Credits::from_micro(totals.credited),
         debited: Credits::from_micro(totals.debited),
-        has_more,
-    })
+    });
+    Ok(History { rows, totals, has_more })
 }
 
 /// The next rows of an export, newest first; none at its end. An export may run long, so the caller's rights are asked each time.

@@ -31,6 +31,7 @@ mod renew;
 mod reroute;
 mod settle;
 mod sweep;
+pub(crate) mod thaw;
 mod verify;
 
 use std::time::Duration;
@@ -57,7 +58,7 @@ pub(crate) use give::PRIORITY as LOT_PRIORITY;
 pub use give::{GrantLot, grant_lot};
 pub use grant::{Grant, grant};
 pub use grants::{ExpiringSoon, OpenGrant, grants};
-pub use history::{History, HistoryPage, HistoryQuery, export_history, history};
+pub use history::{History, HistoryPage, HistoryQuery, HistoryTotals, export_history, history};
 pub use hold::{Checkpoint, HoldError, Shortfall, hold};
 pub use low_balance_events::{LowBalance, low_balances, may_be_told};
 pub use measure::measure;

@@ -4,7 +4,7 @@ use hub_store::ledger::{self, Posting, Transaction};
 use hub_store::{StoreError, Tx};
 use sha2::{Digest, Sha256};
 
-use super::{CreditsError, posting};
+use super::{CreditsError, posting, thaw};
 use crate::Hub;
 
 /// What became of a posting.
@@ -15,11 +15,16 @@ pub(super) enum Posted {
     Before(Transaction),
 }
 
-/// Posts, and leaves the transaction open. The same key with another request is refused.
+/// Posts, and leaves the transaction open. The same key with another request is refused. What pays a debt lets the account spend again.
 pub(super) async fn post_with(hub: &Hub, posting: &Posting) -> Result<Posted, CreditsError> {
     let mut tx = hub.store.write().await?;
     match ledger::post(&mut tx, posting).await {
-        Ok(Some(row)) => Ok(Posted::New(tx, row)),
+        Ok(Some(row)) => {
+            if posting.amount.is_positive() {
+                thaw::if_even(hub, &mut tx, posting.user).await?;
+            }
+            Ok(Posted::New(tx, row))
+        }
         Ok(None) => {
             tx.rollback().await?;
             match posting::earlier(hub, posting).await? {

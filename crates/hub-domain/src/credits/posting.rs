@@ -57,8 +57,10 @@ pub(super) async fn refusal(hub: &Hub, posting: &Posting) -> Result<CreditsError
     let mut tx = hub.store.read().await?;
     Ok(match accounts::get(&mut tx, posting.user).await? {
         None => CreditsError::NotFound,
-        Some(account) if account.status != "active" => CreditsError::Frozen,
+        Some(account) if account.status == "closed" => CreditsError::Frozen,
+        // What is frozen takes credits all the same.
         Some(_) if posting.amount.is_positive() => FULL,
+        Some(account) if account.status != "active" => CreditsError::Frozen,
         Some(account) => CreditsError::Insufficient { needed: -posting.amount, spendable: account.spendable() },
     })
 }

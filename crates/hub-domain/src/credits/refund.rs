@@ -6,7 +6,7 @@ use hub_types::{Caller, Credits, Permission, TransactionId, UserId};
 use serde_json::json;
 
 use super::post_with::fingerprint;
-use super::{CreditsError, deduct, posting};
+use super::{CreditsError, deduct, posting, thaw};
 use crate::audit::{self, Event};
 use crate::{Hub, Origin, rbac};
 
@@ -83,6 +83,7 @@ pub async fn refund(hub: &Hub, caller: &Caller, origin: &Origin, input: Refund) 
             posting::FULL
         });
     };
+    thaw::if_even(hub, &mut tx, user).await?;
     let event = Event::new("credits.refunded").by(caller).on("transaction", &input.transaction.to_string()).about(user);
     let event = event.details(json!({ "amount": amount, "reason": input.reason, "transaction": id }));
     audit::record(hub, &mut tx, origin, event).await?;

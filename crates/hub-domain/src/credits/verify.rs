@@ -1,8 +1,12 @@
 //! `hub ledger verify`: every invariant of the money, checked on one unchanging picture of the database, culprits named.
 
+mod lots;
+mod orders;
+mod sums;
+
 use hub_store::budgets::WindowFault;
 use hub_store::ledger::Kind;
-use hub_store::verify::{self as questions, AccountFault, CallFault, KindTotal, RowFault};
+use hub_store::verify::{self as questions, AccountFault, CallFault, KindTotal, NamedFault, RowFault};
 use hub_store::{Store, StoreError, Tx, budgets, holds};
 use hub_types::{Clock, Credits};
 use serde::Serialize;
@@ -76,10 +80,13 @@ pub async fn verify(store: &Store, book: &PriceBook, clock: &Clock, depth: Depth
         of_windows("every budget window is the sum of its holds", budgets::wrong(&mut tx).await?),
         of_accounts("no charge is given back more than it was", questions::over_refunded(&mut tx).await?),
     ];
+    lots::check(&mut tx, depth, &mut checks).await?;
+    orders::check(&mut tx, depth, &mut checks).await?;
     let (books, balanced) = double_entry(&mut tx).await?;
     checks.push(balanced);
     let mut receipts = 0;
     if depth == Depth::Full {
+        sums::check(&mut tx, &mut checks).await?;
         checks.extend([
             of_accounts(
                 "every running balance is the sum of the rows up to it",
@@ -116,6 +123,11 @@ pub async fn verify(store: &Store, book: &PriceBook, clock: &Clock, depth: Depth
 fn of_accounts(name: &'static str, faults: Vec<AccountFault>) -> Check {
     let words =
         |fault: AccountFault| format!("user {}: stored {}, computed {}", fault.user, fault.stored, fault.computed);
+    Check { name, faults: faults.into_iter().map(words).collect() }
+}
+
+fn of_named(name: &'static str, faults: Vec<NamedFault>) -> Check {
+    let words = |fault: NamedFault| format!("{}: stored {}, computed {}", fault.what, fault.stored, fault.computed);
     Check { name, faults: faults.into_iter().map(words).collect() }
 }
 

@@ -36,6 +36,9 @@ pub async fn checkout(
     key: Option<&str>,
 ) -> Result<Opened, PaymentsError> {
     rbac::require(caller, Permission::CreditsPurchase)?;
+    if let Some(opened) = before(hub, caller, package, key).await? {
+        return Ok(opened);
+    }
     sandbox::may_play(hub).await?;
     let package = hub.packages().into_iter().find(|known| known.id == package).ok_or(PaymentsError::UnknownPackage)?;
     let provider = Arc::clone(hub.payments.provider()?);
@@ -64,6 +67,17 @@ pub async fn checkout(
             Err(error.into())
         }
     }
+}
+
+/// What the same request was answered before, also where the package is not sold any more.
+async fn before(hub: &Hub, caller: &Caller, package: &str, key: Option<&str>) -> Result<Option<Opened>, PaymentsError> {
+    let Some(key) = key else { return Ok(None) };
+    let mut tx = hub.store.read().await?;
+    let Some(known) = orders::by_key(&mut tx, caller.user, key).await? else { return Ok(None) };
+    if known.package != package {
+        return Err(PaymentsError::KeyReused);
+    }
+    Ok(known.checkout_url.map(|url| Opened { order: known.id, url }))
 }
 
 /// The order: a new one, or the one made under this key before.

@@ -9,9 +9,10 @@ use hub_store::{StoreError, jobs, orders, reversals, webhooks};
 use hub_types::JobId;
 use serde_json::json;
 
+use super::HEAL;
 use super::receive::keep;
-use super::{HEAL, reverse};
 use crate::Hub;
+use crate::credits::thaw;
 
 /// How far back events are asked for: as long as Stripe itself tries to deliver one.
 const WINDOW: Duration = Duration::from_hours(72);
@@ -26,10 +27,14 @@ const KEEP: Duration = Duration::from_hours(90 * 24);
 /// Accounts looked at in one transaction.
 const BATCH: i64 = 100;
 
-/// Enqueues the next round, once per round for all processes.
+/// Enqueues the next round, once per round for all processes. Where nobody takes payments any more, only as long as an account is frozen
+/// for one.
 pub async fn schedule(hub: &Hub) -> Result<(), StoreError> {
     if hub.payments.name().is_none() {
-        return Ok(());
+        let mut tx = hub.store.read().await?;
+        if !reversals::any_frozen(&mut tx).await? {
+            return Ok(());
+        }
     }
     let now = hub.clock.now();
     let job = NewJob {
@@ -78,16 +83,14 @@ pub(crate) async fn forget_old(hub: &Hub) -> Result<(), StoreError> {
     tx.commit().await
 }
 
-/// Lets accounts spend again that a payment froze and that owe nothing any more: a grant or a finished call made them even.
+/// Lets accounts spend again that a payment froze and that owe nothing any more: a finished call gave back what it held.
 async fn thaw_all(hub: &Hub) -> Result<(), StoreError> {
     let mut after = None;
     loop {
         let mut tx = hub.store.write().await?;
         let users = reversals::frozen(&mut tx, after, BATCH).await?;
         for user in &users {
-            if reversals::thaw(&mut tx, *user, hub.clock.now()).await? {
-                reverse::thawed(hub, &mut tx, *user).await?;
-            }
+            thaw::if_even(hub, &mut tx, *user).await?;
         }
         tx.commit().await?;
         after = users.last().copied();

@@ -20,6 +20,7 @@ mod registry;
 mod reverse;
 mod sandbox;
 mod settings;
+mod standing;
 
 pub use hub_clients::pay::Press;
 pub use hub_store::orders::Order;
@@ -36,6 +37,7 @@ pub use receive::receive;
 pub use registry::Registry;
 pub use sandbox::{press, sandbox_order};
 pub use settings::{Package, Seller, Settings};
+pub(crate) use standing::Standing;
 
 /// Works off one event of the inbox. Payload: `{provider, event}`.
 pub const EVENT: &str = "payment.event";

@@ -34,6 +34,9 @@ pub enum PromoError {
     /// The credit account is closed or missing.
     #[error("the account cannot take credits")]
     Frozen,
+    /// The credit account has no room for so many credits.
+    #[error("the balance would be above the largest there may be")]
+    Full,
     /// A field is out of bounds.
     #[error("{field}: {message}")]
     Invalid {

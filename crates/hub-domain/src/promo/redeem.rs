@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hub_store::grants::{self, Category, NewLot};
 use hub_store::ledger::{self, Kind, Posting};
-use hub_store::{StoreError, Tx, promo as store};
+use hub_store::{StoreError, Tx, accounts, promo as store};
 use hub_types::{Caller, Credits, GrantId, Permission, Timestamp, TransactionId};
 use serde_json::json;
 
@@ -36,8 +36,12 @@ pub struct Redeemed {
 }
 
 /// Redeems a code for the caller's own account. Case and surrounding spaces do not matter. Leaves an audit row.
+///
+/// Whoever signed in and may see the balance may raise it. A key that may only look must not: it needs `credits:purchase`, as for any other
+/// way to more credits.
 pub async fn redeem(hub: &Hub, caller: &Caller, origin: &Origin, text: &str) -> Result<Redeemed, PromoError> {
-    rbac::require(caller, Permission::CreditsRead)?;
+    let is_own = caller.session().is_some();
+    rbac::require(caller, if is_own { Permission::CreditsRead } else { Permission::CreditsPurchase })?;
     count_attempt(hub, caller, origin).await?;
     // What can be no code is looked for all the same.
     let name = code::spelled(text).unwrap_or_else(|| "-".to_owned());
@@ -87,7 +91,11 @@ async fn give(
         metadata: json!({ "code": promo.code, "expiresAt": expires_at }),
         at: now,
     };
-    let row = ledger::post(tx, &posting).await?.ok_or(PromoError::Frozen)?;
+    let Some(row) = ledger::post(tx, &posting).await? else {
+        let closed = accounts::get(tx, caller.user).await?.is_none_or(|account| account.status == "closed");
+        return Err(if closed { PromoError::Frozen } else { PromoError::Full });
+    };
+    credits::thaw::if_even(hub, tx, caller.user).await?;
     if expires_at.is_some() {
         let lot = NewLot {
             id: GrantId::new(&hub.clock),

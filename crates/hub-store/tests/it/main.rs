@@ -21,3 +21,4 @@ mod schema;
 mod search;
 mod statements;
 mod usage;
+mod verify;

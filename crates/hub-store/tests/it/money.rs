@@ -10,6 +10,8 @@ use hub_store::users::{self, NewUser};
 use hub_store::{Store, StoreError, accounts, verify};
 use hub_types::{Credits, HoldId, PriceId, TokenUsage, TransactionId, UsageId, UserId};
 use serde_json::json;
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
 use tokio::task::JoinSet;
 
 use crate::audit;
@@ -250,6 +252,32 @@ both! {
         let allowed = verify::changeable(&store).await.unwrap();
         assert_eq!(allowed, ["a ledger row could be changed", "a ledger row could be deleted"]);
         // What was tried was undone.
+        assert_sound(&store).await;
+    }
+
+    async fn no_other_program_replaces_a_row_whatever_it_sets_on_its_connection(store: Store) {
+        let Store::Sqlite { writer, .. } = &store else { return };
+        let user = account(&store, 10).await;
+        audit::insert(&store, &[audit::entry("test", now())]).await;
+        let file = writer.pool().connect_options().get_filename().to_owned();
+        let foreign = SqliteConnectOptions::new().filename(file).pragma("recursive_triggers", "OFF").foreign_keys(false);
+        let mut foreign = foreign.connect().await.unwrap();
+        let other = "x'0199a0000000700080000000000000ff'";
+        for (text, values) in [
+            ("credit_transactions", "id, user_id, kind, amount + 1, balance_after, 9, 'another', idem_hash".to_owned()),
+            ("credit_transactions", format!("{other}, user_id, kind, amount + 1, balance_after, account_version, 'another', idem_hash")),
+            ("credit_transactions", format!("{other}, user_id, kind, amount + 1, balance_after, 9, idem_key, idem_hash")),
+        ] {
+            let replace = format!(
+                "INSERT OR REPLACE INTO {text} (id, user_id, kind, amount, balance_after, account_version, idem_key, idem_hash, reason, metadata,
+                   created_at) SELECT {values}, reason, metadata, created_at FROM {text}"
+            );
+            let refused = sqlx::query(sqlx::AssertSqlSafe(replace)).execute(&mut foreign).await;
+            assert!(refused.is_err_and(|error| error.to_string().contains("append-only")), "{values}");
+        }
+        let refused = sqlx::query("REPLACE INTO audit_log SELECT * FROM audit_log").execute(&mut foreign).await;
+        assert!(refused.is_err_and(|error| error.to_string().contains("append-only")));
+        assert_eq!(standing(&store, user).await, (10, 0));
         assert_sound(&store).await;
     }
 

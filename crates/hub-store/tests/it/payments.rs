@@ -104,16 +104,17 @@ both! {
         }
     }
 
-    async fn refunds_only_grow_and_a_dispute_that_ended_stays_ended(store: Store) {
-        let note = |id, kind, state, amount_minor| NewReversal {
-            provider: "stripe", id, payment: "pi", kind, state, amount_minor, currency: "usd", at: now(),
+    async fn refunds_only_grow_and_the_latest_word_about_a_dispute_stays(store: Store) {
+        let note = |id, kind, state, stamp, amount_minor| NewReversal {
+            provider: "stripe", id, payment: "pi", kind, state, stamp, amount_minor, currency: "usd", at: now(),
         };
         let mut tx = store.write().await.unwrap();
         for new in [
-            note("ch", "refund", "lost", 500),
-            note("ch", "refund", "lost", 200),
-            note("dp", "dispute", "won", 1000),
-            note("dp", "dispute", "open", 1000),
+            note("ch", "refund", "lost", 0, 500),
+            note("ch", "refund", "lost", 0, 200),
+            note("dp", "dispute", "lost", 6, 1000),
+            note("dp", "dispute", "won", 11, 1000),
+            note("dp", "dispute", "open", 9, 1000),
         ] {
             reversals::note(&mut tx, &new).await.unwrap();
         }
@@ -128,7 +129,7 @@ both! {
         let user = user(&store).await;
         let mut tx = store.write().await.unwrap();
         let new = NewReversal {
-            provider: "stripe", id: "dp", payment: "pi", kind: "dispute", state: "lost", amount_minor: 1, currency: "usd", at: now(),
+            provider: "stripe", id: "dp", payment: "pi", kind: "dispute", state: "lost", stamp: 2, amount_minor: 1, currency: "usd", at: now(),
         };
         reversals::note(&mut tx, &new).await.unwrap();
         let posting = |credits, key: &str| Posting {
@@ -148,10 +149,12 @@ both! {
         assert_eq!((row.balance_after, row.version), (Credits::whole(-5), 1));
         assert_eq!(accounts::get(&mut tx, user).await.unwrap().unwrap().status, "frozen");
         assert!(!reversals::thaw(&mut tx, user, now()).await.unwrap());
+        assert!(reversals::any_frozen(&mut tx).await.unwrap());
         reversals::post(&mut tx, "stripe", "dp", Credits::ZERO, &posting(5, "b")).await.unwrap().unwrap();
         assert_eq!(reversals::frozen(&mut tx, None, 10).await.unwrap(), [user]);
         assert!(reversals::thaw(&mut tx, user, now()).await.unwrap());
         assert_eq!(accounts::get(&mut tx, user).await.unwrap().unwrap().status, "active");
+        assert!(!reversals::any_frozen(&mut tx).await.unwrap());
         tx.commit().await.unwrap();
     }
 

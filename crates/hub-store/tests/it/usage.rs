@@ -36,13 +36,13 @@ pub(crate) fn call(user: UserId, at: Timestamp, credits: i64) -> UsageRow {
     }
 }
 
-async fn put(store: &Store, row: &UsageRow) {
+pub(crate) async fn put(store: &Store, row: &UsageRow) {
     let mut tx = store.write().await.unwrap();
     usage::put(&mut tx, row).await.unwrap();
     tx.commit().await.unwrap();
 }
 
-fn quarter(at: Timestamp) -> i64 {
+pub(crate) fn quarter(at: Timestamp) -> i64 {
     at.timestamp() / QUARTER
 }
 
@@ -79,7 +79,7 @@ async fn assert_sums(tx: &mut Tx, user: UserId, expected: (i64, i64)) {
     }
 }
 
-async fn close(store: &Store, to: i64) {
+pub(crate) async fn close(store: &Store, to: i64) {
     let mut tx = store.write().await.unwrap();
     usage_rollup::begin_closing(&mut tx, to).await.unwrap();
     tx.commit().await.unwrap();

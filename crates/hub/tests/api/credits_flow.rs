@@ -138,6 +138,22 @@ on_both_pairs! {
         hub.finish().await;
     }
 
+    async fn a_grant_is_repeatable_by_its_key_also_after_its_end(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let (ada, mut admin) = (hub.user("ada").await, hub.admin().await);
+        let send = |admin: &TestUser, key: &str, amount: i32| {
+            let body = json!({ "userId": ada.id, "amount": amount, "reason": "gift", "expiresAt": "2026-12-01T00:00:00Z" });
+            hub.post("/api/credits/grant").bearer(&admin.access_token).header("idempotency-key", key).json(&body).send()
+        };
+        let first = send(&admin, "g", 5).await.expect(200).json();
+        hub.advance(Duration::days(30));
+        hub.sign_in(&mut admin).await;
+        assert_eq!(send(&admin, "g", 5).await.expect(200).json(), first);
+        send(&admin, "g", 6).await.expect(409);
+        send(&admin, "another", 5).await.expect(400);
+        hub.finish().await;
+    }
+
     async fn a_refund_by_key_is_repeatable_and_parts_add_up(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let (ada, admin) = (hub.user("ada").await, hub.admin().await);

@@ -17,6 +17,7 @@ mod idempotent_sockets;
 mod inference;
 mod keys;
 mod ledger;
+mod ledger_faults;
 mod ledger_writers;
 mod limits;
 mod oauth;

@@ -136,6 +136,22 @@ on_both_pairs! {
         hub.finish().await;
     }
 
+    async fn a_code_that_is_too_much_for_the_balance_is_not_used_and_says_why(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let (ada, admin) = (hub.user("ada").await, hub.admin().await);
+        make(&hub, &admin, &json!({ "code": "MUCH", "credits": 1000, "maxUses": 1 })).await;
+        hub.grant(ada.id, Credits::whole(999_999_500)).await;
+        let refused = redeem(&hub, &ada, "much").await.expect(409);
+        assert_eq!(refused.error_code(), "CONFLICT");
+        assert!(refused.text().contains("1000000000 credits"), "{}", refused.text());
+        let list = hub.get("/api/promo-codes").bearer(&admin.access_token).send().await.json();
+        assert_eq!(list["promoCodes"][0]["usedCount"], 0);
+        let spent = json!({ "userId": ada.id, "amount": 1000, "reason": "spent" });
+        hub.post("/api/credits/deduct").bearer(&admin.access_token).json(&spent).send().await.expect(200);
+        redeem(&hub, &ada, "much").await.expect(200);
+        hub.finish().await;
+    }
+
     async fn a_code_meant_for_others_looks_like_none(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let (ada, admin) = (hub.user("ada").await, hub.admin().await);

@@ -26,6 +26,34 @@ on_both_pairs! {
         hub.finish().await;
     }
 
+    async fn a_key_that_may_look_changes_nothing_and_a_session_does(pair) {
+        let hub = TestHub::start(pair).await;
+        let (ada, admin) = (hub.user("ada").await, hub.admin().await);
+        let code = json!({ "code": "GIFT", "credits": 5, "maxUsesPerUser": 2 });
+        hub.post("/api/promo-codes").bearer(&admin.access_token).json(&code).send().await.expect(201);
+        let alerts = json!({ "lowBalanceAt": 1, "webhookUrl": "https://example.com/hook" });
+        let set = |credential: &str| hub.put("/api/credits/alerts").bearer(credential).json(&alerts).send();
+        let redeem = |credential: &str| hub.post("/api/credits/redeem").bearer(credential).json(&json!({ "code": "gift" })).send();
+        let look = key(&hub, &ada, &json!({ "scopes": ["credits:read"] })).await;
+        assert_eq!(status(&hub, "/api/credits/alerts", &look).await, 200);
+        // An administrator who looks at the hub as somebody else looks only.
+        let path = format!("/api/users/{}/impersonate", ada.id);
+        let acting = hub.post(&path).bearer(&admin.access_token).json(&json!({ "reason": "Ticket 42" })).send().await.expect(200).json();
+        for credential in [look.as_str(), acting["accessToken"].as_str().unwrap()] {
+            set(credential).await.expect(403);
+            redeem(credential).await.expect(403);
+        }
+        // Where messages go, and what signs them, is no business of any key.
+        set(&ada.api_key).await.expect(403);
+        let buy = key(&hub, &ada, &json!({ "scopes": ["credits:purchase"] })).await;
+        redeem(&buy).await.expect(200);
+        redeem(&ada.access_token).await.expect(200);
+        assert!(set(&ada.access_token).await.expect(200).json()["webhookSecret"].is_string());
+        let balance = hub.get("/api/credits/balance").bearer(&look).send().await.expect(200).json();
+        assert_eq!(balance["balance"], 110);
+        hub.finish().await;
+    }
+
     async fn scopes_are_rights_that_one_has_and_never_about_keys(pair) {
         let hub = TestHub::start(pair).await;
         let (ada, admin) = (hub.user("ada").await, hub.admin().await);

@@ -158,8 +158,6 @@ on_both_pairs! {
         heal(&hub).await;
         chat(&hub, &bob).await.expect(403);
         hub.grant(bob.id, Credits::whole(10)).await;
-        hub.advance(chrono::Duration::minutes(10));
-        heal(&hub).await;
         chat(&hub, &bob).await.expect(200);
         finish(hub, &stripe).await;
     }

@@ -45,6 +45,20 @@ async fn begin(hub: &TestHub, ada: &TestUser) -> TestResponse {
 }
 
 on_both_pairs! {
+    async fn a_checkout_is_repeatable_by_its_key_also_when_nothing_is_sold_any_more(pair: Pair) {
+        let (hub, ada, boss) = hub_that_grows(pair, None).await;
+        let ask = |package: &str| {
+            let request = hub.post("/api/credits/checkout").bearer(&ada.access_token).header("idempotency-key", "k");
+            request.json(&json!({ "packageId": package })).send()
+        };
+        let first = ask("small").await.expect(200).json();
+        add_provider(&hub, &boss).await;
+        begin(&hub, &ada).await.expect(409);
+        assert_eq!(ask("small").await.expect(200).json(), first);
+        assert_eq!(ask("large").await.expect(409).error_code(), "IDEMPOTENCY_CONFLICT");
+        hub.finish().await;
+    }
+
     async fn play_money_stops_when_a_provider_that_costs_money_is_added(pair: Pair) {
         let (hub, ada, boss) = hub_that_grows(pair, None).await;
         let twin = hub.sibling().await;

@@ -112,7 +112,6 @@ on_both_pairs! {
         let bob = hub.user("bob").await;
         let answer = messages(&hub, &bob, &ask(GPT, "hi", &json!({ "thinking": { "type": "adaptive" } }))).await.expect(200);
         let body = answer.json();
-        let kinds: Vec<&Value> = body["content"].as_array().unwrap().iter().map(|block| &block["type"]).collect();
         let kinds = json!(body["content"].as_array().unwrap().iter().map(|block| &block["type"]).collect::<Vec<_>>());
         assert_eq!((kinds, &body["stop_reason"]), (json!(["thinking", "text"]), &json!("end_turn")));
         assert_eq!(heard(&provider)["reasoning"], json!({ "summary": "auto" }));
