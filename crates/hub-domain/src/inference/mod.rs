@@ -26,6 +26,7 @@ mod relay;
 pub mod replay;
 mod reply;
 mod retry;
+mod room;
 mod route;
 mod standing;
 mod trace;

@@ -9,14 +9,13 @@ use futures::stream::BoxStream;
 use hub_clients::llm::{ChatEvent, ChatEventKind, ChatStream, LlmError, OnHangup};
 use hub_store::StoreError;
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, timeout};
 
 use super::call::{Call, Lease, millis};
 use super::meter::Meter;
 use super::registry::Candidate;
 use super::standing::Standing;
-use super::{Bill, Frame, InferenceError, breaker, retry, trace};
+use super::{Bill, Frame, InferenceError, breaker, retry, room, trace};
 use crate::credits::Outcome;
 
 type Events = BoxStream<'static, Result<ChatEvent, LlmError>>;
@@ -47,16 +46,8 @@ impl Audience {
     async fn tell(&mut self, event: ChatEvent) {
         let hidden = event.kind == ChatEventKind::UsageOnly && !self.wants_usage;
         let Some(frames) = self.frames.as_ref().filter(|_| !hidden) else { return };
-        // Mostly there is room, and then no timer is needed.
-        let sent = match frames.try_send(Frame::Event { raw: event.raw, text: event.text }) {
-            Ok(()) => true,
-            Err(TrySendError::Closed(_)) => false,
-            Err(TrySendError::Full(frame)) => {
-                let waiting = Box::pin(timeout(self.patience, frames.send(frame)));
-                matches!(waiting.await, Ok(Ok(())))
-            }
-        };
-        if !sent {
+        let bytes = event.raw.len();
+        if !room::send(frames, Frame::Event { raw: event.raw, text: event.text }, bytes, self.patience).await {
             self.frames = None;
         }
     }

@@ -200,7 +200,7 @@ async fn a_response_without_usage_is_counted_from_what_came() {
 }
 
 #[tokio::test]
-async fn the_last_event_may_be_as_large_as_a_whole_answer() {
+async fn any_event_may_be_as_large_as_a_whole_answer() {
     let text = "x".repeat(3 * 1024 * 1024);
     let done = format!(
         "data: {{\"type\":\"response.completed\",\"response\":{{\"instructions\":\"{text}\",\"usage\":{{\"input_tokens\":1,\"output_tokens\":2}}}}}}\n\n"
@@ -208,6 +208,9 @@ async fn the_last_event_may_be_as_large_as_a_whole_answer() {
     let (events, error) = streamed(&format!("{DELTA}{done}"), ask_stream()).await;
     assert!(error.is_none(), "{error:?}");
     assert_eq!((events[1].raw.len(), events[1].usage.map(|usage| usage.output)), (done.len(), Some(2)));
+    let partial = format!("data: {{\"type\":\"response.image_generation_call.partial_image\",\"x\":\"{text}\"}}\n\n");
+    let (events, error) = streamed(&format!("{DELTA}{partial}{done}"), ask_stream()).await;
+    assert!(error.is_none() && events[1].raw == partial.as_bytes(), "{error:?}");
 }
 
 #[tokio::test]

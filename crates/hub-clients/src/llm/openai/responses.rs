@@ -9,8 +9,8 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::llm::count::Estimate;
-use crate::llm::http::{ANSWER_LIMIT, Reader, Reject};
-use crate::llm::sse::{EVENT_LIMIT, SseEvent};
+use crate::llm::http::{Reader, Reject};
+use crate::llm::sse::SseEvent;
 use crate::llm::{ChatEvent, ChatEventKind, LlmError, WholeAnswer};
 use crate::wire::openai::{Response, ResponseEvent, Text};
 
@@ -19,6 +19,8 @@ const AT_FAULT: [&str; 4] =
     ["invalid_prompt", "bio_policy", "misalignment_policy_violation", "data_residency_mismatch"];
 /// Events that promise an answer and hold none of it.
 const PRELUDE: [&str; 3] = ["response.created", "response.queued", "response.in_progress"];
+/// Most bytes of them that are held back.
+const PRELUDE_LIMIT: usize = 1024 * 1024;
 
 /// Reads the facts out of a response with status 200; such a response may still have failed.
 pub(super) fn read(body: Bytes, upstream_id: Option<String>, reject: Reject<'_>) -> Result<WholeAnswer, LlmError> {
@@ -100,7 +102,7 @@ impl Events {
 
     fn facts(&mut self, event: &ResponseEvent<'_>, raw: Bytes) -> Result<ChatEvent, LlmError> {
         let kind = event.kind.as_str();
-        if !self.begun && PRELUDE.contains(&kind) && self.prelude.len() + raw.len() <= EVENT_LIMIT {
+        if !self.begun && PRELUDE.contains(&kind) && self.prelude.len() + raw.len() <= PRELUDE_LIMIT {
             self.prelude.extend_from_slice(&raw);
             return Ok(ChatEvent::bare(ChatEventKind::Comment, Bytes::new()));
         }
@@ -150,9 +152,6 @@ impl Events {
 }
 
 impl Reader for Events {
-    /// The last event holds the whole answer.
-    const EVENT_LIMIT: usize = ANSWER_LIMIT;
-
     fn read(&mut self, event: SseEvent) -> Result<ChatEvent, LlmError> {
         let data = event.data.unwrap_or_default();
         if data.trim_ascii() == b"[DONE]" {
