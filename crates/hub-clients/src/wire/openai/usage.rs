@@ -107,6 +107,12 @@ fn classes(usage: &WireUsage) -> Option<TokenUsage> {
     })
 }
 
+/// The same tokens where what was written to the cache is kept for long, which no usage says; see [`super::keeps_long`].
+pub(crate) fn kept_long(usage: TokenUsage) -> TokenUsage {
+    let written = usage.cache_write.saturating_add(usage.cache_write_long);
+    TokenUsage { cache_write: 0, cache_write_long: written, ..usage }
+}
+
 /// OpenAI's totals of classes that do not overlap.
 pub(crate) fn write(usage: &TokenUsage) -> Value {
     let mut prompt = json!({
@@ -187,6 +193,17 @@ mod tests {
         };
         assert_eq!((usage, usage.prompt(), usage.completion()), (expected, 100, 50));
         assert_eq!(read_text(&write(&usage).to_string()), Some(usage));
+    }
+
+    #[test]
+    fn what_is_kept_long_is_a_class_of_its_own_and_is_told_as_a_write() {
+        let usage = read_text(
+            r#"{"prompt_tokens":20,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":5,"cache_write_tokens":9}}"#,
+        );
+        let usage = kept_long(usage.unwrap());
+        let expected = TokenUsage { input: 6, cache_read: 5, cache_write_long: 9, output: 1, ..TokenUsage::default() };
+        assert_eq!(usage, expected);
+        assert_eq!(write(&usage)["prompt_tokens_details"]["cache_write_tokens"], 9);
     }
 
     #[test]
