@@ -5,7 +5,7 @@ use std::time::Duration;
 use hub_domain::credits::{BudgetShort, HoldError};
 use hub_domain::inference::replay::ResumeError;
 use hub_domain::inference::{Attempt, Busy, InferenceError, Limited};
-use hub_domain::inference::{BadRequest, ProviderFault};
+use hub_domain::inference::{BadRequest, LlmError, ProviderFault};
 use hub_types::{Credits, ErrorCode};
 use hub_web::{ApiError, Telling};
 use serde_json::json;
@@ -40,15 +40,35 @@ pub(crate) fn inference(error: InferenceError) -> ApiError {
             answer.telling = common(attempts);
             answer.source(error)
         }
-        InferenceError::Broken(_) => {
-            ApiError::new(ErrorCode::ProviderError).message("The provider's answer broke off").source(error)
-        }
+        InferenceError::Broken(ref failure) => broken_off(failure).source(error),
         InferenceError::LeaseLost => ApiError::new(ErrorCode::Unavailable).retry_after(RETRY).source(error),
         InferenceError::Revoked => ApiError::unauthenticated().source(error),
         InferenceError::Store(error) if error.is_unavailable() => {
             ApiError::new(ErrorCode::Unavailable).retry_after(RETRY).source(error)
         }
         InferenceError::Store(_) | InferenceError::Lost => ApiError::internal(error),
+    }
+}
+
+/// An answer that failed after it had begun. The provider's own words reach the caller, as they would without a hub between them; not those
+/// about the operator's account there.
+fn broken_off(failure: &LlmError) -> ApiError {
+    let answer = ApiError::new(ErrorCode::ProviderError);
+    let (fault, telling) = match failure.plain() {
+        LlmError::Refused { error, .. } => (error, None),
+        LlmError::ModelNotFound { error } => (error, Some(Telling::NotFound)),
+        LlmError::RateLimited { error, .. } => (error, Some(Telling::RateLimited)),
+        LlmError::Unavailable { error, status: 503 | 529, .. } => (error, Some(Telling::Overloaded)),
+        LlmError::Unavailable { error, .. } => (error, None),
+        _ => return answer.message("The provider's answer broke off"),
+    };
+    let mut answer = answer.message(fault.message().to_owned());
+    answer.telling = telling;
+    answer.provider_code = fault.code().map(Into::into);
+    answer.provider_type = fault.kind().map(Into::into);
+    match fault.param() {
+        Some(param) => answer.field(param.to_owned(), fault.code().unwrap_or("was refused by the provider").to_owned()),
+        None => answer,
     }
 }
 

@@ -49,6 +49,8 @@ pub struct ApiError {
     pub telling: Option<Telling>,
     /// The code of a provider that refused the request itself; OpenAI's wire shows it in the place of ours.
     pub provider_code: Option<Box<str>>,
+    /// The provider's word for the kind of error, where its answer failed after it had begun; shown in a wire that knows the word.
+    pub provider_type: Option<Box<str>>,
     /// The cause. Logged once by the envelope layer, never shown.
     pub source: Option<BoxError>,
 }
@@ -64,6 +66,7 @@ impl ApiError {
             limit: None,
             telling: None,
             provider_code: None,
+            provider_type: None,
             source: None,
         }
     }
@@ -131,6 +134,12 @@ impl ApiError {
     /// Adds the code of the provider that refused the request.
     pub fn provider_code(mut self, code: impl Into<Box<str>>) -> Self {
         self.provider_code = Some(code.into());
+        self
+    }
+
+    /// Adds the provider's word for the kind of error.
+    pub fn provider_type(mut self, kind: impl Into<Box<str>>) -> Self {
+        self.provider_type = Some(kind.into());
         self
     }
 

@@ -147,7 +147,7 @@ fn last_frame(end: End, bill: Result<Bill, StoreError>) -> Option<Frame> {
 
 async fn pump(running: &mut Running, first: Box<ChatEvent>) -> End {
     let Running { call, candidate, events, lease, audience, meter, first_token_ms, .. } = running;
-    let mut next = Some(Ok(*first));
+    let mut next: Option<Result<ChatEvent, LlmError>> = Some(Ok(*first));
     let mut deadline: Option<Instant> = None;
     let mut standing = Standing::of(&call.caller, call.input.request.model());
     loop {
@@ -167,7 +167,12 @@ async fn pump(running: &mut Running, first: Box<ChatEvent>) -> End {
                 meter.see(&event);
                 audience.tell(event).await;
             }
-            Some(Err(error)) => return End::Broken(error),
+            Some(Err(error)) => {
+                if let Some(words) = error.last_words() {
+                    meter.see_last(words);
+                }
+                return End::Broken(error);
+            }
             None => {}
         }
         if audience.frames.is_none() && deadline.is_none() {

@@ -4,7 +4,7 @@ use hub_types::TokenUsage;
 
 use crate::llm::http::Reader;
 use crate::llm::sse::SseEvent;
-use crate::llm::{ChatEvent, LlmError, WholeAnswer};
+use crate::llm::{ChatEvent, LastWords, LlmError, WholeAnswer};
 use crate::wire::openai::{keeps_long, kept_long};
 
 /// How long what a call writes to the cache is kept.
@@ -33,6 +33,17 @@ impl Keeping {
         WholeAnswer { usage: self.sorted(answer.usage), ..answer }
     }
 
+    /// The same for an answer that failed.
+    fn last(self, error: LlmError) -> LlmError {
+        match error {
+            LlmError::Last(words) => {
+                let usage = self.sorted(words.usage);
+                LlmError::Last(Box::new(LastWords { usage, ..*words }))
+            }
+            other => other,
+        }
+    }
+
     /// The same for the events that `reader` finds.
     pub(super) const fn events<R>(self, reader: R) -> Kept<R> {
         Kept { reader, keeping: self }
@@ -47,7 +58,7 @@ pub(super) struct Kept<R> {
 
 impl<R: Reader> Reader for Kept<R> {
     fn read(&mut self, event: SseEvent) -> Result<ChatEvent, LlmError> {
-        let mut event = self.reader.read(event)?;
+        let mut event = self.reader.read(event).map_err(|error| self.keeping.last(error))?;
         event.usage = self.keeping.sorted(event.usage);
         Ok(event)
     }

@@ -5,13 +5,13 @@ use bytes::{Bytes, BytesMut};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::llm::count::Estimate;
 use crate::llm::http::{Reader, Reject};
 use crate::llm::sse::SseEvent;
-use crate::llm::{ChatEvent, ChatEventKind, LlmError, WholeAnswer};
+use crate::llm::{ChatEvent, ChatEventKind, LastWords, LlmError, ProviderFault, WholeAnswer};
 use crate::wire::openai::{Response, ResponseEvent, Text};
 
 /// Codes of errors that the request is at fault for; others are the provider's own trouble.
@@ -72,6 +72,18 @@ fn failed(error: &RawValue, reject: Reject<'_>) -> LlmError {
     reject.answer(said.to_string().as_bytes())
 }
 
+/// The event with the message of its error as callers may see it; empty where that cannot be put in its place.
+fn scrubbed(raw: &Bytes, error: &RawValue, fault: Option<&ProviderFault>) -> Bytes {
+    let (Ok(mut said), Some(fault)) = (serde_json::from_str::<Value>(error.get()), fault) else { return Bytes::new() };
+    let Some(message) = said.get("message").and_then(Value::as_str) else { return raw.clone() };
+    if message == fault.message() {
+        return raw.clone();
+    }
+    said["message"] = fault.message().into();
+    let Ok(text) = std::str::from_utf8(raw) else { return Bytes::new() };
+    text.split_once(error.get()).map(|(before, after)| format!("{before}{said}{after}").into()).unwrap_or_default()
+}
+
 /// Reads the events of one response.
 pub(super) struct Events {
     /// Promises of an answer, as they came. They are handed on with the first event that keeps them: until then the call may still go
@@ -121,11 +133,7 @@ impl Events {
                     }
                 }
             }
-            "response.failed" => {
-                let response = event.response();
-                let error = response.as_ref().and_then(Response::error);
-                return Err(error.map_or_else(|| self.reject().answer(b"{}"), |error| failed(error, self.reject())));
-            }
+            "response.failed" => return Err(self.last_words(event.response().as_ref(), raw)),
             "response.output_text.delta" | "response.refusal.delta" | "response.audio.transcript.delta" => {
                 event.delta.as_str().clone_into(&mut facts.text);
                 facts.output = Estimate::of(event.delta.as_str());
@@ -144,6 +152,23 @@ impl Events {
         self.counted |= facts.output.tokens() + facts.reasoning.tokens() > 0;
         facts.raw = self.raw(raw);
         Ok(facts)
+    }
+
+    /// The provider's word that the response failed. It reaches the caller as it is, with what it says the response cost; before anything
+    /// has, the call may still go elsewhere.
+    fn last_words(&mut self, response: Option<&Response<'_>>, raw: Bytes) -> LlmError {
+        let said = response.and_then(Response::error);
+        let error = said.map_or_else(|| self.reject().answer(b"{}"), |error| failed(error, self.reject()));
+        if !self.begun {
+            return error;
+        }
+        let raw = said.map_or_else(|| raw.clone(), |said| scrubbed(&raw, said, error.fault()));
+        LlmError::Last(Box::new(LastWords {
+            raw: if raw.is_empty() { raw } else { self.raw(raw) },
+            usage: response.and_then(Response::usage),
+            terms: response.and_then(Response::terms),
+            error,
+        }))
     }
 
     fn reject(&self) -> Reject<'_> {

@@ -35,7 +35,7 @@ pub(crate) trait Retell: Send {
     fn event(&mut self, event: ChatEvent, out: &mut Vec<ChatEvent>);
 }
 
-/// The stream as `retell` tells it. Errors end it as they came.
+/// The stream as `retell` tells it. Errors end it, in nobody's wire.
 pub(crate) fn retold(
     events: BoxStream<'static, Result<ChatEvent, LlmError>>,
     mut retell: impl Retell + 'static,
@@ -47,7 +47,7 @@ pub(crate) fn retold(
                 retell.event(event, &mut out);
                 out.into_iter().map(Ok).collect()
             }
-            Err(error) => vec![Err(error)],
+            Err(error) => vec![Err(error.untold())],
         })
         .flat_map(stream::iter)
         .boxed()
