@@ -117,7 +117,7 @@ impl OpenAiProvider {
                 http::refuse_dropped(chat.dropped, self.config.refuse_dropped)?;
                 self.check_hosted(chat.request.hosted_tools()).map_err(LlmError::unsendable)?;
                 let answer = self.chat_once(chat.request, &call).await?;
-                call.request.tell(answer, chat.dropped)
+                call.request.tell(answer, chat.dropped, &call.request_id)
             }
         }
     }

@@ -8,6 +8,7 @@ mod chat;
 pub(crate) mod chat_over_messages;
 pub(crate) mod completion_over_chat;
 pub(crate) mod messages_over_chat;
+mod origin;
 pub(crate) mod responses_over_chat;
 #[cfg(test)]
 mod round_trip;
@@ -19,6 +20,8 @@ use serde::Serialize;
 
 use crate::llm::sse::SseReader;
 use crate::llm::{ChatEvent, LlmError};
+
+pub(crate) use origin::Origin;
 
 /// A request in another wire.
 #[derive(Debug, Clone)]

@@ -1,7 +1,9 @@
 //! What a provider says is what its caller reads and pays, also where it says something unusual: long-lived caches, large events, failures in the
 //! middle, answers in a coding, chunks without names.
 
-use hub_testkit::{TestHub, TestResponse, TestUser, on_both_pairs};
+use hub::config::Settings;
+use hub_domain::inference::Wire;
+use hub_testkit::{TestHub, on_both_pairs};
 use serde_json::{Value, json};
 
 use super::speaker::Speaker;
@@ -146,4 +148,81 @@ on_both_pairs! {
             hub.finish().await;
         }
     }
+
+    async fn names_of_an_answer_come_from_the_chunk_that_has_them_or_from_the_call(pair) {
+        let empty = "data: {\"choices\":[],\"created\":0,\"id\":\"\",\"model\":\"\",\"object\":\"\",\"prompt_filter_results\":[{\"prompt_index\":0}]}\n\n";
+        let named = format!("{empty}{}", said("Hello you"));
+        let nameless = named.replace("chatcmpl-1", "").replace("\"m\"", "\"\"");
+        let whole = json!({ "choices": [{ "index": 0, "message": { "content": "Hello you" }, "finish_reason": "stop" }] }).to_string();
+        let answers = [&named, &nameless, &whole].into_iter().flat_map(|answer| [answer.clone(), answer.clone()]);
+        let provider = Speaker::says(answers).await;
+        let hub = TestHub::builder(pair).openai("stub", &provider.url).settings(chat_alone).start().await;
+        let ada = hub.user("ada").await;
+        for (streams, id, model) in [(true, Some("1"), "m"), (true, None, "stub"), (false, None, "stub")] {
+            let body = ask("stub", "hello", &json!({ "stream": streams }));
+            let answer = messages(&hub, &ada, &body).await.expect(200);
+            let message = if streams { events(&answer.text())[0]["message"].clone() } else { answer.json() };
+            let body = json!({ "model": "stub", "input": "hello", "stream": streams });
+            let answer = hub.post("/v1/responses").bearer(&ada.api_key).json(&body).send().await.expect(200);
+            let response = if streams { events(&answer.text())[0]["response"].clone() } else { answer.json() };
+            for (told, prefix) in [(message, "msg_"), (response, "resp_")] {
+                let bare = told["id"].as_str().unwrap().strip_prefix(prefix).unwrap();
+                assert!(id.map_or(bare.len() > 8, |id| bare == id), "{told}");
+                assert_eq!(told["model"], model, "{told}");
+            }
+        }
+        hub.finish().await;
+    }
+
+    async fn what_is_told_of_a_call_whose_provider_reports_nothing_is_what_is_billed(pair) {
+        let cut = STOP.replace(",\"usage\":{\"output_tokens\":3}", "");
+        let claude = Speaker::says([format!("{START}{cut}")]).await;
+        let whole = json!({ "id": "c", "choices": [{ "index": 0, "message": { "content": "Hello you" }, "finish_reason": "stop" }] }).to_string();
+        let openai = Speaker::says([said("Hello you"), said("Hello you"), whole.clone(), whole]).await;
+        let builder = TestHub::builder(pair).openai("stub", &openai.url).anthropic("up", claude.url.trim_end_matches("/v1"));
+        let hub = builder.settings(chat_alone).start().await;
+        for (name, path, model, streams) in [
+            ("ada", "/v1/messages", "stub", true),
+            ("bob", "/v1/responses", "stub", true),
+            ("cyd", "/v1/messages", "stub", false),
+            ("dan", "/v1/responses", "stub", false),
+            ("eve", "/v1/responses", CLAUDE, true),
+        ] {
+            let user = hub.user(name).await;
+            let body = match path {
+                "/v1/messages" => ask(model, "how are you today", &json!({ "stream": streams })),
+                _ => json!({ "model": model, "input": "how are you today", "stream": streams }),
+            };
+            let answer = hub.post(path).bearer(&user.api_key).json(&body).send().await.expect(200);
+            let told = if streams { events(&answer.text()) } else { vec![answer.json()] };
+            let usages = told.iter().flat_map(|event| [&event["usage"], &event["response"]["usage"]]);
+            let usage = usages.filter(|usage| usage.is_object()).last().unwrap();
+            let receipt = paid(&hub, &user, answer.header("x-hub-receipt")).await;
+            assert_eq!(receipt["usageSource"], "counted");
+            let billed = &receipt["usage"];
+            assert!(billed["input"].as_i64().unwrap() > 0 && billed["output"].as_i64().unwrap() > 0, "{name}: {billed}");
+            assert_eq!((&usage["input_tokens"], &usage["output_tokens"]), (&billed["input"], &billed["output"]), "{name}");
+        }
+        hub.finish().await;
+    }
+
+    async fn a_stop_of_whitespace_alone_does_not_reach_a_provider_that_refuses_it(pair) {
+        let whole = json!({ "id": "msg_1", "type": "message", "role": "assistant", "model": "c", "content": [{ "type": "text", "text": "hi" }],
+            "stop_reason": "end_turn", "usage": { "input_tokens": 3, "output_tokens": 1 } });
+        let provider = Speaker::says([whole.to_string()]).await;
+        let hub = TestHub::builder(pair).anthropic("up", provider.url.trim_end_matches("/v1")).start().await;
+        let ada = hub.user("ada").await;
+        let answer = chat(&hub, &ada, &ask(CLAUDE, "x", &json!({ "stop": ["\n", "END"] }))).await.expect(200);
+        assert_eq!(answer.header("x-hub-dropped"), "stop");
+        let heard: Value = serde_json::from_str(&provider.heard().1).unwrap();
+        assert_eq!(heard["stop_sequences"], json!(["END"]));
+        hub.finish().await;
+    }
+}
+
+/// The first provider speaks chat alone, and its model has a price.
+fn chat_alone(settings: &mut Settings) {
+    settings.providers[0].wires = Some(vec![Wire::Chat]);
+    let price = json!({ "service": "stub", "model": "stub", "input": 15, "output": 60 });
+    settings.pricing.models.push(serde_json::from_value(price).unwrap());
 }
