@@ -6,7 +6,7 @@ use hub_domain::credits::{BudgetShort, HoldError};
 use hub_domain::inference::replay::ResumeError;
 use hub_domain::inference::{Attempt, Busy, InferenceError, Limited};
 use hub_domain::inference::{BadRequest, LlmError, ProviderFault};
-use hub_types::{Credits, ErrorCode};
+use hub_types::{Credits, ErrorCode, HoldId};
 use hub_web::{ApiError, Telling};
 use serde_json::json;
 
@@ -93,6 +93,12 @@ pub(crate) fn resume(error: ResumeError) -> ApiError {
         ResumeError::Lost => ApiError::new(ErrorCode::Gone).message("The stream is not kept any more"),
         ResumeError::Cache(_) => ApiError::new(ErrorCode::Unavailable).retry_after(RETRY).source(error),
     }
+}
+
+/// A repetition of a call whose answer was too large to be kept.
+pub(crate) fn not_kept(receipt: HoldId) -> ApiError {
+    let message = format!("The answer was too large to be kept; the receipt of the call is {receipt}");
+    ApiError::new(ErrorCode::Gone).message(message)
 }
 
 /// A repetition of a call that is not answered yet and cannot be read along.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use hub_domain::audit::{self, DeniedCall};
+use hub_domain::inference::idempotent::Act;
 use hub_domain::inference::replay::{self, EventId, Form, Patience, Plan, Preface, Recorder};
-use hub_domain::inference::{self, ChatInput, ChatReply, Frame, Head};
+use hub_domain::inference::{self, ChatInput, ChatReply, Frame, Head, Progress};
 use hub_domain::rbac::Denied;
 use hub_domain::{Hub, Origin};
 use hub_types::{Caller, ErrorCode};
@@ -14,6 +15,7 @@ use hub_web::{ApiError, RequestId};
 use tokio::sync::{mpsc, watch};
 use tracing::Instrument as _;
 
+use super::keyed::{self, Asking, Frames};
 use super::out::Out;
 use super::running::{Place, Stop};
 use crate::protocol::{McpCompletion, McpFrame, McpRequest, frames};
@@ -21,8 +23,8 @@ use crate::{errors, head};
 
 /// What a client asks for.
 pub(super) enum Wanted {
-    /// A call.
-    Call(McpRequest),
+    /// A call, and the act that its key names.
+    Call(Box<McpRequest>, Option<Act>),
     /// What a recorded stream says after this event.
     Rest { id: String, after: EventId },
 }
@@ -31,10 +33,18 @@ impl Wanted {
     /// The client's name for it.
     pub(super) fn id(&self) -> &str {
         match self {
-            Self::Call(request) => &request.id,
+            Self::Call(request, _) => &request.id,
             Self::Rest { id, .. } => id,
         }
     }
+}
+
+/// How a request is answered.
+enum Reply {
+    /// By a call of its own.
+    Plain(ChatReply),
+    /// By the call its key names.
+    Keyed(Frames),
 }
 
 /// Runs one request until it is answered or stopped.
@@ -48,7 +58,7 @@ pub(super) async fn run(
     let request_id = RequestId::new(hub_types::HoldId::new(&hub.clock).to_string());
     let answer = async {
         match wanted {
-            Wanted::Call(request) => call(&hub, &out, (&caller, &origin), request, &request_id, &place).await,
+            Wanted::Call(request, act) => call(&hub, &out, (&caller, &origin), (*request, act), &request_id, &place).await,
             Wanted::Rest { id, after } => rest(&hub, &out, &caller, (id, after), &request_id, &place).await,
         }
     };
@@ -62,14 +72,19 @@ async fn call(
     hub: &Arc<Hub>,
     out: &Out,
     (caller, origin): (&Caller, &Origin),
-    request: McpRequest,
+    (request, act): (McpRequest, Option<Act>),
     request_id: &RequestId,
     place: &Place,
 ) {
     let (id, kind, resume) = (request.id.clone(), request.kind, request.resume);
-    let reply = match request.into_input("/api/ws", request_id.as_str().to_owned()) {
-        Ok(input) => chat(hub, out, caller, &id, input).await,
-        Err(error) => Err(error),
+    let reply = match (request.into_input("/api/ws", request_id.as_str().to_owned()), act) {
+        (Ok(input), None) => chat(hub, out, caller, &id, input).await.map(Reply::Plain),
+        (Ok(input), Some(act)) => {
+            let asking = Asking { hub, caller, id: &id, kind, request_id };
+            let answer = |progress| keyed::answer(asking, &act, input, progress);
+            queued(out, &id, answer).await.map(Reply::Keyed)
+        }
+        (Err(error), _) => Err(error),
     };
     match reply {
         Err(error) => {
@@ -79,12 +94,20 @@ async fn call(
             place.leave();
             out.frame(&frames::refusal(hub, Some(id), request_id, &error)).await;
         }
-        Ok(ChatReply::Whole(whole)) => {
+        Ok(Reply::Keyed(mut events)) => {
+            while let Some(event) = events.next().await {
+                leave_at_end(place, &event);
+                if !out.json(text(&event)).await {
+                    return;
+                }
+            }
+        }
+        Ok(Reply::Plain(ChatReply::Whole(whole))) => {
             let completion = McpCompletion::new(id, kind, *whole);
             place.leave();
             out.json(serde_json::to_string(&completion).unwrap_or_default()).await;
         }
-        Ok(ChatReply::Stream(about, received)) if resume && hub.settings.inference.resume_seconds > 0 => {
+        Ok(Reply::Plain(ChatReply::Stream(about, received))) if resume && hub.settings.inference.resume_seconds > 0 => {
             let mut events = recorded(hub, caller, (&about, id), received, request_id, place.stop()).await;
             while let Some(event) = events.recv().await {
                 leave_at_end(place, &event);
@@ -93,7 +116,7 @@ async fn call(
                 }
             }
         }
-        Ok(ChatReply::Stream(_, mut received)) => {
+        Ok(Reply::Plain(ChatReply::Stream(_, mut received))) => {
             while let Some(frame) = received.recv().await {
                 let Some(frame) = frames::translate(hub, &id, request_id, frame) else { continue };
                 if !matches!(frame, McpFrame::Chunk { .. }) {
@@ -193,13 +216,19 @@ async fn record_denied(hub: &Hub, caller: &Caller, origin: &Origin, request_id: 
     audit::record_denied(hub, &origin, &call).await;
 }
 
-/// Makes the call; while it waits for its turn, the client is told where it stands.
+/// Makes the call.
 async fn chat(hub: &Arc<Hub>, out: &Out, caller: &Caller, id: &str, input: ChatInput) -> Result<ChatReply, ApiError> {
+    let call = |progress| inference::chat_with_progress(hub, caller, input, progress);
+    queued(out, id, call).await.map_err(errors::inference)
+}
+
+/// While a call waits for its turn, the client is told where it stands.
+async fn queued<T, C: Future<Output = T>>(out: &Out, id: &str, call: impl FnOnce(Progress) -> C) -> T {
     let (progress, mut position) = watch::channel(None);
-    let mut call = std::pin::pin!(inference::chat_with_progress(hub, caller, input, progress));
+    let mut call = std::pin::pin!(call(progress));
     loop {
         tokio::select! {
-            reply = &mut call => return reply.map_err(errors::inference),
+            reply = &mut call => return reply,
             Ok(()) = position.changed() => {
                 let position: Option<usize> = *position.borrow_and_update();
                 if let Some(position) = position {
