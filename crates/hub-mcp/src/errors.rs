@@ -7,7 +7,7 @@ use hub_domain::inference::replay::ResumeError;
 use hub_domain::inference::{Attempt, Busy, InferenceError, Limited};
 use hub_domain::inference::{BadRequest, LlmError, ProviderFault};
 use hub_types::{Credits, ErrorCode, HoldId};
-use hub_web::{ApiError, Telling};
+use hub_web::{ApiError, ProviderWords, Telling};
 use serde_json::json;
 
 /// When a caller may try again while the database is away.
@@ -55,17 +55,16 @@ pub(crate) fn inference(error: InferenceError) -> ApiError {
 fn broken_off(failure: &LlmError) -> ApiError {
     let answer = ApiError::new(ErrorCode::ProviderError);
     let (fault, telling) = match failure.plain() {
-        LlmError::Refused { error, .. } => (error, None),
         LlmError::ModelNotFound { error } => (error, Some(Telling::NotFound)),
         LlmError::RateLimited { error, .. } => (error, Some(Telling::RateLimited)),
         LlmError::Unavailable { error, status: 503 | 529, .. } => (error, Some(Telling::Overloaded)),
-        LlmError::Unavailable { error, .. } => (error, None),
+        LlmError::Refused { error, .. } | LlmError::Unavailable { error, .. } => (error, None),
         _ => return answer.message("The provider's answer broke off"),
     };
     let mut answer = answer.message(fault.message().to_owned());
     answer.telling = telling;
-    answer.provider_code = fault.code().map(Into::into);
-    answer.provider_type = fault.kind().map(Into::into);
+    answer.provider =
+        Some(Box::new(ProviderWords { code: fault.code().map(Into::into), kind: fault.kind().map(Into::into) }));
     match fault.param() {
         Some(param) => answer.field(param.to_owned(), fault.code().unwrap_or("was refused by the provider").to_owned()),
         None => answer,
@@ -203,7 +202,9 @@ fn refused(status: u16, fault: &ProviderFault) -> ApiError {
     };
     let mut answer = ApiError::new(code).message(fault.message().to_owned());
     // Programs that know OpenAI's wire go by its codes, such as `context_length_exceeded`.
-    answer.provider_code = fault.code().filter(|_| status != 403).map(Into::into);
+    if let Some(code) = fault.code().filter(|_| status != 403) {
+        answer = answer.provider_code(code);
+    }
     match fault.param() {
         Some(param) => answer.field(param.to_owned(), fault.code().unwrap_or("was refused by the provider").to_owned()),
         None => answer.details(json!({ "provider": fault.to_json() })),

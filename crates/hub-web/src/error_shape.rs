@@ -71,9 +71,9 @@ impl ErrorShape {
                     let kind = openai_word(error).unwrap_or_else(|| openai_type(error));
                     fields.insert("type".into(), kind.into());
                     fields.insert("param".into(), first_field(error).map_or(Value::Null, Into::into));
-                    if let Some(code) = &error.provider_code {
+                    if let Some(code) = error.provider.as_ref().and_then(|provider| provider.code.as_deref()) {
                         fields.insert("hubCode".into(), error.code.as_str().into());
-                        fields.insert("code".into(), (**code).into());
+                        fields.insert("code".into(), code.into());
                     }
                 }
                 json!({ "error": inner })
@@ -109,15 +109,19 @@ fn first_field(error: &ApiError) -> Option<&str> {
     error.details.as_ref()?.get(0)?.get("field")?.as_str()
 }
 
+fn provider_word(error: &ApiError) -> Option<&str> {
+    error.provider.as_ref()?.kind.as_deref()
+}
+
 /// The provider's own word, unless it is one that only Anthropic's wire knows.
 fn openai_word(error: &ApiError) -> Option<&str> {
-    let word = error.provider_type.as_deref()?;
+    let word = provider_word(error)?;
     (SHARED_TYPES.contains(&word) || !ANTHROPIC_TYPES.contains(&word)).then_some(word)
 }
 
 /// The provider's own word, if Anthropic's wire knows it.
 fn anthropic_word(error: &ApiError) -> Option<&str> {
-    error.provider_type.as_deref().filter(|word| ANTHROPIC_TYPES.contains(word))
+    provider_word(error).filter(|word| ANTHROPIC_TYPES.contains(word))
 }
 
 /// OpenAI's word for the kind of error (API reference, "Error codes").

@@ -133,7 +133,7 @@ impl Events {
                     }
                 }
             }
-            "response.failed" => return Err(self.last_words(event.response().as_ref(), raw)),
+            "response.failed" => return Err(self.last_words(event.response().as_ref(), &raw)),
             "response.output_text.delta" | "response.refusal.delta" | "response.audio.transcript.delta" => {
                 event.delta.as_str().clone_into(&mut facts.text);
                 facts.output = Estimate::of(event.delta.as_str());
@@ -156,15 +156,14 @@ impl Events {
 
     /// The provider's word that the response failed. It reaches the caller as it is, with what it says the response cost; before anything
     /// has, the call may still go elsewhere.
-    fn last_words(&mut self, response: Option<&Response<'_>>, raw: Bytes) -> LlmError {
+    fn last_words(&self, response: Option<&Response<'_>>, raw: &Bytes) -> LlmError {
         let said = response.and_then(Response::error);
         let error = said.map_or_else(|| self.reject().answer(b"{}"), |error| failed(error, self.reject()));
         if !self.begun {
             return error;
         }
-        let raw = said.map_or_else(|| raw.clone(), |said| scrubbed(&raw, said, error.fault()));
         LlmError::Last(Box::new(LastWords {
-            raw: if raw.is_empty() { raw } else { self.raw(raw) },
+            raw: said.map_or_else(|| raw.clone(), |said| scrubbed(raw, said, error.fault())),
             usage: response.and_then(Response::usage),
             terms: response.and_then(Response::terms),
             error,

@@ -296,8 +296,8 @@ mod tests {
         let head = |chunks: &[&str]| {
             let asked = ChatRequest::from_messages("asked", &[("user", "hi")], None, true).unwrap();
             let mut teller = Teller::new(false).of(Origin::of(&asked.into(), "r-1"));
-            let chunks: String = chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
-            let (told, _) = tell(&chunks, &mut teller, |data| {
+            let chunks: Vec<String> = chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
+            let (told, _) = tell(&chunks.concat(), &mut teller, |data| {
                 let kind = if data == b"[DONE]" { ChatEventKind::Done } else { ChatEventKind::Chunk };
                 ChatEvent::bare(kind, bytes::Bytes::new())
             });
@@ -308,10 +308,10 @@ mod tests {
         let empty = r#"{"choices":[],"created":0,"id":"","model":"","object":"","prompt_filter_results":[]}"#;
         let named = r#"{"choices":[{"index":0,"delta":{"content":"Hi"}}],"id":"chatcmpl-7","model":"theirs"}"#;
         let nameless = r#"{"choices":[{"index":0,"delta":{"content":"Hi"}}],"id":"","model":""}"#;
-        let names = |id: &str, model: &str| (id.to_owned(), model.to_owned());
-        assert_eq!(head(&[empty, named, "[DONE]"]), names("msg_7", "theirs"));
-        assert_eq!(head(&[empty, nameless, named, "[DONE]"]), names("msg_r-1", "asked"));
-        assert_eq!(head(&["[DONE]"]), names("msg_r-1", "asked"));
+        let of = |id: &str, model: &str| (id.to_owned(), model.to_owned());
+        assert_eq!(head(&[empty, named, "[DONE]"]), of("msg_7", "theirs"));
+        assert_eq!(head(&[empty, nameless, named, "[DONE]"]), of("msg_r-1", "asked"));
+        assert_eq!(head(&["[DONE]"]), of("msg_r-1", "asked"));
     }
 
     #[test]
