@@ -21,7 +21,7 @@ use hub_domain::{Hub, Settings, Tasks, inference, oauth, pricing};
 use hub_store::ledger::{self, Kind, Posting};
 use hub_store::users::{self, NewUser};
 use hub_store::{Engine, Store, StoreOptions, accounts, roles, verify};
-use hub_types::{Caller, Clock, Credential, Credits, Email, Permission, RateTier, TransactionId, UserId};
+use hub_types::{Caller, Clock, Credential, Credits, Email, Permission, RateTier, TransactionId, UserId, UserLimits};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -213,6 +213,7 @@ async fn prepare(order: Order) -> Result<Bench> {
         models: Arc::default(),
         line: None,
         budgets: Arc::default(),
+        limits: UserLimits::default(),
         acting: None,
         tier: RateTier::Manager,
         address: None,

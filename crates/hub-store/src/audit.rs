@@ -8,7 +8,30 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use crate::search::containing;
 use crate::{Result, Tx};
+
+// `$find` is how the engine compares with a pattern. The typed use of a parameter stands before its IS NULL: PostgreSQL learns its type
+// from the first one.
+macro_rules! list {
+    ($find:literal) => {
+        concat!(
+            "SELECT id, created_at, action, outcome, actor_id, actor_email, target_kind, target_id, user_id, address, user_agent,
+               request_id, details
+             FROM audit_log WHERE created_at <= $1 AND (created_at < $1 OR id < $2) AND created_at >= $3
+               AND (actor_id = $4 OR $4 IS NULL) AND (user_id = $5 OR $5 IS NULL)
+               AND (substr(action, 1, length($6)) = $6 OR $6 IS NULL) AND (outcome = $7 OR $7 IS NULL)
+               AND (address ",
+            $find,
+            " $8 OR user_agent ",
+            $find,
+            " $8 OR actor_email ",
+            $find,
+            " $8 OR $8 IS NULL)
+             ORDER BY created_at DESC, id DESC LIMIT $9"
+        )
+    };
+}
 
 statements! {
     INSERT = "INSERT INTO audit_log (id, created_at, action, outcome, actor_id, actor_email, target_kind, target_id, user_id, address,
@@ -18,15 +41,7 @@ statements! {
                  request_id, details
                FROM audit_log WHERE user_id = $1 AND created_at <= $2 AND (created_at < $2 OR id < $3)
                ORDER BY created_at DESC, id DESC LIMIT $4";
-    // The typed use of a parameter stands before its IS NULL: PostgreSQL learns its type from the first one.
-    LIST = "SELECT id, created_at, action, outcome, actor_id, actor_email, target_kind, target_id, user_id, address, user_agent,
-              request_id, details
-            FROM audit_log WHERE created_at <= $1 AND (created_at < $1 OR id < $2) AND created_at >= $3
-              AND (actor_id = $4 OR $4 IS NULL) AND (user_id = $5 OR $5 IS NULL)
-              AND (substr(action, 1, length($6)) = $6 OR $6 IS NULL) AND (outcome = $7 OR $7 IS NULL)
-              AND (lower(address) LIKE $8 ESCAPE '!' OR lower(user_agent) LIKE $8 ESCAPE '!'
-                   OR lower(actor_email) LIKE $8 ESCAPE '!' OR $8 IS NULL)
-            ORDER BY created_at DESC, id DESC LIMIT $9";
+    LIST = postgres: list!("~"), lite: list!("GLOB");
     LET_GO = "INSERT INTO audit_retention (id, kept_from) VALUES (1, $1)
               ON CONFLICT (id) DO UPDATE SET kept_from = excluded.kept_from WHERE audit_retention.kept_from < excluded.kept_from";
     DELETE = "DELETE FROM audit_log WHERE (created_at, id) IN
@@ -115,7 +130,7 @@ pub struct Filter {
     pub outcome: Option<String>,
     /// Not before.
     pub from: Option<Timestamp>,
-    /// Stands in the client's address, its `User-Agent` or the actor's e-mail address; case does not matter for ASCII.
+    /// Stands in the client's address, its `User-Agent` or the actor's e-mail address; case does not matter.
     pub text: Option<String>,
 }
 
@@ -150,6 +165,7 @@ pub async fn of_user(tx: &mut Tx, user: UserId, before: (Timestamp, AuditId), li
 
 /// Rows that fit the filter, newest first, those before the position `(at, id)`.
 pub async fn list(tx: &mut Tx, filter: &Filter, before: (Timestamp, AuditId), limit: i64) -> Result<Vec<Entry>> {
+    let pattern = filter.text.as_deref().map(|text| containing(tx, text));
     let rows: Vec<Row> = run!(
         tx,
         rows,
@@ -161,7 +177,7 @@ pub async fn list(tx: &mut Tx, filter: &Filter, before: (Timestamp, AuditId), li
         filter.user.map(|id| id.0),
         filter.action.as_deref(),
         filter.outcome.as_deref(),
-        filter.text.as_deref().map(containing),
+        pattern.as_deref(),
         limit
     )?;
     Ok(rows.into_iter().map(Entry::from).collect())
@@ -172,17 +188,4 @@ pub async fn list(tx: &mut Tx, filter: &Filter, before: (Timestamp, AuditId), li
 pub async fn delete_before(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64> {
     run!(tx, execute, LET_GO, before)?;
     Ok(run!(tx, execute, DELETE, before, limit)?)
-}
-
-/// The pattern for text that contains this one, whatever stands in it.
-pub(crate) fn containing(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for character in text.to_ascii_lowercase().chars() {
-        if matches!(character, '%' | '_' | '!') {
-            pattern.push('!');
-        }
-        pattern.push(character);
-    }
-    pattern.push('%');
-    pattern
 }

@@ -235,6 +235,14 @@ impl Store {
         })
     }
 
+    /// True while nothing that is written is answered: what fails now would fail again.
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Postgres(line) => line.watch().is_away(),
+            Self::Sqlite { writer, .. } => writer.watch().is_away(),
+        }
+    }
+
     /// Asks the database for a sign of life.
     pub async fn ping(&self) -> Result<()> {
         let mut tx = self.read().await?;

@@ -2,28 +2,50 @@
 
 use hub_types::{Timestamp, UserId};
 
-use crate::audit::containing;
 use crate::ledger::{Kind, Row, Transaction};
+use crate::search::containing;
 use crate::{Result, Tx};
 
-statements! {
-    // Newest first. The version is gapless per account, so it is cursor and order in one; '' stands for any kind, 0 for either direction.
-    LIST = "SELECT t.id, t.user_id, t.kind, t.amount, t.balance_after, t.account_version, t.idem_hash, t.hold_id, t.actor_id, t.reason,
-              t.metadata, t.created_at
-            FROM credit_transactions t
-            WHERE t.user_id = $1 AND ($2 = '' OR t.kind = $2) AND t.created_at >= $3 AND t.created_at < $4 AND t.amount * $5 >= 0
-              AND abs(t.amount) >= $6
-              AND (lower(t.reason) LIKE $7 ESCAPE '!'
-                   OR EXISTS (SELECT 1 FROM receipts r WHERE r.id = t.hold_id AND r.request_id = $8))
-              AND t.account_version < $9
-            ORDER BY t.account_version DESC LIMIT $10 OFFSET $11";
-    TOTALS = "SELECT COUNT(*), CAST(COALESCE(SUM(t.amount) FILTER (WHERE t.amount > 0), 0) AS BIGINT),
-                CAST(COALESCE(SUM(-t.amount) FILTER (WHERE t.amount < 0), 0) AS BIGINT)
-              FROM credit_transactions t
-              WHERE t.user_id = $1 AND ($2 = '' OR t.kind = $2) AND t.created_at >= $3 AND t.created_at < $4 AND t.amount * $5 >= 0
+/// Which rows are meant; `$find` is how the engine compares with a pattern. '' stands for any kind, 0 for either direction.
+macro_rules! wanted {
+    ($find:literal) => {
+        concat!(
+            " WHERE t.user_id = $1 AND ($2 = '' OR t.kind = $2) AND t.created_at >= $3 AND t.created_at < $4 AND t.amount * $5 >= 0
                 AND abs(t.amount) >= $6
-                AND (lower(t.reason) LIKE $7 ESCAPE '!'
-                     OR EXISTS (SELECT 1 FROM receipts r WHERE r.id = t.hold_id AND r.request_id = $8))";
+                AND (t.reason ",
+            $find,
+            " $7 OR EXISTS (SELECT 1 FROM receipts r WHERE r.id = t.hold_id AND r.request_id = $8))"
+        )
+    };
+}
+
+// Newest first. The version is gapless per account, so it is cursor and order in one.
+macro_rules! list {
+    ($find:literal) => {
+        concat!(
+            "SELECT t.id, t.user_id, t.kind, t.amount, t.balance_after, t.account_version, t.idem_hash, t.hold_id, t.actor_id, t.reason,
+               t.metadata, t.created_at
+             FROM credit_transactions t",
+            wanted!($find),
+            " AND t.account_version < $9 ORDER BY t.account_version DESC LIMIT $10 OFFSET $11"
+        )
+    };
+}
+
+macro_rules! totals {
+    ($find:literal) => {
+        concat!(
+            "SELECT COUNT(*), CAST(COALESCE(SUM(t.amount) FILTER (WHERE t.amount > 0), 0) AS BIGINT),
+               CAST(COALESCE(SUM(-t.amount) FILTER (WHERE t.amount < 0), 0) AS BIGINT)
+             FROM credit_transactions t",
+            wanted!($find)
+        )
+    };
+}
+
+statements! {
+    LIST = postgres: list!("~"), lite: list!("GLOB");
+    TOTALS = postgres: totals!("~"), lite: totals!("GLOB");
 }
 
 /// Which way money went.
@@ -50,7 +72,7 @@ pub struct Filter {
     pub direction: Option<Direction>,
     /// Moved at least this much either way, in micro-credits.
     pub least: i64,
-    /// Stands in the reason (case does not matter for ASCII), or is the id of the request the row paid for.
+    /// Stands in the reason (case does not matter), or is the id of the request the row paid for.
     pub text: Option<String>,
 }
 
@@ -74,8 +96,8 @@ impl Filter {
         }
     }
 
-    fn pattern(&self) -> String {
-        self.text.as_deref().map_or_else(|| "%".to_owned(), containing)
+    fn pattern(&self, tx: &Tx) -> String {
+        containing(tx, self.text.as_deref().unwrap_or_default())
     }
 }
 
@@ -108,6 +130,7 @@ pub struct Totals {
 
 /// One page of an account's history, newest first.
 pub async fn list(tx: &mut Tx, filter: &Filter, page: Page) -> Result<Vec<Transaction>> {
+    let pattern = filter.pattern(tx);
     let rows: Vec<Row> = run!(
         tx,
         rows,
@@ -118,7 +141,7 @@ pub async fn list(tx: &mut Tx, filter: &Filter, page: Page) -> Result<Vec<Transa
         filter.to,
         filter.sign(),
         filter.least,
-        filter.pattern(),
+        pattern.as_str(),
         filter.text.as_deref().unwrap_or_default(),
         page.before_version.unwrap_or(i64::MAX),
         page.limit,
@@ -129,6 +152,7 @@ pub async fn list(tx: &mut Tx, filter: &Filter, page: Page) -> Result<Vec<Transa
 
 /// What the rows that fit come to.
 pub async fn totals(tx: &mut Tx, filter: &Filter) -> Result<Totals> {
+    let pattern = filter.pattern(tx);
     let row: Option<(i64, i64, i64)> = run!(
         tx,
         row,
@@ -139,7 +163,7 @@ pub async fn totals(tx: &mut Tx, filter: &Filter) -> Result<Totals> {
         filter.to,
         filter.sign(),
         filter.least,
-        filter.pattern(),
+        pattern.as_str(),
         filter.text.as_deref().unwrap_or_default()
     )?;
     Ok(row.map_or_else(Totals::default, |(rows, credited, debited)| Totals { rows, credited, debited }))

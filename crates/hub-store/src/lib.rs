@@ -41,6 +41,7 @@ pub mod receipts;
 pub mod refunds;
 pub mod reversals;
 pub mod roles;
+mod search;
 pub mod sessions;
 pub mod totp;
 mod tx;
@@ -50,6 +51,7 @@ pub mod usage_names;
 pub mod usage_rollup;
 pub mod usage_totals;
 pub mod user_budgets;
+pub mod user_limits;
 pub mod user_list;
 pub mod users;
 pub mod verifications;
@@ -99,6 +101,7 @@ pub fn statements() -> Vec<&'static Statement> {
         totp::STATEMENTS,
         usage::STATEMENTS,
         user_budgets::STATEMENTS,
+        user_limits::STATEMENTS,
         usage_rollup::STATEMENTS,
         usage_totals::STATEMENTS,
         user_list::STATEMENTS,

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::tx::OpenTx;
-use crate::watch::{Patience, Watch, is_silence};
+use crate::watch::{Begun, Patience, Watch, is_silence};
 
 /// How long a connection may take to undo what was begun on it and say so.
 const REST: Duration = Duration::from_secs(2);
@@ -49,9 +49,10 @@ impl<DB: Database> Line<DB> {
     pub(crate) async fn lend(&self) -> sqlx::Result<Lent<DB>> {
         // Boxed, or whoever may ask for a connection would have the room for making one.
         let acquiring = Box::pin(self.pool.acquire());
-        let connection = self.watch.wait_for_room(acquiring).await?;
+        let begun = self.watch.begin();
+        let connection = self.watch.wait_for_room(begun, acquiring).await?;
         let patience = Patience::Short(self.watch.limits().statement);
-        Ok(Lent { connection, watch: self.watch.clone(), patience, lost: false })
+        Ok(Lent { connection, watch: self.watch.clone(), begun, patience, lost: false })
     }
 
     /// Begins a transaction, by `statement` if one is given, whose statements may take as long as `patience` says.
@@ -60,7 +61,7 @@ impl<DB: Database> Line<DB> {
         // Until BEGIN is answered nobody knows whether it was said.
         lent.lost = true;
         let beginning = Box::pin(DB::TransactionManager::begin(&mut lent.connection, statement));
-        self.watch.wait(Patience::Short(self.watch.limits().acquire), beginning).await?;
+        self.watch.wait(lent.begun, Patience::Short(self.watch.limits().acquire), beginning).await?;
         lent.lost = false;
         lent.patience = patience;
         Ok(OpenTx::new(lent))
@@ -72,6 +73,7 @@ impl<DB: Database> Line<DB> {
 pub(crate) struct Lent<DB: Database> {
     connection: PoolConnection<DB>,
     watch: Watch,
+    begun: Begun,
     patience: Patience,
     lost: bool,
 }
@@ -79,8 +81,8 @@ pub(crate) struct Lent<DB: Database> {
 impl<DB: Database> Lent<DB> {
     /// The connection, and what bounds the wait for its answer.
     pub(crate) fn parts(&mut self) -> (&mut DB::Connection, Bound<'_>) {
-        let Self { connection, watch, patience, lost } = self;
-        (connection, Bound { watch, patience: *patience, lost })
+        let Self { connection, watch, begun, patience, lost } = self;
+        (connection, Bound { watch, begun: *begun, patience: *patience, lost })
     }
 
     /// True: what was begun on it has an unknown end, and it is closed instead of being used again.
@@ -124,6 +126,7 @@ impl<DB: Database> Drop for Lent<DB> {
 /// The limit of one wait for a connection's answer.
 pub(crate) struct Bound<'a> {
     watch: &'a Watch,
+    begun: Begun,
     patience: Patience,
     lost: &'a mut bool,
 }
@@ -132,7 +135,7 @@ impl Bound<'_> {
     /// Waits. A connection that did not answer in time is lost.
     pub(crate) async fn wait<T>(self, work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
         let before = *self.lost;
-        let done = self.watch.wait(self.patience, work).await;
+        let done = self.watch.wait(self.begun, self.patience, work).await;
         *self.lost = before || done.as_ref().err().is_some_and(is_silence);
         done
     }

@@ -6,8 +6,31 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use crate::audit::containing;
+use crate::search::containing;
 use crate::{Result, StoreError, Tx};
+
+/// Codes that fit a filter; `$find` is how the engine compares with a pattern.
+macro_rules! list {
+    ($find:literal) => {
+        concat!(
+            "SELECT id, code, credits, max_uses, max_uses_per_user, used_count, active, starts_at, expires_at, credits_expire_days, rules,
+               batch, created_at, created_by
+             FROM promo_codes WHERE id < $1 AND (active = $2 OR $2 IS NULL) AND (batch = $3 OR $3 IS NULL) AND code ",
+            $find,
+            " $4 ORDER BY id DESC LIMIT $5"
+        )
+    };
+}
+
+macro_rules! count {
+    ($find:literal) => {
+        concat!(
+            "SELECT COUNT(*) FROM promo_codes WHERE (active = $1 OR $1 IS NULL) AND (batch = $2 OR $2 IS NULL) AND code ",
+            $find,
+            " $3"
+        )
+    };
+}
 
 statements! {
     INSERT = "INSERT INTO promo_codes (id, code, credits, max_uses, max_uses_per_user, used_count, active, starts_at, expires_at,
@@ -18,12 +41,8 @@ statements! {
              FROM promo_codes WHERE id = $1";
     LOCK = postgres: "SELECT id FROM promo_codes WHERE id = $1 FOR UPDATE",
            lite: "SELECT id FROM promo_codes WHERE id = $1";
-    LIST = "SELECT id, code, credits, max_uses, max_uses_per_user, used_count, active, starts_at, expires_at, credits_expire_days, rules,
-              batch, created_at, created_by
-            FROM promo_codes WHERE id < $1 AND (active = $2 OR $2 IS NULL) AND (batch = $3 OR $3 IS NULL) AND lower(code) LIKE $4 ESCAPE '!'
-            ORDER BY id DESC LIMIT $5";
-    COUNT = "SELECT COUNT(*) FROM promo_codes
-             WHERE (active = $1 OR $1 IS NULL) AND (batch = $2 OR $2 IS NULL) AND lower(code) LIKE $3 ESCAPE '!'";
+    LIST = postgres: list!("~"), lite: list!("GLOB");
+    COUNT = postgres: count!("~"), lite: count!("GLOB");
     UPDATE = "UPDATE promo_codes SET active = $2, starts_at = $3, expires_at = $4, max_uses = $5 WHERE id = $1";
     // Also the lock under which the uses of one person are counted.
     TAKE = "UPDATE promo_codes SET used_count = used_count + 1
@@ -203,18 +222,19 @@ pub async fn lock(tx: &mut Tx, id: PromoCodeId) -> Result<Option<PromoCode>> {
 /// Up to `limit` codes that fit, newest first, those made before `before`.
 pub async fn list(tx: &mut Tx, filter: &Filter, before: Option<PromoCodeId>, limit: i64) -> Result<Vec<PromoCode>> {
     let before = before.map_or(Uuid::max(), |id| id.0);
-    let text = pattern(filter);
+    let text = pattern(tx, filter);
     Ok(run!(tx, rows, LIST, before, filter.active, filter.batch.as_deref(), text, limit)?)
 }
 
 /// How many codes fit.
 pub async fn count(tx: &mut Tx, filter: &Filter) -> Result<i64> {
-    let count: Option<i64> = run!(tx, scalar, COUNT, filter.active, filter.batch.as_deref(), pattern(filter))?;
+    let text = pattern(tx, filter);
+    let count: Option<i64> = run!(tx, scalar, COUNT, filter.active, filter.batch.as_deref(), text)?;
     Ok(count.unwrap_or(0))
 }
 
-fn pattern(filter: &Filter) -> String {
-    filter.text.as_deref().map_or_else(|| "%".to_owned(), containing)
+fn pattern(tx: &Tx, filter: &Filter) -> String {
+    containing(tx, filter.text.as_deref().unwrap_or_default())
 }
 
 /// Writes what may be changed of a code: whether it is on, its dates and its number of uses. Fails when that number is below the

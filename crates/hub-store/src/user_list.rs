@@ -6,25 +6,49 @@ use hub_types::{Email, Timestamp, UserId};
 use sqlx::FromRow;
 use uuid::Uuid;
 
+use crate::search::containing;
 use crate::users::UserStatus;
 use crate::{Result, Tx};
 
-statements! {
-    // The typed use of a parameter stands before its IS NULL: PostgreSQL learns its type from the first one.
-    LIST = "SELECT u.id, u.email, u.name, u.verified, u.status, u.created_at, u.last_login_at, u.deleted_at,
-              (SELECT string_agg(r.name, ',' ORDER BY r.rank DESC, r.name)
-               FROM user_roles g JOIN roles r ON r.id = g.role_id WHERE g.user_id = u.id) AS roles
-            FROM users u WHERE u.id < $1
-              AND (lower(u.email) LIKE lower($2) ESCAPE '!' OR lower(u.name) LIKE lower($2) ESCAPE '!' OR $2 IS NULL)
-              AND (u.status = $3 OR $3 IS NULL) AND ((u.deleted_at IS NOT NULL) = $4 OR $4 IS NULL) AND (u.verified = $5 OR $5 IS NULL)
-              AND (EXISTS (SELECT 1 FROM user_roles g JOIN roles r ON r.id = g.role_id WHERE g.user_id = u.id AND r.name = $6)
-                   OR $6 IS NULL)
-            ORDER BY u.id DESC LIMIT $7";
-    COUNT = "SELECT COUNT(*) FROM users u
-             WHERE (lower(u.email) LIKE lower($1) ESCAPE '!' OR lower(u.name) LIKE lower($1) ESCAPE '!' OR $1 IS NULL)
+/// Accounts that fit a filter; `$find` is how the engine compares with a pattern. The typed use of a
+/// parameter stands before its IS NULL: PostgreSQL learns its type from the first one.
+macro_rules! list {
+    ($find:literal) => {
+        concat!(
+            "SELECT u.id, u.email, u.name, u.verified, u.status, u.created_at, u.last_login_at, u.deleted_at,
+               (SELECT string_agg(r.name, ',' ORDER BY r.rank DESC, r.name)
+                FROM user_roles g JOIN roles r ON r.id = g.role_id WHERE g.user_id = u.id) AS roles
+             FROM users u WHERE u.id < $1 AND (u.email ",
+            $find,
+            " $2 OR u.name ",
+            $find,
+            " $2 OR $2 IS NULL)
+               AND (u.status = $3 OR $3 IS NULL) AND ((u.deleted_at IS NOT NULL) = $4 OR $4 IS NULL) AND (u.verified = $5 OR $5 IS NULL)
+               AND (EXISTS (SELECT 1 FROM user_roles g JOIN roles r ON r.id = g.role_id WHERE g.user_id = u.id AND r.name = $6)
+                    OR $6 IS NULL)
+             ORDER BY u.id DESC LIMIT $7"
+        )
+    };
+}
+
+macro_rules! count {
+    ($find:literal) => {
+        concat!(
+            "SELECT COUNT(*) FROM users u WHERE (u.email ",
+            $find,
+            " $1 OR u.name ",
+            $find,
+            " $1 OR $1 IS NULL)
                AND (u.status = $2 OR $2 IS NULL) AND ((u.deleted_at IS NOT NULL) = $3 OR $3 IS NULL) AND (u.verified = $4 OR $4 IS NULL)
                AND (EXISTS (SELECT 1 FROM user_roles g JOIN roles r ON r.id = g.role_id WHERE g.user_id = u.id AND r.name = $5)
-                    OR $5 IS NULL)";
+                    OR $5 IS NULL)"
+        )
+    };
+}
+
+statements! {
+    LIST = postgres: list!("~"), lite: list!("GLOB");
+    COUNT = postgres: count!("~"), lite: count!("GLOB");
 }
 
 /// Which accounts are wanted; the default is all, deleted ones too.
@@ -100,12 +124,13 @@ impl From<Row> for Listed {
 
 /// Accounts that fit the filter, newest first, those made before `before`.
 pub async fn list(tx: &mut Tx, filter: &Filter, before: Option<UserId>, limit: i64) -> Result<Vec<Listed>> {
+    let pattern = filter.text.as_deref().map(|text| containing(tx, text));
     let rows: Vec<Row> = run!(
         tx,
         rows,
         LIST,
         before.map_or(Uuid::max(), |id| id.0),
-        filter.text.as_deref().map(containing),
+        pattern.as_deref(),
         filter.status.map(UserStatus::as_str),
         filter.deleted,
         filter.verified,
@@ -117,28 +142,16 @@ pub async fn list(tx: &mut Tx, filter: &Filter, before: Option<UserId>, limit: i
 
 /// How many accounts fit the filter.
 pub async fn count(tx: &mut Tx, filter: &Filter) -> Result<i64> {
+    let pattern = filter.text.as_deref().map(|text| containing(tx, text));
     let count: Option<i64> = run!(
         tx,
         scalar,
         COUNT,
-        filter.text.as_deref().map(containing),
+        pattern.as_deref(),
         filter.status.map(UserStatus::as_str),
         filter.deleted,
         filter.verified,
         filter.role.as_deref()
     )?;
     Ok(count.unwrap_or(0))
-}
-
-/// The pattern for text that contains this one, whatever stands in it.
-fn containing(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for character in text.chars() {
-        if matches!(character, '%' | '_' | '!') {
-            pattern.push('!');
-        }
-        pattern.push(character);
-    }
-    pattern.push('%');
-    pattern
 }

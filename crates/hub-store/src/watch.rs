@@ -46,6 +46,10 @@ struct State {
     away: AtomicU64,
 }
 
+/// When somebody came with something that takes several waits: while the database is away, all of them together take a moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Begun(u64);
+
 /// How patient a wait is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
@@ -65,15 +69,26 @@ impl Watch {
         self.0.limits
     }
 
-    /// Waits for the database. The error of a wait that was too long is one of I/O, of kind `TimedOut`: whatever was asked for may have
-    /// happened, or may still.
+    /// True while nothing is answered.
+    pub(crate) fn is_away(&self) -> bool {
+        self.0.away.load(Ordering::Relaxed) != 0
+    }
+
+    /// Now, for a [`Watch::wait`] that may follow.
+    pub(crate) fn begin(&self) -> Begun {
+        Begun(self.now())
+    }
+
+    /// Waits for an answer of the database, within something that has begun before. The error of a wait that was too long is one of I/O, of kind
+    /// `TimedOut`: whatever was asked for may have happened, or may still.
     pub(crate) async fn wait<T>(
         &self,
+        begun: Begun,
         patience: Patience,
         work: impl Future<Output = sqlx::Result<T>>,
     ) -> sqlx::Result<T> {
         let asked = self.now();
-        let done = self.bounded(patience, asked, work).await;
+        let done = self.bounded(begun, patience, work).await;
         match &done {
             Err(error) if is_away(error) => self.not_answered(asked, error),
             _ => self.answered(),
@@ -82,9 +97,13 @@ impl Watch {
     }
 
     /// Waits for a connection. That one was free says nothing about who is at its other end.
-    pub(crate) async fn wait_for_room<T>(&self, work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    pub(crate) async fn wait_for_room<T>(
+        &self,
+        begun: Begun,
+        work: impl Future<Output = sqlx::Result<T>>,
+    ) -> sqlx::Result<T> {
         let asked = self.now();
-        let done = self.bounded(Patience::Short(self.0.limits.acquire), asked, work).await;
+        let done = self.bounded(begun, Patience::Short(self.0.limits.acquire), work).await;
         if let Err(error) = &done {
             self.not_answered(asked, error);
         }
@@ -93,18 +112,18 @@ impl Watch {
 
     async fn bounded<T>(
         &self,
+        begun: Begun,
         patience: Patience,
-        asked: u64,
         work: impl Future<Output = sqlx::Result<T>>,
     ) -> sqlx::Result<T> {
-        let (begun, look) = (Instant::now(), self.0.limits.moment / 4);
+        let (start, look) = (Instant::now(), self.0.limits.moment / 4);
         let (Patience::Short(limit) | Patience::Long(limit)) = patience;
         let mut work = pin!(work);
         loop {
-            let left = limit.saturating_sub(begun.elapsed());
+            let left = limit.saturating_sub(start.elapsed());
             match timeout(left.min(look), work.as_mut()).await {
                 Ok(done) => return done,
-                Err(_) if left <= look || self.is_vain(patience, asked) => return Err(silence()),
+                Err(_) if left <= look || self.is_vain(patience, begun) => return Err(silence()),
                 Err(_) => {}
             }
         }
@@ -128,10 +147,10 @@ impl Watch {
         }
     }
 
-    /// True when the database has been away for long enough that somebody who asked then should wait no longer.
-    fn is_vain(&self, patience: Patience, asked: u64) -> bool {
+    /// True when the database has been away for long enough that somebody who began then should wait no longer.
+    fn is_vain(&self, patience: Patience, Begun(begun): Begun) -> bool {
         let away = self.0.away.load(Ordering::Relaxed);
-        let since = Duration::from_millis(self.now().saturating_sub(away.max(asked)));
+        let since = Duration::from_millis(self.now().saturating_sub(away.max(begun)));
         matches!(patience, Patience::Short(_)) && away != 0 && since >= self.0.limits.moment
     }
 
@@ -170,7 +189,7 @@ mod tests {
     /// Whether a silence took as long as it may.
     async fn waited_to_the_limit(watch: &Watch, patience: Patience) -> bool {
         let begun = Instant::now();
-        let error = watch.wait(patience, pending::<sqlx::Result<()>>()).await.unwrap_err();
+        let error = watch.wait(watch.begin(), patience, pending::<sqlx::Result<()>>()).await.unwrap_err();
         assert!(is_silence(&error) && is_away(&error), "{error}");
         begun.elapsed() >= LIMIT
     }
@@ -182,7 +201,7 @@ mod tests {
         assert!(!waited_to_the_limit(&watch, SHORT).await);
         assert!(waited_to_the_limit(&watch, Patience::Long(LIMIT)).await);
         // That a statement is refused is an answer, too.
-        watch.wait(SHORT, ready(Err::<(), _>(sqlx::Error::RowNotFound))).await.unwrap_err();
+        watch.wait(watch.begin(), SHORT, ready(Err::<(), _>(sqlx::Error::RowNotFound))).await.unwrap_err();
         assert!(waited_to_the_limit(&watch, SHORT).await);
     }
 
@@ -191,7 +210,7 @@ mod tests {
         let watch = watch();
         let refused = async {
             sleep(Duration::from_millis(5)).await;
-            watch.wait(SHORT, ready(Err::<(), _>(sqlx::Error::PoolTimedOut))).await.unwrap_err();
+            watch.wait(watch.begin(), SHORT, ready(Err::<(), _>(sqlx::Error::PoolTimedOut))).await.unwrap_err();
         };
         let (waited, ()) = tokio::join!(waited_to_the_limit(&watch, SHORT), refused);
         assert!(!waited);
@@ -202,7 +221,7 @@ mod tests {
         let watch = watch();
         let others = async {
             sleep(LIMIT / 2).await;
-            watch.wait(SHORT, ready(Ok(()))).await.unwrap();
+            watch.wait(watch.begin(), SHORT, ready(Ok(()))).await.unwrap();
         };
         let (waited, ()) = tokio::join!(waited_to_the_limit(&watch, SHORT), others);
         assert!(waited && waited_to_the_limit(&watch, SHORT).await);

@@ -58,6 +58,21 @@ pub struct KeyLimits {
     pub concurrent_calls: Option<u32>,
 }
 
+/// The limits an administrator sets for one user. `None` leaves it to the role, 0 lifts the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct UserLimits {
+    /// Requests in any 60 seconds, of any kind.
+    #[schema(maximum = 1_000_000_000)]
+    pub requests_per_minute: Option<u32>,
+    /// Tokens of model calls in any 60 seconds, prompt and answer.
+    #[schema(maximum = 1_000_000_000)]
+    pub tokens_per_minute: Option<u32>,
+    /// Model calls at the same time.
+    #[schema(maximum = 1_000_000_000)]
+    pub concurrent_calls: Option<u32>,
+}
+
 /// The line a key belongs to, and its limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyLine {

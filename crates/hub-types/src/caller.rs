@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::{ApiKeyId, Budget, Email, KeyLine, Permission, RateTier, SessionId, UserId};
+use crate::{ApiKeyId, Budget, Email, KeyLine, Permission, RateTier, SessionId, UserId, UserLimits};
 
 /// What proved the caller's identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub struct Caller {
     pub line: Option<KeyLine>,
     /// Budgets an administrator set for this user, at most one per period. They take the place of the role's.
     pub budgets: Arc<[Budget]>,
+    /// Limits an administrator set for this user, in place of the role's.
+    pub limits: UserLimits,
     /// Which request limit applies.
     pub tier: RateTier,
     /// Where the request came from, as far as trusted proxies tell; `None` on the command line.

@@ -16,7 +16,7 @@ mod random;
 mod role;
 mod usage;
 
-pub use budget::{Budget, BudgetPeriod, KeyLimits, KeyLine};
+pub use budget::{Budget, BudgetPeriod, KeyLimits, KeyLine, UserLimits};
 pub use caller::{Acting, Caller, Credential};
 pub use clock::{Clock, Timestamp, truncate_to_micros};
 pub use credits::{Credits, CreditsError};

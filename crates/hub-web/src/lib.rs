@@ -41,7 +41,7 @@ pub use body_limit::{BodyLimits, path_is_under, with_body_limit};
 pub use body_timeout::{BodyTimeout, IdleLimited, with_body_timeout};
 pub use client_address::{ClientAddr, TrustedProxies, rate_key, with_client_address};
 pub use credentials::Presented;
-pub use csv::{CSV_TYPE, write_csv};
+pub use csv::{CSV_TYPE, Cell, write_csv};
 pub use envelope::{error_body, with_envelope};
 pub use error::{ApiError, ProviderWords, Telling};
 pub use error_shape::ErrorShape;

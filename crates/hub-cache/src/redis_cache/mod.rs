@@ -19,12 +19,15 @@ use futures::stream::BoxStream;
 use hub_types::Clock;
 use redis::aio::ConnectionManager;
 use redis::{Cmd, FromRedisValue, Script, ScriptInvocation};
+use tokio::time::{Instant, timeout};
 
 use crate::stamp::{GARBAGE_SLACK, decode, encode, expiry, garbage_after, micros, now_micros};
 use crate::{CacheError, Room, Share, Window};
 
 /// The longest any one operation may take, connecting again included.
 const DEADLINE: Duration = Duration::from_secs(1);
+/// A failure that took so long was no answer.
+const SLOW: Duration = Duration::from_millis(250);
 
 /// The Redis engine. A clone is another handle on the same connection. Use it through [`crate::Cache`].
 #[derive(Clone)]
@@ -227,11 +230,12 @@ impl RedisCache {
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, CacheError>>) -> Result<T, CacheError> {
         let silence = &self.0.silence;
         let asked = silence.ask().ok_or(CacheError::Timeout)?;
-        let done = tokio::time::timeout(DEADLINE, work).await.unwrap_or(Err(CacheError::Timeout));
-        if matches!(done, Err(CacheError::Timeout)) {
-            silence.not_heard(asked);
-        } else {
-            silence.heard();
+        let begun = Instant::now();
+        let done = timeout(DEADLINE, work).await.unwrap_or(Err(CacheError::Timeout));
+        match &done {
+            // A server that is not there at all is told only after the tries to reach it, which take nearly as long as a silence.
+            Err(CacheError::Timeout | CacheError::Server(_)) if begun.elapsed() >= SLOW => silence.not_heard(asked),
+            _ => silence.heard(),
         }
         done
     }

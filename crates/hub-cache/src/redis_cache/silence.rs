@@ -38,8 +38,8 @@ impl Silence {
             return Some(Asked(now));
         }
         let found_out = now + millis(DEADLINE + PAUSE);
-        let ours = now >= until
-            && self.until.compare_exchange(until, found_out, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        let ours =
+            now >= until && self.until.compare_exchange(until, found_out, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         ours.then_some(Asked(now))
     }
 

@@ -1,8 +1,10 @@
 //! A call in the caller's own wire, and how it reaches a provider that speaks another.
 //!
-//! Where both speak the same wire the caller's bytes go through. To every other provider a call is carried as chat:
-//! [`CallRequest::as_chat`] on the way there, [`CallRequest::tell`] on the way back. That form is made when it is needed and not before.
+//! Where both speak the same wire the caller's bytes go through. To every other provider a call is carried as chat, and from there into the
+//! provider's own wire where that is another one: [`CallRequest::as_chat`] on the way there, [`CallRequest::tell`] on the way back. That form is
+//! made when it is needed and not before.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -158,13 +160,23 @@ impl CallRequest {
         }
     }
 
-    /// The call without the thinking of earlier answers, which only the account that signed it takes back (providers.md §4.3).
+    /// The call without the thinking of earlier answers, which only the account that signed or encrypted it takes back (providers.md §4.3).
     #[must_use]
     pub fn without_thoughts(&self) -> Self {
         match &self.0 {
             Form::Chat(request) => request.without_thoughts().into(),
             Form::Messages(messages) => messages.request.without_thoughts().into(),
-            Form::Completion(_) | Form::Responses(_) | Form::Embeddings(_) => self.clone(),
+            Form::Responses(responses) => responses.request.without_thoughts().into(),
+            Form::Completion(_) | Form::Embeddings(_) => self.clone(),
+        }
+    }
+
+    /// Whether the caller asked to see the model think.
+    pub(crate) fn wants_thinking(&self) -> bool {
+        match &self.0 {
+            Form::Chat(request) => asks_to_think(request.raw("thinking")),
+            Form::Messages(messages) => messages.wants_thinking(),
+            Form::Completion(_) | Form::Responses(_) | Form::Embeddings(_) => false,
         }
     }
 
@@ -227,6 +239,16 @@ impl CallRequest {
                 Ok(AsChat { request: &chat.request, dropped: &chat.dropped })
             }
             Form::Embeddings(_) => Err(BadRequest::at("model", "this model makes no vectors")),
+        }
+    }
+
+    /// The call as chat for a server of that wire, with what has no place in it. Such a server takes back nothing that another provider has
+    /// signed or encrypted; what a chat caller wrote stays.
+    pub(crate) fn as_plain_chat(&self) -> Result<(Cow<'_, ChatRequest>, &[String]), BadRequest> {
+        let AsChat { request, dropped } = self.as_chat()?;
+        match self.0 {
+            Form::Chat(_) => Ok((Cow::Borrowed(request), dropped)),
+            _ => Ok((Cow::Owned(request.without_thoughts()), dropped)),
         }
     }
 
@@ -311,8 +333,12 @@ impl Responses {
 impl Messages {
     /// Whether the caller asked to see the model think.
     fn wants_thinking(&self) -> bool {
-        self.request.raw("thinking").is_some_and(|raw| raw != "null" && !raw.contains("\"disabled\""))
+        asks_to_think(self.request.raw("thinking"))
     }
+}
+
+fn asks_to_think(thinking: Option<&str>) -> bool {
+    thinking.is_some_and(|raw| raw != "null" && !raw.contains("\"disabled\""))
 }
 
 fn joined(mut first: Vec<String>, second: &[String]) -> Vec<String> {

@@ -4,6 +4,7 @@ pub mod anthropic;
 mod document;
 pub(crate) mod hosted;
 mod kept;
+pub(crate) mod opaque;
 pub mod openai;
 pub(crate) mod translate;
 

@@ -10,7 +10,7 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use hub_domain::Hub;
 use hub_domain::audit::{self, AuditError, Entry, Position};
 use hub_types::Caller;
-use hub_web::{ApiError, Authenticated, CSV_TYPE, Query, RequestOrigin, write_csv};
+use hub_web::{ApiError, Authenticated, CSV_TYPE, Cell, Query, RequestOrigin, write_csv};
 
 use super::list::AuditQuery;
 use super::refused;
@@ -40,8 +40,8 @@ struct Export {
     before: Option<Position>,
 }
 
-/// The audit trail as CSV, newest first; needs `audit:read` and leaves a row itself. Cells that begin like a formula have an apostrophe
-/// before them.
+/// The audit trail as CSV, newest first; needs `audit:read` and leaves a row itself. Text that begins like a formula has an apostrophe
+/// before it.
 #[utoipa::path(get, path = "/api/admin/audit.csv", tag = "admin", operation_id = "export_audit", params(AuditQuery),
     responses((status = 200, body = String, content_type = "text/csv")))]
 pub(crate) async fn export(
@@ -53,7 +53,7 @@ pub(crate) async fn export(
     let query = audit::Query::from(query);
     audit::begin_export(&hub, &caller, &origin, &query).await.map_err(refused)?;
     let mut head = String::new();
-    write_csv(&mut head, NAMES);
+    write_csv(&mut head, NAMES.map(Cell::Text));
     let rows = stream::try_unfold(Export { hub, caller, query, before: None }, next);
     let body = futures::StreamExt::chain(stream::iter([Ok(head)]), rows);
     let headers = [(CONTENT_TYPE, CSV_TYPE), (CONTENT_DISPOSITION, "attachment; filename=\"audit.csv\"")];
@@ -91,6 +91,7 @@ fn write_row(out: &mut String, row: &Entry) {
             &row.user_agent,
             &row.request_id,
             &details,
-        ],
+        ]
+        .map(Cell::Text),
     );
 }

@@ -10,7 +10,7 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use hub_domain::Hub;
 use hub_domain::credits::{self, CreditsError, HistoryQuery, Transaction};
 use hub_types::Caller;
-use hub_web::{ApiError, Authenticated, CSV_TYPE, Query, write_csv};
+use hub_web::{ApiError, Authenticated, CSV_TYPE, Cell, Query, write_csv};
 
 use super::transactions::TransactionsQuery;
 use crate::errors;
@@ -29,8 +29,8 @@ struct Export {
     before: Option<i64>,
 }
 
-/// The caller's history as CSV, newest first, or somebody else's. Cells that begin like a formula, such as negative amounts, have an
-/// apostrophe before them.
+/// The caller's history as CSV, newest first, or somebody else's. Text that begins like a formula has an apostrophe before it; amounts
+/// are plain numbers.
 #[utoipa::path(get, path = "/api/credits/transactions/export.csv", tag = "credits", operation_id = "export_transactions",
     params(TransactionsQuery), responses((status = 200, body = String, content_type = "text/csv")))]
 pub(crate) async fn export(
@@ -41,7 +41,7 @@ pub(crate) async fn export(
     let query = query.read()?;
     let first = credits::export_history(&hub, &caller, &query, None).await.map_err(errors::credits)?;
     let mut head = String::new();
-    write_csv(&mut head, NAMES);
+    write_csv(&mut head, NAMES.map(Cell::Text));
     let rows = stream::try_unfold(Export { hub, caller, query, first: Some(first), before: None }, next);
     let body = futures::StreamExt::chain(stream::iter([Ok(head)]), rows);
     let headers = [(CONTENT_TYPE, CSV_TYPE), (CONTENT_DISPOSITION, "attachment; filename=\"transactions.csv\"")];
@@ -65,21 +65,21 @@ async fn next(mut export: Export) -> Result<Option<(String, Export)>, CreditsErr
 
 fn write_row(out: &mut String, row: &Transaction) {
     let (id, at, metadata) = (row.id.to_string(), row.created_at.to_rfc3339(), row.metadata.to_string());
-    let (amount, balance) = (row.amount.to_string(), row.balance_after.to_string());
     let (receipt, actor) = (row.hold.map(|id| id.to_string()), row.actor.map(|id| id.to_string()));
+    let direction = if row.amount.is_positive() { "credit" } else { "debit" };
     write_csv(
         out,
         [
-            id.as_str(),
-            &at,
-            &row.kind,
-            if row.amount.is_positive() { "credit" } else { "debit" },
-            &amount,
-            &balance,
-            &row.reason,
-            receipt.as_deref().unwrap_or_default(),
-            actor.as_deref().unwrap_or_default(),
-            &metadata,
+            Cell::Text(&id),
+            Cell::Text(&at),
+            Cell::Text(&row.kind),
+            Cell::Text(direction),
+            Cell::Number(&row.amount),
+            Cell::Number(&row.balance_after),
+            Cell::Text(&row.reason),
+            Cell::Text(receipt.as_deref().unwrap_or_default()),
+            Cell::Text(actor.as_deref().unwrap_or_default()),
+            Cell::Text(&metadata),
         ],
     );
 }

@@ -79,18 +79,20 @@ pub(crate) struct QuoteView {
     input_tokens: i64,
     /// Completion tokens at most.
     output_limit: i64,
+    /// Whether the prompt fits the model's window, where that is known: `inputTokens` as given, `request` by an estimate of its tokens.
+    fits: bool,
     /// What would be held for it.
     worst_case: Credits,
-    /// The cost at `outputTokens`, if they were given.
+    /// The cost at `outputTokens`, if they were given; at `outputLimit` where that is less.
     #[serde(skip_serializing_if = "Option::is_none")]
     typical: Option<Credits>,
     /// What can be spent on it now.
     spendable: Credits,
     /// What bounds that: `balance`, `budget` or `cap`.
     bound_by: &'static str,
-    /// Whether it would be let through now, if need be with a shorter answer.
+    /// Whether it would be let through now, if need be with a shorter answer; never where the `inputTokens` given do not fit.
     affordable: bool,
-    /// Completion tokens that can be paid now.
+    /// Completion tokens that can be paid now; none where the `inputTokens` given do not fit.
     affordable_output_tokens: i64,
 }
 
@@ -106,6 +108,7 @@ impl TryFrom<Quote> for QuoteView {
             unit_prices: serde_json::to_value(quote.units).map_err(ApiError::internal)?,
             input_tokens: quote.input_tokens,
             output_limit: quote.output_limit,
+            fits: quote.fits,
             worst_case: quote.worst_case,
             typical: quote.typical,
             spendable: quote.spendable,

@@ -10,7 +10,7 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use hub_domain::Hub;
 use hub_domain::promo::{self, PromoCode, PromoError, PromoQuery};
 use hub_types::{Caller, PromoCodeId, Timestamp};
-use hub_web::{ApiError, Authenticated, CSV_TYPE, Query, RequestOrigin, write_csv};
+use hub_web::{ApiError, Authenticated, CSV_TYPE, Cell, Query, RequestOrigin, write_csv};
 
 use super::list::PromoFilter;
 use crate::errors;
@@ -39,8 +39,8 @@ struct Export {
     before: Option<PromoCodeId>,
 }
 
-/// Promo codes as CSV, newest first; needs `promo:manage` and leaves a row in the audit trail. Cells that begin like a formula have an
-/// apostrophe before them.
+/// Promo codes as CSV, newest first; needs `promo:manage` and leaves a row in the audit trail. Text that begins like a formula has an
+/// apostrophe before it.
 #[utoipa::path(get, path = "/api/promo-codes/export.csv", tag = "promo-codes", operation_id = "export_promo_codes", params(PromoFilter),
     responses((status = 200, body = String, content_type = "text/csv")))]
 pub(crate) async fn export(
@@ -52,7 +52,7 @@ pub(crate) async fn export(
     let query = PromoQuery::from(filter);
     promo::begin_export(&hub, &caller, &origin, &query).await.map_err(errors::promo)?;
     let mut head = String::new();
-    write_csv(&mut head, NAMES);
+    write_csv(&mut head, NAMES.map(Cell::Text));
     let rows = stream::try_unfold(Export { hub, caller, query, before: None }, next);
     let body = futures::StreamExt::chain(stream::iter([Ok(head)]), rows);
     let headers = [(CONTENT_TYPE, CSV_TYPE), (CONTENT_DISPOSITION, "attachment; filename=\"promo-codes.csv\"")];
@@ -72,24 +72,24 @@ async fn next(mut export: Export) -> Result<Option<(String, Export)>, PromoError
 }
 
 fn write_row(out: &mut String, promo: &PromoCode) {
-    let number = |number: Option<i32>| number.map(|number| number.to_string()).unwrap_or_default();
     let time = |time: Option<Timestamp>| time.map(|time| time.to_rfc3339()).unwrap_or_default();
-    let (id, credits) = (promo.id.to_string(), promo.credits.to_string());
+    let (id, created) = (promo.id.to_string(), promo.created_at.to_rfc3339());
+    let (starts, expires) = (time(promo.starts_at), time(promo.expires_at));
     write_csv(
         out,
         [
-            id.as_str(),
-            &promo.code,
-            &credits,
-            &number(promo.max_uses),
-            &number(Some(promo.max_uses_per_user)),
-            &number(Some(promo.used_count)),
-            if promo.active { "true" } else { "false" },
-            &time(promo.starts_at),
-            &time(promo.expires_at),
-            &number(promo.credits_expire_days),
-            promo.batch.as_deref().unwrap_or_default(),
-            &time(Some(promo.created_at)),
+            Cell::Text(&id),
+            Cell::Text(&promo.code),
+            Cell::Number(&promo.credits),
+            Cell::number(promo.max_uses.as_ref()),
+            Cell::Number(&promo.max_uses_per_user),
+            Cell::Number(&promo.used_count),
+            Cell::Text(if promo.active { "true" } else { "false" }),
+            Cell::Text(&starts),
+            Cell::Text(&expires),
+            Cell::number(promo.credits_expire_days.as_ref()),
+            Cell::Text(promo.batch.as_deref().unwrap_or_default()),
+            Cell::Text(&created),
         ],
     );
 }

@@ -10,7 +10,7 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use hub_domain::usage::{Call, LogQuery, Position, UsageError, Zone};
 use hub_domain::{Hub, usage};
 use hub_types::Caller;
-use hub_web::{ApiError, Authenticated, CSV_TYPE, Query, RequestOrigin, write_csv};
+use hub_web::{ApiError, Authenticated, CSV_TYPE, Cell, Query, RequestOrigin, write_csv};
 
 use super::logs::StatusQuery;
 use super::query::UsageQuery;
@@ -51,8 +51,8 @@ struct Export {
     before: Option<Position>,
 }
 
-/// The calls one may see as CSV, newest first, with times as the clocks of `tz` show them. Cells that begin like a formula have an
-/// apostrophe before them.
+/// The calls one may see as CSV, newest first, with times as the clocks of `tz` show them. Columns of tokens mean what they mean in
+/// the summary. Text that begins like a formula has an apostrophe before it.
 #[utoipa::path(get, path = "/api/usage/export.csv", tag = "usage", operation_id = "export_usage", params(StatusQuery, UsageQuery),
     responses((status = 200, body = String, content_type = "text/csv")))]
 pub(crate) async fn export(
@@ -66,7 +66,7 @@ pub(crate) async fn export(
     let query = LogQuery { scope, asked, status: status.status };
     let zone = usage::begin_export(&hub, &caller, &origin, &query).await.map_err(refused)?;
     let mut head = String::new();
-    write_csv(&mut head, NAMES);
+    write_csv(&mut head, NAMES.map(Cell::Text));
     let rows = stream::try_unfold(Export { hub, caller, query, zone, before: None }, next);
     let body = futures::StreamExt::chain(stream::iter([Ok(head)]), rows);
     let headers = [(CONTENT_TYPE, CSV_TYPE), (CONTENT_DISPOSITION, "attachment; filename=\"usage.csv\"")];
@@ -88,36 +88,33 @@ async fn next(mut export: Export) -> Result<Option<(String, Export)>, UsageError
 fn write_row(out: &mut String, call: &Call, zone: Zone) {
     let (id, at, user) = (call.id.to_string(), zone.local(call.at).to_rfc3339(), call.user.to_string());
     let key = call.key.map(|id| id.to_string()).unwrap_or_default();
-    let tokens = call.tokens;
-    let classes = [tokens.input, tokens.cache_read, tokens.cache_write, tokens.output, tokens.reasoning];
-    let [input, read, write, output, reasoning] = classes.map(|count| count.to_string());
-    let (credits, latency) = (call.credits.to_string(), call.latency_ms.to_string());
-    let first = call.first_token_ms.map(|ms| ms.to_string()).unwrap_or_default();
+    // The columns are those of the sums: sound and pictures are input and output there, long writes are writes.
+    let tokens = call.tokens.coarse();
     write_csv(
         out,
         [
-            id.as_str(),
-            &at,
-            &user,
-            call.email.as_deref().unwrap_or_default(),
-            &key,
-            call.key_name.as_deref().unwrap_or_default(),
-            &call.kind,
-            &call.route,
-            &call.service,
-            &call.provider,
-            &call.model,
-            &input,
-            &read,
-            &write,
-            &output,
-            &reasoning,
-            &call.usage_source,
-            &credits,
-            &call.status,
-            &latency,
-            &first,
-            &call.request_id,
+            Cell::Text(&id),
+            Cell::Text(&at),
+            Cell::Text(&user),
+            Cell::Text(call.email.as_deref().unwrap_or_default()),
+            Cell::Text(&key),
+            Cell::Text(call.key_name.as_deref().unwrap_or_default()),
+            Cell::Text(&call.kind),
+            Cell::Text(&call.route),
+            Cell::Text(&call.service),
+            Cell::Text(&call.provider),
+            Cell::Text(&call.model),
+            Cell::Number(&tokens.input),
+            Cell::Number(&tokens.cache_read),
+            Cell::Number(&tokens.cache_write),
+            Cell::Number(&tokens.output),
+            Cell::Number(&tokens.reasoning),
+            Cell::Text(&call.usage_source),
+            Cell::Number(&call.credits),
+            Cell::Text(&call.status),
+            Cell::Number(&call.latency_ms),
+            Cell::number(call.first_token_ms.as_ref()),
+            Cell::Text(&call.request_id),
         ],
     );
 }

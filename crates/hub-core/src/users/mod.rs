@@ -6,6 +6,7 @@ mod delete;
 mod get;
 mod impersonate;
 mod invitations;
+mod limits;
 mod list;
 mod me;
 mod reset_password;
@@ -34,6 +35,7 @@ pub(crate) fn router() -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(update::update))
         .routes(routes!(delete::delete))
         .routes(routes!(restore::restore))
+        .routes(routes!(limits::get, limits::set))
         .routes(routes!(impersonate::impersonate))
         .routes(routes!(change_email::change_email))
         .routes(routes!(reset_password::reset_password))

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use futures::stream::BoxStream;
 pub use hub_store::StoreError;
-use hub_types::{Caller, Credential, Email, Permission, RateTier, UserId};
+use hub_types::{Caller, Credential, Email, Permission, RateTier, UserId, UserLimits};
 
 pub(crate) use principal::{Door, doors_of, doors_of_role, forget};
 pub use ticket::{TicketError, issue_ticket, redeem_ticket};
@@ -105,6 +105,7 @@ pub fn operator(email: Email) -> Caller {
         models: Arc::default(),
         line: None,
         budgets: Arc::default(),
+        limits: UserLimits::default(),
         tier: RateTier::Admin,
         address: None,
     }

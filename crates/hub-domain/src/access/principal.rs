@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use hub_store::users::User;
-use hub_store::{StoreError, Tx, keys, roles, sessions, user_budgets, users};
+use hub_store::{StoreError, Tx, keys, roles, sessions, user_budgets, user_limits, users};
 use hub_types::{
     Acting, ApiKeyId, Budget, Caller, Credential, Email, KeyLine, KeyUse, RateTier, RoleId, SessionId, Timestamp,
-    UserId,
+    UserId, UserLimits,
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,8 @@ pub(super) struct Principal {
     networks: Vec<IpNet>,
     line: Option<KeyLine>,
     budgets: Vec<Budget>,
+    #[serde(default)]
+    limits: UserLimits,
     /// The administrator who acts as this user.
     #[serde(default)]
     acting: Option<(UserId, Email)>,
@@ -98,6 +100,7 @@ impl Principal {
             models: self.models.into(),
             line: self.line,
             budgets: self.budgets.into(),
+            limits: self.limits,
             acting: self.acting.map(|(user, email)| Acting { user, email }),
             address,
         }
@@ -227,6 +230,7 @@ async fn of_user(tx: &mut Tx, user: User, credential: Held) -> Result<Principal,
         networks: Vec::new(),
         line: None,
         budgets: user_budgets::of(tx, user.id).await?,
+        limits: user_limits::of(tx, user.id).await?,
         acting: None,
         email: user.email,
         name: user.name,

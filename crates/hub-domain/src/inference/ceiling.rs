@@ -1,7 +1,7 @@
 //! What a call can cost at most: the one arithmetic of admission and quotes.
 
 use hub_clients::llm::CallRequest;
-use hub_types::Credits;
+use hub_types::{Credits, TokenUsage};
 
 use super::InferenceError;
 use super::registry::Candidate;
@@ -49,10 +49,11 @@ impl Ceiling {
     }
 
     /// The bound of a call that is only known by its tokens; without a limit of its own the answer is as long as the model's longest.
+    /// The prompt is taken at its word, whether it fits the model's window or not.
     pub(super) fn of_tokens(input: i64, output: Option<i64>, candidate: &Candidate) -> Self {
         let price = &candidate.price;
         Self {
-            input: price.context_tokens.map_or(input, |window| input.min(window)),
+            input,
             output: output.unwrap_or(price.max_output_tokens),
             units: price.units.clone(),
             choices: 1,
@@ -70,6 +71,13 @@ impl Ceiling {
         }
         // A model may be free by its price, but a hold is never empty: it is also the lease of the call.
         Ok(worst.amount.max(Credits::from_micro(1)))
+    }
+
+    /// What the call would cost with so many tokens, as far as the bound lets it have them: never more than the worst case.
+    pub(super) fn cost_of(&self, input: i64, output: i64) -> Result<Credits, InferenceError> {
+        let usage =
+            TokenUsage { input: input.min(self.input), output: output.min(self.output), ..TokenUsage::default() };
+        self.units.cost(&usage).map(|cost| cost.amount).map_err(|_| InferenceError::TooLarge)
     }
 
     /// How many completion tokens, of all choices, this much pays for beside the prompt.
@@ -98,5 +106,37 @@ impl Ceiling {
     /// The same, when the balance, a budget, a cap or a limit of tokens forced it.
     pub(super) fn clamped_to(&self) -> Option<i64> {
         self.limit.filter(|_| self.shortened)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::pricing::LongContext;
+
+    proptest! {
+        #[test]
+        fn nothing_that_a_quote_expects_costs_more_than_its_worst_case(
+            limits in (0_i64..2_000_000, 0_i64..200_000), asked in (0_i64..4_000_000, 0_i64..400_000),
+            prices in prop::array::uniform5(0_i64..2_000_000_000), request in 0_i64..100_000_000,
+            more in (0_i64..10_000, prop::option::of(1_i64..10_000)),
+            long in prop::option::of((1_i64..3_000_000, 1_i64..5_000, 1_i64..5_000)),
+        ) {
+            let [input, cache_read, cache_write, output, reasoning] = prices;
+            let units = UnitPrices {
+                input, cache_read, cache_write, output, reasoning, request,
+                margin_permille: more.0,
+                terms_permille: more.1.unwrap_or(0),
+                long_context: long.map(|(above, input_permille, output_permille)| LongContext { above, input_permille, output_permille }),
+                ..UnitPrices::default()
+            };
+            let (input, output) = limits;
+            let ceiling = Ceiling { input, output, units, choices: 1, unlimited: false, limit: None, shortened: false };
+            let worst = ceiling.worst().map_err(|error| TestCaseError::fail(error.to_string()))?;
+            let typical = ceiling.cost_of(asked.0, asked.1).map_err(|error| TestCaseError::fail(error.to_string()))?;
+            prop_assert!(typical <= worst, "{} above {}", typical, worst);
+        }
     }
 }

@@ -50,7 +50,8 @@ impl Wire {
 /// What is said of a provider beside its address. Empty: what is usual of its kind, and no tools.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dialect {
-    /// The wires it speaks, for all its models; calls of the others are carried as chat. `None`: what is usual of its kind.
+    /// The wires it speaks, for all its models, `chat` or `responses` among them; calls of the others are carried as chat, or as responses where
+    /// chat is not among them. `None`: what is usual of its kind.
     pub wires: Option<Vec<Wire>>,
     /// Types of tools that it may run itself, such as `web_search`, and fields that switch such on. Their fees are the operator's.
     pub hosted_tools: Vec<String>,
@@ -87,6 +88,7 @@ impl Dialect {
             (None, MaxTokensField::MaxCompletionTokens) => Wires::ALL,
             (None, MaxTokensField::MaxTokens) => Wires::CHAT,
             (Some(wires), _) => Wires {
+                chat: wires.contains(&Wire::Chat),
                 responses: wires.contains(&Wire::Responses),
                 completions: if wires.contains(&Wire::Completions) { Completions::Always } else { Completions::Never },
             },
@@ -98,8 +100,10 @@ fn wrong_wires(wires: &[Wire], openai: bool) -> Option<&'static str> {
     let different = Wire::ALL.into_iter().filter(|wire| wires.contains(wire)).count();
     match () {
         () if !openai => Some("is for OpenAI's protocol only"),
-        // Whatever is not spoken is carried as chat.
-        () if !wires.contains(&Wire::Chat) => Some("must have chat among them"),
+        // Whatever is not spoken is carried in one of these.
+        () if !wires.iter().any(|wire| matches!(wire, Wire::Chat | Wire::Responses)) => {
+            Some("must have chat or responses among them")
+        }
         () if wires.len() != different => Some("must name each wire once"),
         () => None,
     }
@@ -135,7 +139,10 @@ mod tests {
         for kind in [Openai, Compatible] {
             assert_eq!(wrong(None, &[], kind), [""; 0]);
             assert_eq!(wrong(Some(&[Completions, Responses, Chat]), &["web_search", "x1"], kind), [""; 0]);
-            for wires in [&[][..], &[Responses], &[Chat, Chat], &[Chat, Responses, Chat, Completions]] {
+            for wires in [&[Responses][..], &[Completions, Responses]] {
+                assert_eq!(wrong(Some(wires), &[], kind), [""; 0], "{wires:?}");
+            }
+            for wires in [&[][..], &[Completions], &[Chat, Chat], &[Chat, Responses, Chat, Completions]] {
                 assert_eq!(wrong(Some(wires), &[], kind), ["wires"], "{wires:?}");
             }
             let long = "x".repeat(65);
@@ -159,7 +166,9 @@ mod tests {
         for field in [own, older] {
             let spoken = |wires: &[Wire]| Dialect { wires: Some(wires.to_vec()), ..Dialect::default() }.spoken(field);
             assert_eq!(spoken(&[Wire::Chat]), Wires::CHAT);
-            let all = Wires { responses: true, completions: Completions::Always };
+            let responses = Wires { chat: false, responses: true, completions: Completions::Never };
+            assert_eq!(spoken(&[Wire::Responses]), responses);
+            let all = Wires { chat: true, responses: true, completions: Completions::Always };
             assert_eq!(spoken(&[Wire::Completions, Wire::Responses, Wire::Chat]), all);
         }
     }

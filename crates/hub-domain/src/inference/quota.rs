@@ -1,4 +1,4 @@
-//! Tokens per minute and calls at the same time: of the key's line and, by role, of the user. Exact across processes, because they are
+//! Tokens per minute and calls at the same time: of the key's line and of the user, as was set for them or for their role. Exact across processes, because they are
 //! counted in the shared cache; while that is gone each process counts for itself.
 //!
 //! A call reserves the most tokens it may use and, when it is over, counts what it used for a minute. What a dying process reserved ends
@@ -66,16 +66,18 @@ impl Quota {
     pub(super) fn of(hub: &Hub, caller: &Caller, id: HoldId) -> Self {
         let role = hub.settings.limits.roles.of(caller.tier);
         let line = caller.line.map(|line| (line.id, line.limits));
-        let gates = |name: &'static str, of_line: Option<u32>, of_role: u32| {
+        let gates = |name: &'static str, of_line: Option<u32>, of_user: u32| {
             let key = line.zip(of_line).map(|((line, _), limit)| (format!("{name}:key:{line}"), "key", limit));
-            let user = (of_role > 0).then(|| (format!("{name}:user:{}", caller.user), "user", of_role));
+            let user = (of_user > 0).then(|| (format!("{name}:user:{}", caller.user), "user", of_user));
             key.into_iter().chain(user).map(|(key, scope, limit)| Gate { name, scope, key, limit }).collect()
         };
         let limits = line.map(|(_, limits)| limits).unwrap_or_default();
+        let tokens = caller.limits.tokens_per_minute.unwrap_or(role.tokens_per_minute);
+        let calls = caller.limits.concurrent_calls.unwrap_or(role.concurrent_calls);
         Self {
             holder: id.to_string(),
-            tokens: gates("tokens_per_minute", limits.tokens_per_minute, role.tokens_per_minute),
-            calls: gates("concurrent_calls", limits.concurrent_calls, role.concurrent_calls),
+            tokens: gates("tokens_per_minute", limits.tokens_per_minute, tokens),
+            calls: gates("concurrent_calls", limits.concurrent_calls, calls),
             reserved: 0,
             lease: hub.settings.credits.lease(),
             places: Mutex::default(),

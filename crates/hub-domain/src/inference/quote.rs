@@ -3,7 +3,7 @@
 use hub_clients::llm::CallRequest;
 use hub_clients::llm::count::Estimate;
 use hub_store::accounts;
-use hub_types::{Caller, Credits, Permission, PriceId, Timestamp, TokenUsage};
+use hub_types::{Caller, Credits, Permission, PriceId, Timestamp};
 
 use super::ceiling::Ceiling;
 use super::chat::candidates;
@@ -59,17 +59,19 @@ pub struct Quote {
     pub input_tokens: i64,
     /// Completion tokens of all choices at most.
     pub output_limit: i64,
+    /// Whether the prompt fits the model's window, where that is known: a number as it was given, a call by an estimate of its tokens.
+    pub fits: bool,
     /// What would be held for the longest answer.
     pub worst_case: Credits,
-    /// The cost at the expected completion tokens, if they were given.
+    /// The cost at the expected completion tokens, if they were given; at `output_limit` where that is less.
     pub typical: Option<Credits>,
     /// What could be spent on it now: the least of balance, budgets and cap.
     pub spendable: Credits,
     /// Which of them is the least.
     pub bound_by: Gate,
-    /// Whether the call would be let through now, if need be with a shorter answer.
+    /// Whether the call would be let through now, if need be with a shorter answer. Never for a number of tokens that does not fit.
     pub affordable: bool,
-    /// Completion tokens of all choices that can be paid now; no more than `output_limit`.
+    /// Completion tokens of all choices that can be paid now; no more than `output_limit`. None for a number that does not fit.
     pub affordable_output: i64,
 }
 
@@ -106,14 +108,18 @@ pub async fn quote(hub: &Hub, caller: &Caller, input: &QuoteInput) -> Result<Quo
     };
     let worst_case = ceiling.worst()?;
     let (spendable, bound_by) = spendable(hub, caller, input.cap).await?;
+    let fits = candidate.price.context_tokens.is_none_or(|window| prompt <= window);
+    // An estimate stops nobody, as the admission of calls does not ask it; the provider has the last word on those.
+    let possible = fits || matches!(input.asked, Asked::Call(_));
     let whole = worst_case <= spendable;
-    let affordable_output = if whole { ceiling.output } else { ceiling.affordable(spendable).min(ceiling.output) };
-    let clamps = hub.settings.credits.when_short == WhenShort::Clamp;
-    let affordable = whole || (clamps && ceiling.clone().shorten(affordable_output));
-    let typical = |output: i64| {
-        let usage = TokenUsage { input: prompt, output: output.clamp(0, MOST), ..TokenUsage::default() };
-        ceiling.units.cost(&usage).map(|cost| cost.amount).map_err(|_| InferenceError::TooLarge)
+    let affordable_output = match (possible, whole) {
+        (false, _) => 0,
+        (true, true) => ceiling.output,
+        (true, false) => ceiling.affordable(spendable).min(ceiling.output),
     };
+    let clamps = hub.settings.credits.when_short == WhenShort::Clamp;
+    let affordable = possible && (whole || (clamps && ceiling.clone().shorten(affordable_output)));
+    let typical = input.output.map(|output| ceiling.cost_of(prompt, output.clamp(0, MOST))).transpose()?;
     Ok(Quote {
         model: model.to_owned(),
         service: candidate.provider.service().to_owned(),
@@ -121,8 +127,9 @@ pub async fn quote(hub: &Hub, caller: &Caller, input: &QuoteInput) -> Result<Quo
         price_from: candidate.price.valid_from,
         input_tokens: ceiling.input,
         output_limit: ceiling.output,
+        fits,
         worst_case,
-        typical: input.output.map(typical).transpose()?,
+        typical,
         spendable,
         bound_by,
         affordable,

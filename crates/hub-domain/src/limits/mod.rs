@@ -1,7 +1,10 @@
 //! Requests per minute by role (spec, API Gateway): exact across processes, because the window is counted in the shared cache.
 //!
-//! A caller is limited as a person: all sessions and keys of a user share one window. A key may have a limit of its own beside it. Who presents nothing, or something that does
+//! A caller is limited as a person: all sessions and keys of a user share one window, with
+//! the role's limit or one that an administrator set for this user. A key may have a limit of its own beside it. Who presents nothing, or something that does
 //! not verify, is limited by address. While the shared cache is gone each process counts for itself.
+
+mod of_user;
 
 use std::time::Duration;
 
@@ -12,6 +15,8 @@ use serde_json::{Value, json};
 
 use crate::Hub;
 use crate::inference::Ceilings;
+
+pub use of_user::{LimitState, of_user, set_of_user};
 
 const WINDOW: Duration = Duration::from_mins(1);
 
@@ -151,7 +156,8 @@ pub async fn count_caller(hub: &Hub, caller: &Caller) -> Option<Counted> {
     if of_key.is_some_and(|counted| !counted.window.allowed) {
         return of_key;
     }
-    let of_user = count(hub, &format!("limit:user:{}", caller.user), hub.settings.limits.of(caller.tier), "user").await;
+    let limit = caller.limits.requests_per_minute.unwrap_or_else(|| hub.settings.limits.of(caller.tier));
+    let of_user = count(hub, &format!("limit:user:{}", caller.user), limit, "user").await;
     let tighter = |counted: &Counted| (counted.window.allowed, counted.window.remaining);
     of_key.into_iter().chain(of_user).min_by_key(tighter)
 }

@@ -3,20 +3,16 @@
 use std::collections::{HashMap, HashSet};
 
 use hub_clients::llm::Terms;
-use hub_types::{Credits, Timestamp};
+use hub_types::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::book::{Price, PriceBook};
+use super::book::PriceBook;
+use super::compare::{Pair, Unit, Version, classes, pairs};
 use super::entry::PriceEntry;
+use super::odd::oddities;
 use super::units::UnitPrices;
 
-/// Credits per million tokens above which a price is taken for a slip of the pen: 1 000 dollars.
-const DEAR: i64 = 1_000 * super::CREDITS_PER_USD * 1_000_000;
-/// Credits per call above which the same holds: 100 dollars.
-const DEAR_REQUEST: i64 = 100 * super::CREDITS_PER_USD * 1_000_000;
-/// A price that becomes this many times dearer or cheaper is unusual.
-const LEAP: i128 = 10;
 /// Longest id or source, in characters.
 const LONGEST: usize = 200;
 /// Most tokens a window can have.
@@ -56,16 +52,32 @@ pub enum ChangeKind {
     Same,
 }
 
-/// One number that differs: micro-credits per million tokens, per call, or tokens.
+/// One number that differs: micro-credits per million tokens, per call or per second of video, thousandths, or tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FieldChange {
-    /// Which.
-    pub field: &'static str,
-    /// As it is; absent for a new model.
+    /// Which, such as `input`, `videoSecond.720p`, `longContext.above` or `terms.speed:fast`.
+    pub field: String,
+    /// As it is; null where it does not stand.
     pub from: Option<i64>,
-    /// As it would be.
-    pub to: i64,
+    /// As it would be; null where it would no longer stand.
+    pub to: Option<i64>,
+    #[serde(skip)]
+    unit: Unit,
+}
+
+impl FieldChange {
+    /// What it would be in place of what, for people: amounts are in credits.
+    pub(super) fn in_words(&self) -> String {
+        let show = |number: Option<i64>| number.map_or_else(|| "nothing".to_owned(), |number| self.unit.show(number));
+        format!("{} {} instead of {}", self.field, show(self.to), show(self.from))
+    }
+}
+
+impl From<&Pair> for FieldChange {
+    fn from(pair: &Pair) -> Self {
+        Self { field: pair.field.clone(), from: pair.from, to: pair.to, unit: pair.unit }
+    }
 }
 
 /// Compares entries with the book as it is at `now` and with what the entries that begin earlier make of it; changes come in the order
@@ -100,107 +112,27 @@ pub fn diff(book: &PriceBook, entries: &[PriceEntry], now: Timestamp) -> Vec<Cha
     changes.into_iter().map(|(_, change)| change).collect()
 }
 
-/// What is compared of a price.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Version {
-    units: UnitPrices,
-    max_output_tokens: i64,
-    context_tokens: Option<i64>,
-}
-
-impl From<&Price> for Version {
-    fn from(price: &Price) -> Self {
-        let (max_output_tokens, context_tokens) = (price.max_output_tokens, price.context_tokens);
-        Self { units: price.units.clone(), max_output_tokens, context_tokens }
-    }
-}
-
-impl From<&PriceEntry> for Version {
-    fn from(entry: &PriceEntry) -> Self {
-        let (max_output_tokens, context_tokens) = (entry.max_output_tokens, entry.context_tokens);
-        Self { units: entry.units(), max_output_tokens, context_tokens }
-    }
-}
-
 fn compare(entry: &PriceEntry, in_force: Option<&Version>) -> Change {
     let units = entry.units();
-    let mut fields: Vec<FieldChange> = Vec::new();
-    let mut unusual = Vec::new();
-    let old = in_force.map(|price| named(&price.units));
-    for (index, (field, to, said)) in named(&units).into_iter().enumerate() {
-        let old = old.as_ref().and_then(|old| old.get(index));
-        let from = old.map(|(_, from, _)| *from);
-        // A class that nobody names only follows another one.
-        if !said && !old.is_some_and(|(_, _, said)| *said) {
-            continue;
-        }
-        if from != Some(to) {
-            fields.push(FieldChange { field, from, to });
-        }
-        unusual.extend(oddity(field, from, to));
-    }
-    let limits = [
-        ("maxOutputTokens", in_force.map(|price| price.max_output_tokens), entry.max_output_tokens),
-        ("contextTokens", in_force.map(|price| price.context_tokens.unwrap_or(0)), entry.context_tokens.unwrap_or(0)),
-    ];
-    fields.extend(limits.into_iter().filter(|(_, from, to)| *from != Some(*to)).map(|(field, from, to)| FieldChange {
-        field,
-        from,
-        to,
-    }));
-    let tiers_differ = in_force.is_some_and(|price| {
-        price.units.long_context != units.long_context
-            || price.units.video_second != units.video_second
-            || price.units.terms != units.terms
-    });
+    let pairs = pairs(in_force, &Version::from(entry));
+    let fields: Vec<FieldChange> = pairs.iter().filter(|pair| pair.from != pair.to).map(FieldChange::from).collect();
     let kind = match in_force {
         None => ChangeKind::New,
-        Some(_) if fields.is_empty() && !tiers_differ => ChangeKind::Same,
+        Some(_) if fields.is_empty() => ChangeKind::Same,
         Some(_) => ChangeKind::Changed,
     };
-    if units.input == 0 && units.output == 0 && units.request == 0 && units.video_second.is_empty() {
-        unusual.push("calls would be free".to_owned());
-    }
+    // Nothing is written for what stays the same, so nobody has to mean it.
+    let unusual = if kind == ChangeKind::Same { Vec::new() } else { oddities(&units, &pairs) };
     let faults = faults(entry, &units);
     Change { service: entry.service.clone(), model: entry.model.clone(), kind, fields, faults, unusual }
-}
-
-/// Every number with its name, and whether it was named at all or follows another one.
-fn named(units: &UnitPrices) -> [(&'static str, i64, bool); 11] {
-    let finer = |name, own: Option<i64>, base| (name, own.unwrap_or(base), own.is_some());
-    [
-        ("input", units.input, true),
-        ("cacheRead", units.cache_read, true),
-        ("cacheWrite", units.cache_write, true),
-        ("output", units.output, true),
-        ("reasoning", units.reasoning, true),
-        ("request", units.request, true),
-        finer("cacheWriteLong", units.cache_write_long, units.cache_write),
-        finer("inputAudio", units.input_audio, units.input),
-        finer("inputImage", units.input_image, units.input),
-        finer("outputAudio", units.output_audio, units.output),
-        finer("outputImage", units.output_image, units.output),
-    ]
-}
-
-/// What is odd about a number, in words.
-fn oddity(field: &str, from: Option<i64>, to: i64) -> Option<String> {
-    let dear = if field == "request" { DEAR_REQUEST } else { DEAR };
-    if to > dear {
-        return Some(format!("{field} is above {} credits", Credits::from_micro(dear)));
-    }
-    let from = from.filter(|from| *from > 0 && to > 0)?;
-    let (small, large) = (i128::from(from.min(to)), i128::from(from.max(to)));
-    let (old, new) = (Credits::from_micro(from), Credits::from_micro(to));
-    (large > small * LEAP).then(|| format!("{field} leaps from {old} to {new} credits"))
 }
 
 /// What can never be written.
 fn faults(entry: &PriceEntry, units: &UnitPrices) -> Vec<String> {
     let mut faults = Vec::new();
-    for (field, value, said) in named(units) {
-        if said && value < 0 {
-            faults.push(format!("{field} is below zero"));
+    for class in classes(units) {
+        if class.said && class.price < 0 {
+            faults.push(format!("{} is below zero", class.field));
         }
     }
     let resolutions = &units.video_second;
@@ -251,8 +183,11 @@ fn is_term(name: &str) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use hub_types::{Clock, PriceId};
+    use hub_types::{Clock, Credits, PriceId};
+    use proptest::prelude::*;
 
+    use super::super::book::Price;
+    use super::super::units::LongContext;
     use super::*;
 
     fn entry(input: i32, output: i32) -> PriceEntry {
@@ -331,11 +266,201 @@ mod tests {
         assert_eq!(leaps.iter().map(|change| change.unusual.is_empty()).collect::<Vec<_>>(), [true, true, false]);
     }
 
+    fn book(price: Price) -> PriceBook {
+        PriceBook::of([Arc::new(price)])
+    }
+
+    /// A price where every number stands.
+    fn full() -> PriceEntry {
+        serde_json::from_value(serde_json::json!({
+            "service": "openai", "model": "m", "source": "a page", "input": 15, "cacheRead": 1.5, "cacheWrite": 18, "cacheWriteLong": 30,
+            "inputAudio": 40, "inputImage": 20, "output": 60, "reasoning": 61, "outputAudio": 80, "outputImage": 70, "request": 0.5,
+            "videoSecond": { "720p": 10, "*": 30 }, "terms": { "service_tier:flex": 500, "speed:fast": 2000 },
+            "longContext": { "above": 200_000, "inputPermille": 2000, "outputPermille": 1500 },
+            "contextTokens": 1_000_000, "maxOutputTokens": 16_384,
+        }))
+        .unwrap()
+    }
+
+    fn price(entry: &PriceEntry) -> Price {
+        let clock = Clock::fixed_at("1970-01-01T00:00:00Z");
+        Price {
+            id: PriceId::new(&clock),
+            service: entry.service.clone(),
+            model: entry.model.clone(),
+            units: entry.units(),
+            context_tokens: entry.context_tokens,
+            max_output_tokens: entry.max_output_tokens,
+            valid_from: Timestamp::UNIX_EPOCH,
+            source: entry.source.clone(),
+        }
+    }
+
+    /// What becomes of the full price when an edit is imported, with one field of it changed.
+    fn edited(edit: impl FnOnce(&mut serde_json::Value)) -> Change {
+        let mut json = serde_json::to_value(full()).unwrap();
+        edit(&mut json);
+        let entry = serde_json::from_value(json).unwrap();
+        diff(&book(price(&full())), &[entry], Timestamp::UNIX_EPOCH).remove(0)
+    }
+
     #[test]
-    fn a_leap_is_unusual_and_a_step_is_not() {
-        assert_eq!(oddity("input", Some(10), 100), None);
-        assert!(oddity("input", Some(10), 101).is_some());
-        assert!(oddity("input", Some(101), 10).is_some());
-        assert_eq!(oddity("input", None, 101), None);
+    fn a_change_of_any_number_is_named_and_one_of_none_is_none() {
+        let numbers = [
+            "/input",
+            "/cacheRead",
+            "/cacheWrite",
+            "/cacheWriteLong",
+            "/inputAudio",
+            "/inputImage",
+            "/output",
+            "/reasoning",
+            "/outputAudio",
+            "/outputImage",
+            "/request",
+            "/videoSecond/720p",
+            "/videoSecond/*",
+            "/terms/service_tier:flex",
+            "/terms/speed:fast",
+            "/longContext/above",
+            "/longContext/inputPermille",
+            "/longContext/outputPermille",
+            "/contextTokens",
+            "/maxOutputTokens",
+        ];
+        for number in numbers {
+            let change = edited(|json| {
+                let value = json.pointer_mut(number).unwrap();
+                let is_whole = value.is_i64();
+                *value = if is_whole {
+                    (value.as_i64().unwrap() * 2).into()
+                } else {
+                    (value.as_f64().unwrap() * 2.0).into()
+                };
+            });
+            let named: Vec<&str> = change.fields.iter().map(|field| field.field.as_str()).collect();
+            assert_eq!(named, [number[1..].replace('/', ".")], "{change:?}");
+            assert!(change.unusual.is_empty() && change.kind == ChangeKind::Changed, "{change:?}");
+            assert!(change.fields[0].from.unwrap() * 2 == change.fields[0].to.unwrap());
+        }
+        assert_eq!(edited(|_| ()).kind, ChangeKind::Same);
+    }
+
+    #[test]
+    fn a_number_that_goes_away_is_named() {
+        let gone = edited(|json| {
+            json["videoSecond"] = serde_json::json!({ "*": 30 });
+            json.as_object_mut().unwrap().remove("terms");
+            json.as_object_mut().unwrap().remove("longContext");
+        });
+        let named: Vec<_> = gone.fields.iter().map(|field| (field.field.as_str(), field.from, field.to)).collect();
+        assert_eq!(
+            named,
+            [
+                ("videoSecond.720p", Some(10_000_000), None),
+                ("longContext.above", Some(200_000), None),
+                ("longContext.inputPermille", Some(2000), None),
+                ("longContext.outputPermille", Some(1500), None),
+                ("terms.service_tier:flex", Some(500), None),
+                ("terms.speed:fast", Some(2000), None),
+            ]
+        );
+        assert!(gone.unusual.is_empty(), "{gone:?}");
+    }
+
+    #[test]
+    fn leaps_of_every_kind_are_unusual() {
+        for number in [
+            "/input",
+            "/cacheRead",
+            "/cacheWrite",
+            "/cacheWriteLong",
+            "/inputAudio",
+            "/inputImage",
+            "/output",
+            "/reasoning",
+            "/outputAudio",
+            "/outputImage",
+            "/request",
+            "/videoSecond/720p",
+            "/videoSecond/*",
+        ] {
+            let nothing = edited(|json| *json.pointer_mut(number).unwrap() = 0.into());
+            assert!(nothing.unusual.iter().any(|odd| odd.contains("to nothing")), "{number}: {nothing:?}");
+            let huge = edited(|json| *json.pointer_mut(number).unwrap() = 900_000.into());
+            assert_eq!(huge.unusual.len(), 1, "{number}: {huge:?}");
+        }
+        for number in [
+            "/terms/service_tier:flex",
+            "/terms/speed:fast",
+            "/longContext/inputPermille",
+            "/longContext/outputPermille",
+        ] {
+            for permille in [1, 1_000_000] {
+                let odd = edited(|json| *json.pointer_mut(number).unwrap() = permille.into());
+                assert_eq!((odd.unusual.len(), odd.faults.len()), (1, 0), "{number}: {odd:?}");
+            }
+        }
+        let all_are_long = edited(|json| json["longContext"]["above"] = 1.into());
+        assert!(all_are_long.unusual.iter().any(|odd| odd.contains("leaps")), "{all_are_long:?}");
+        // A resolution that loses its own price costs what every other one costs.
+        let follows = edited(|json| json["videoSecond"] = serde_json::json!({ "*": 250 }));
+        assert!(follows.unusual.iter().any(|odd| odd.starts_with("videoSecond.720p leaps")), "{follows:?}");
+        let only_video = edited(|json| {
+            json["input"] = 0.into();
+            json["output"] = 0.into();
+            json["videoSecond"] = serde_json::json!({ "720p": 900_000_000 });
+        });
+        for start in ["input falls", "output falls", "videoSecond.720p is above"] {
+            assert!(only_video.unusual.iter().any(|odd| odd.starts_with(start)), "{start}: {only_video:?}");
+        }
+    }
+
+    #[test]
+    fn video_for_nothing_is_unusual_unless_the_call_is_paid() {
+        let of = |second, request| {
+            let video_second = [("*".to_owned(), Credits::whole(second))].into();
+            only(PriceEntry { video_second, request: Credits::whole(request), ..entry(0, 0) }).unusual
+        };
+        assert_eq!(of(0, 0), ["videoSecond.* would be free", "calls would be free"]);
+        assert!(of(10, 0).is_empty() && of(0, 50).is_empty());
+    }
+
+    fn amount() -> impl Strategy<Value = i64> {
+        0_i64..1_000_000_000_000
+    }
+
+    prop_compose! {
+        fn any_units()(
+            base in prop::array::uniform6(amount()), own in prop::array::uniform5(prop::option::of(amount())),
+            video_second in prop::collection::btree_map("[0-9]{3,4}p|\\*", amount(), 0..4),
+            terms in prop::collection::btree_map("speed:[a-z]{1,8}", 1_i64..=1_000_000, 0..4),
+            long in prop::option::of((1_i64..100_000_000, 1_i64..=1_000_000, 1_i64..=1_000_000)),
+        ) -> UnitPrices {
+            let [input, cache_read, cache_write, output, reasoning, request] = base;
+            let [cache_write_long, input_audio, input_image, output_audio, output_image] = own;
+            UnitPrices {
+                input, cache_read, cache_write, output, reasoning, request, cache_write_long, input_audio, input_image, output_audio,
+                output_image, video_second, terms,
+                long_context: long.map(|(above, input_permille, output_permille)| LongContext { above, input_permille, output_permille }),
+                ..UnitPrices::default()
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_price_that_is_read_and_sent_back_changes_nothing(
+            units in any_units(), context_tokens in prop::option::of(1_i64..100_000_000), max_output_tokens in 0_i64..100_000_000,
+        ) {
+            let price = Price { units, context_tokens, max_output_tokens, ..price(&full()) };
+            let read = PriceEntry { id: Some(price.id), ..PriceEntry::from(&price) };
+            let text = serde_json::to_string(&read).map_err(|error| TestCaseError::fail(error.to_string()))?;
+            let sent: PriceEntry = serde_json::from_str(&text).map_err(|error| TestCaseError::fail(error.to_string()))?;
+            prop_assert_eq!(&sent.units(), &price.units);
+            let change = diff(&book(price), &[sent], Timestamp::UNIX_EPOCH).remove(0);
+            prop_assert_eq!(change.kind, ChangeKind::Same);
+            prop_assert!(change.fields.is_empty() && change.faults.is_empty() && change.unusual.is_empty());
+        }
     }
 }

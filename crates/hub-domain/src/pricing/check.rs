@@ -1,9 +1,9 @@
 //! `hub prices check`: is the book sound, and does every model in it still have a price that makes sense?
 
-use hub_types::{Credits, Timestamp};
+use hub_types::Timestamp;
 
 use super::book::{Price, PriceBook, table_start};
-use super::change::diff;
+use super::change::{FieldChange, diff};
 use super::entry::PriceEntry;
 use super::seed::seeded;
 
@@ -53,14 +53,7 @@ fn seeded_otherwise(book: &PriceBook, price: &Price, seeded: &[PriceEntry], now:
     let ours = |entry: &&PriceEntry| entry.service == price.service && entry.model == price.model;
     let entry = seeded.iter().find(ours).filter(|_| price.valid_from == table_start())?;
     let change = diff(book, std::slice::from_ref(entry), now).pop()?;
-    let said = change.fields.iter().map(|field| {
-        let (from, to) = (Credits::from_micro(field.from.unwrap_or(0)), Credits::from_micro(field.to));
-        format!("{} {to} instead of {from}", field.field)
-    });
-    let mut said: Vec<String> = said.collect();
-    if entry.terms != price.units.terms {
-        said.push("multipliers of other terms than the usual ones".to_owned());
-    }
+    let said: Vec<String> = change.fields.iter().map(FieldChange::in_words).collect();
     let help = "see `hub prices list --seeded`";
     (!said.is_empty()).then(|| format!("this version of the hub would seed {}: {help}", said.join(", ")))
 }

@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use hub_types::{Credits, Timestamp};
+use hub_types::{Credits, PriceId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::book::Price;
 use super::units::{LongContext, UnitPrices};
 
-/// One model's price. The same shape is imported, exported, compared and sent to the API.
+/// One model's price. The same shape is imported, exported, compared, and sent to and by the API: what was read can be sent back.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PriceEntry {
+    /// The version, where a list names it; receipts name it too. An import takes no notice of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<PriceId>,
     /// Service word of the provider that serves it: `openai`, `claude`, `sandbox`, or the name of an own server.
     pub service: String,
     /// Model id.
@@ -102,6 +105,7 @@ impl From<&Price> for PriceEntry {
     fn from(price: &Price) -> Self {
         let units = &price.units;
         Self {
+            id: None,
             service: price.service.clone(),
             model: price.model.clone(),
             input: Credits::from_micro(units.input),

@@ -3,11 +3,13 @@
 mod book;
 mod change;
 mod check;
+mod compare;
 mod cost;
 mod entry;
 mod import;
 mod list;
 mod margin;
+mod odd;
 mod seed;
 mod settings;
 mod terms;

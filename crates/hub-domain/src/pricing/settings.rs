@@ -3,7 +3,8 @@
 use hub_types::Timestamp;
 
 use super::book::{ModelPrice, Price, PriceBook};
-use super::change::{Change, Version, diff};
+use super::change::{Change, diff};
+use super::compare::Version;
 use super::entry::PriceEntry;
 
 /// The source of prices that came from the settings. No import can take it for its own.
@@ -12,6 +13,7 @@ pub(super) const SETTINGS: &str = "settings";
 impl From<&ModelPrice> for PriceEntry {
     fn from(model: &ModelPrice) -> Self {
         Self {
+            id: None,
             service: model.service.clone(),
             model: model.model.clone(),
             input: model.input,

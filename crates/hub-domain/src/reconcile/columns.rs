@@ -40,9 +40,13 @@ enum Meaning {
     Cost,
 }
 
-fn meaning(name: &str) -> Option<Meaning> {
-    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    Some(match plain.as_str() {
+/// A name as it is compared.
+fn plain(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|character| character.to_ascii_lowercase()).collect()
+}
+
+fn meaning(plain: &str) -> Option<Meaning> {
+    Some(match plain {
         "upstreamid" | "requestid" | "xrequestid" => Meaning::Id,
         "id" => Meaning::OtherId,
         "model" | "modelid" | "modelname" | "modelversion" | "snapshotid" => Meaning::Model,
@@ -96,7 +100,8 @@ pub(super) fn line<'a>(cells: impl Iterator<Item = (&'a str, &'a str)>, known: &
     let (mut all, mut fresh, mut anthropic, mut other) = (None, None, false, None);
     line.sums.calls = 1;
     for (name, cell) in cells {
-        let (Some(meaning), cell) = (meaning(name), cell.trim()) else { continue };
+        let (plain, cell) = (plain(name), cell.trim());
+        let Some(meaning) = meaning(&plain) else { continue };
         if cell.is_empty() {
             continue;
         }
@@ -121,7 +126,7 @@ pub(super) fn line<'a>(cells: impl Iterator<Item = (&'a str, &'a str)>, known: &
             Meaning::Reasoning => (line.sums.reasoning, known.reasoning) = (count()?, true),
             Meaning::Cost => (line.sums.cost, known.cost) = (micro(cell).ok_or_else(wrong)?, true),
         }
-        anthropic |= name.contains("cache_read_input") || name.contains("cache_creation_input");
+        anthropic |= ["cachereadinputtokens", "cachecreationinputtokens"].contains(&plain.as_str());
     }
     line.id = line.id.or_else(|| other.map(str::to_owned));
     let cached = line.sums.cache_read + line.sums.cache_write;
@@ -216,6 +221,16 @@ mod tests {
             );
         }
         assert_eq!(read(&wire).0.sums.prompt, 100);
+        let spellings: [fn(&str) -> String; 3] =
+            [str::to_uppercase, |name| name.replace('_', " "), |name| name.replace('_', "-")];
+        for spelled in spellings {
+            for cells in [&generic[..], &openai, &anthropic, &wire] {
+                let names: Vec<String> = cells.iter().map(|(name, _)| spelled(name)).collect();
+                let renamed: Vec<(&str, &str)> =
+                    names.iter().zip(cells).map(|(name, (_, cell))| (name.as_str(), *cell)).collect();
+                assert_eq!(read(&renamed), read(cells), "{names:?}");
+            }
+        }
     }
 
     #[test]

@@ -77,7 +77,7 @@ pub async fn get(hub: &Hub, caller: &Caller, id: UserId) -> Result<Account, Righ
 }
 
 /// The account as it stands in this transaction.
-pub(super) async fn account(tx: &mut Tx, id: UserId) -> Result<Option<Account>, StoreError> {
+pub(crate) async fn account(tx: &mut Tx, id: UserId) -> Result<Option<Account>, StoreError> {
     let Some(user) = users::by_id(tx, id).await? else { return Ok(None) };
     let roles = roles::names_of(tx, id).await?;
     let User { id, email, name, verified, status, created_at, last_login_at, deleted_at, .. } = user;

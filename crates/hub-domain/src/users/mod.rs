@@ -18,6 +18,7 @@ pub use credentials::{CredentialError, change_email, mail_reset};
 pub use hub_store::user_list::Listed as Account;
 pub use hub_store::users::UserStatus;
 pub use invitations::{Invitation, invitations, resend_invitation, withdraw_invitation};
+pub(crate) use list::account;
 pub use list::{Query, Standing, get, list};
 pub use own::{own, rename_own};
 pub use remove::{remove, restore};

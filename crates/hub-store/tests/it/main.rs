@@ -18,5 +18,6 @@ mod payments;
 mod providers;
 mod reroute;
 mod schema;
+mod search;
 mod statements;
 mod usage;

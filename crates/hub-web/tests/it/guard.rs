@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::Request;
-use hub_types::{ApiKeyId, Caller, Clock, Credential, ErrorCode, RateTier, UserId};
+use hub_types::{ApiKeyId, Caller, Clock, Credential, ErrorCode, RateTier, UserId, UserLimits};
 use hub_web::{
     Admission, ApiError, Authenticated, Gatekeeper, Knock, LimitState, MaybeCaller, OpenRoutes, Path, Presented,
     Refusal, RouteKind, guarded,
@@ -61,6 +61,7 @@ fn caller() -> Caller {
         models: Arc::default(),
         line: None,
         budgets: Arc::default(),
+        limits: UserLimits::default(),
         tier: RateTier::User,
         address: None,
     }

@@ -1,14 +1,12 @@
 //! `hub ledger export`: the rows of the ledger on standard output, for accountants and for checks of one's own. A page is in memory at a
 //! time, and all pages show the same moment.
 
-use std::fmt::Write;
-
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use hub_domain::credits::{self, Kind, Transaction};
 use hub_store::users;
 use hub_types::{Timestamp, UserId};
-use hub_web::write_csv;
+use hub_web::{Cell, write_csv};
 use serde_json::json;
 
 use super::{Context, Outcome, ledger, write_exactly};
@@ -90,15 +88,27 @@ fn counter(row: &Transaction) -> &'static str {
     Kind::from_word(&row.kind).map_or("", Kind::counter_account)
 }
 
-/// Numbers are written as they are: a guard against formulas before a minus would spoil every debit.
 fn csv(out: &mut String, row: &Transaction) {
-    let Transaction { id, user, version, kind, amount, balance_after, created_at, .. } = row;
-    let at = created_at.to_rfc3339();
-    // Writing to a string does not fail.
-    let _ = write!(out, "{id},{user},{version},{kind},{},{amount},{balance_after},{at},", counter(row));
+    let (id, user, at) = (row.id.to_string(), row.user.to_string(), row.created_at.to_rfc3339());
     let actor = row.actor.map(|actor| actor.to_string()).unwrap_or_default();
     let hold = row.hold.map(|hold| hold.to_string()).unwrap_or_default();
-    write_csv(out, [row.reason.as_str(), &actor, &hold, &row.metadata.to_string()]);
+    write_csv(
+        out,
+        [
+            Cell::Text(&id),
+            Cell::Text(&user),
+            Cell::Number(&row.version),
+            Cell::Text(&row.kind),
+            Cell::Text(counter(row)),
+            Cell::Number(&row.amount),
+            Cell::Number(&row.balance_after),
+            Cell::Text(&at),
+            Cell::Text(&row.reason),
+            Cell::Text(&actor),
+            Cell::Text(&hold),
+            Cell::Text(&row.metadata.to_string()),
+        ],
+    );
 }
 
 fn object(row: &Transaction) -> serde_json::Value {

@@ -41,7 +41,7 @@ pub(super) enum PricesCommand {
     Import {
         /// JSON file, or - for standard input: a list of prices, or an object with `prices`
         file: PathBuf,
-        /// Take over free prices, prices above 1000 dollars a million, and leaps of more than ten times
+        /// Take over free prices, prices above 1000 dollars a million, multipliers beyond ten, and leaps of more than ten times
         #[arg(long)]
         allow_unusual: bool,
     },
@@ -141,9 +141,10 @@ fn differences(changes: &[Change]) -> String {
         let fields: Vec<String> = change
             .fields
             .iter()
-            .map(|field| match field.from {
-                Some(from) => format!("{} {from} to {}", field.field, field.to),
-                None => format!("{} {}", field.field, field.to),
+            .map(|field| match (field.from, field.to) {
+                (Some(from), Some(to)) => format!("{} {from} to {to}", field.field),
+                (Some(from), None) => format!("{} {from} to none", field.field),
+                (None, to) => format!("{} {}", field.field, to.unwrap_or_default()),
             })
             .collect();
         // Writing to a string does not fail.

@@ -218,8 +218,27 @@ on_both_pairs! {
         let csv = export("").await.expect(200).text();
         assert_eq!(csv.lines().count(), 5);
         assert!(csv.contains("\"'=HYPERLINK(\"\"evil\"\") 100%\""), "{csv}");
+        // Amounts are numbers, also those that were taken.
+        let amounts: Vec<f64> = csv.lines().skip(1).map(|line| line.split(',').nth(4).unwrap().parse().unwrap()).collect();
+        let shown = all["transactions"].as_array().unwrap().iter().map(|row| row["amount"].as_f64().unwrap());
+        assert_eq!(amounts, shown.collect::<Vec<_>>());
+        assert_eq!(amounts.iter().filter(|amount| **amount < 0.0).count(), 3, "{csv}");
         assert_eq!(export("?direction=credit").await.expect(200).text().lines().count(), 2);
         export(&format!("?userId={}", admin.id)).await.expect(404);
+        hub.finish().await;
+    }
+
+    async fn a_reason_is_found_in_whatever_case_it_is_typed(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let (ada, admin) = (hub.user("ada").await, hub.admin().await);
+        for reason in ["Überweisung 7", "École", "plain"] {
+            let body = json!({ "userId": ada.id, "amount": 1, "reason": reason });
+            order(&hub, &admin, "grant", &body).await.expect(200);
+        }
+        for text in ["%C3%9Cberweisung", "%C3%BCberweisung", "%C3%9CBERWEISUNG", "%C3%89COLE", "%C3%A9cole", "PLAIN"] {
+            assert_eq!(history(&hub, &ada, &format!("q={text}")).await["total"], 1, "{text}");
+        }
+        assert_eq!(history(&hub, &ada, "q=ecole").await["total"], 0);
         hub.finish().await;
     }
 

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use hub_domain::Origin;
 use hub_domain::credits::{self, Deduct, Grant};
 use hub_testkit::{TestHub, on_both_pairs};
-use hub_types::{Caller, Credential, Credits, Permission, RateTier, UserId};
+use hub_types::{Caller, Credential, Credits, Permission, RateTier, UserId, UserLimits};
 use serde_json::{Value, json};
 
 /// A service that bills something of its own.
@@ -23,6 +23,7 @@ pub(crate) fn service(hub: &TestHub) -> Caller {
         models: Arc::default(),
         line: None,
         budgets: Arc::default(),
+        limits: UserLimits::default(),
         acting: None,
         tier: RateTier::Manager,
         address: None,

@@ -36,6 +36,7 @@ mod streams;
 mod telemetry;
 mod token_keys;
 mod usage;
+mod user_limits;
 mod users;
 mod websocket;
 mod wires;

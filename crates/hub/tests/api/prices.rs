@@ -119,6 +119,70 @@ on_both_pairs! {
         hub.finish().await;
     }
 
+    async fn a_price_of_nothing_or_an_absurd_one_needs_leave(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let admin = hub.admin().await;
+        let import = |body: Value| hub.post("/api/admin/prices").bearer(&admin.access_token).json(&body).send();
+        let mut usual = sandbox(15, 60)["prices"][0].clone();
+        usual["longContext"] = json!({ "above": 100_000, "inputPermille": 2000, "outputPermille": 1000 });
+        usual["terms"] = json!({ "service_tier:flex": 500 });
+        import(json!({ "prices": [usual] })).await.expect(200);
+        for (field, value, told) in [
+            ("output", json!(0), "output"),
+            ("input", json!(0), "input"),
+            ("videoSecond", json!({ "*": 900_000_000 }), "videoSecond.*"),
+            ("terms", json!({ "service_tier:flex": 500_000 }), "terms.service_tier:flex"),
+            ("longContext", json!({ "above": 100_000, "inputPermille": 2000, "outputPermille": 1_000_000 }), "longContext.outputPermille"),
+            ("longContext", json!({ "above": 100, "inputPermille": 2000, "outputPermille": 1000 }), "longContext.above"),
+        ] {
+            let mut price = usual.clone();
+            price[field] = value;
+            let refused = import(json!({ "prices": [price] })).await.expect(400).json();
+            let change = &refused["error"]["details"]["changes"][0];
+            assert!(change["unusual"].to_string().contains(told), "{told}: {refused}");
+            assert!(change["fields"].as_array().unwrap().iter().any(|change| change["field"] == told), "{told}: {refused}");
+        }
+        hub.advance(Duration::minutes(1));
+        let mut free = usual.clone();
+        free["output"] = json!(0);
+        import(json!({ "prices": [free], "allowUnusual": true })).await.expect(200);
+        hub.finish().await;
+    }
+
+    async fn a_price_that_was_read_can_be_sent_back_and_changes_nothing(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let admin = hub.admin().await;
+        let full = json!({
+            "service": "own", "model": "full", "source": "a page", "input": 15, "cacheRead": 1.5, "cacheWrite": 18, "cacheWriteLong": 30,
+            "inputAudio": 40, "inputImage": 20, "output": 60, "reasoning": 61, "outputAudio": 80, "outputImage": 70, "request": 0.5,
+            "videoSecond": { "720p": 10, "*": 30 }, "terms": { "service_tier:flex": 500, "speed:fast": 2000 },
+            "longContext": { "above": 200_000, "inputPermille": 2000, "outputPermille": 1500 },
+            "contextTokens": 1_000_000, "maxOutputTokens": 16_384, "validFrom": "2026-11-23T10:00:00Z",
+        });
+        let import = |body: Value| hub.post("/api/admin/prices").bearer(&admin.access_token).json(&body).send();
+        import(json!({ "prices": [full] })).await.expect(200);
+        let list = |query: &str| hub.get(&format!("/api/admin/prices?limit=100{query}")).bearer(&admin.access_token).send();
+        let mut shown = list("&service=own").await.expect(200).json()["prices"][0].clone();
+        assert!(shown["id"].is_string(), "{shown}");
+        let sent_back = shown.clone();
+        shown.as_object_mut().unwrap().remove("id");
+        assert_eq!(shown, full);
+        // The whole book, as it was read.
+        let book = list("").await.expect(200).json()["prices"].clone();
+        assert!(book.as_array().unwrap().contains(&sent_back));
+        let told = import(json!({ "prices": book, "dryRun": true })).await.expect(200).json();
+        for change in told["changes"].as_array().unwrap() {
+            assert_eq!((&change["kind"], &change["fields"], &change["faults"], &change["unusual"]), (&json!("same"), &json!([]), &json!([]), &json!([])), "{change}");
+        }
+        // With the terms left out the dry run names them.
+        let mut less = sent_back;
+        less.as_object_mut().unwrap().remove("terms");
+        let told = import(json!({ "prices": [less], "dryRun": true })).await.expect(200).json();
+        let gone = |name: &str, from: i64| json!({ "field": name, "from": from, "to": null });
+        assert_eq!(told["changes"][0]["fields"], json!([gone("terms.service_tier:flex", 500), gone("terms.speed:fast", 2000)]));
+        hub.finish().await;
+    }
+
     async fn the_book_is_read_in_pages_without_gaps(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let admin = hub.admin().await;

@@ -85,6 +85,29 @@ on_both_pairs! {
         hub.finish().await;
     }
 
+    async fn a_prompt_that_does_not_fit_is_said_to_and_nothing_typical_is_above_the_worst_case(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let ada = hub.user("ada").await;
+        // The sandbox takes 128 000 tokens and answers with at most 16 384.
+        let by_numbers = |input: i64, output: i64| json!({ "model": "sandbox", "inputTokens": input, "outputTokens": output });
+        for (input, fits) in [(128_000, true), (128_001, false), (200_000, false)] {
+            let quoted = quote(&hub, &ada, &by_numbers(input, 50_000)).await;
+            assert_eq!((&quoted["fits"], &quoted["affordable"]), (&json!(fits), &json!(fits)), "{quoted}");
+            assert_eq!((&quoted["inputTokens"], &quoted["outputLimit"]), (&json!(input), &json!(16_384)), "nothing is cut in silence");
+            assert_eq!(quoted["affordableOutputTokens"], if fits { 16_384 } else { 0 });
+            assert_eq!(micro(&quoted["worstCase"]), input * 15 + 16_384 * 60);
+            assert_eq!(micro(&quoted["typical"]), micro(&quoted["worstCase"]), "no answer is longer than the limit");
+        }
+        // A call as it would be sent: its tokens are an estimate, so it is let through, and the provider says what it thinks.
+        for (words, fits) in [(10, true), (300_000, false)] {
+            let body = ask("sandbox", &"word ".repeat(words), &json!({ "max_tokens": 20 }));
+            let quoted = quote(&hub, &ada, &json!({ "request": body, "outputTokens": 1_000 })).await;
+            assert_eq!((&quoted["fits"], &quoted["affordable"]), (&json!(fits), &json!(true)), "{quoted}");
+            assert!(micro(&quoted["typical"]) <= micro(&quoted["worstCase"]), "{quoted}");
+        }
+        hub.finish().await;
+    }
+
     async fn a_cap_shortens_the_answer_or_refuses_and_says_why(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;

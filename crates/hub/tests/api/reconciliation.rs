@@ -77,6 +77,11 @@ on_both_pairs! {
         let report = compare(&hub, &admin, "", "text/csv; charset=utf-8", openai).await.expect(200).json();
         assert_eq!((&report["clean"], &report["byCall"], &report["here"]["calls"]), (&json!(true), &json!(false), &json!(3)), "{report}");
 
+        // Names in words, as a spreadsheet has them; input is Anthropic's, without what was cached.
+        let words = "Date,Model,Input Tokens,Cache Read Input Tokens,Output Tokens\n2026-11-23,stub,140,60,14\n2026-11-24,stub,70,30,7\n";
+        let report = compare(&hub, &admin, "", "text/csv", words).await.expect(200).json();
+        assert_eq!((&report["clean"], &report["there"]["prompt"]), (&json!(true), &json!(300)), "{report}");
+
         let anthropic = json!([
             { "usage_date_utc": "2026-11-23", "model_version": "stub", "usage_input_tokens_no_cache": 140, "usage_input_tokens_cache_read": 60,
               "usage_output_tokens": 14, "workspace": "w" },

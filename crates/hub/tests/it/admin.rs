@@ -69,6 +69,7 @@ fn the_ledger_is_exported_in_order_for_one_account_and_a_span_of_time() {
     let lines: Vec<&str> = csv.split("\r\n").collect();
     assert!(lines[0].starts_with("id,userId,version,kind,"), "{csv}");
     assert!(lines.len() == 4 && lines[3].is_empty() && lines[1].contains(",\"a, \"\"b\"\"\","), "{csv}");
+    assert!(lines[1].contains(",12.5,12.5,"), "{csv}");
     assert_eq!(export(&["--format", "ndjson", "--to", "2020-01-01T00:00:00Z"]), "");
 }
 

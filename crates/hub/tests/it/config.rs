@@ -175,7 +175,7 @@ fn providers_are_checked_by_place() {
     }
     assert!(problems("[[providers]]\nname = \"x\"\n", &[]).contains("missing field `base_url`"));
     for (wrong, setting, message) in [
-        ("wires = [\"responses\"]", "wires", "must have chat among them"),
+        ("wires = [\"completions\"]", "wires", "must have chat or responses among them"),
         ("wires = [\"chat\", \"chat\"]", "wires", "must name each wire once"),
         ("wires = [\"smoke\"]", "wires", "unknown variant `smoke`"),
         ("hosted_tools = [\"Web Search\"]", "hosted_tools", "must be at most 20 types of tools"),

@@ -8,10 +8,12 @@ use url::Url;
 use crate::llm::http::Timeouts;
 use crate::llm::{MaxTokensField, ModelInfo, OnHangup, count};
 
-/// What a server speaks of OpenAI's wires beside chat. Calls of the others are carried as chat.
+/// What a server speaks of OpenAI's wires. Calls of the others are carried as chat, or as responses where it speaks no chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wires {
-    /// `/responses`.
+    /// `/chat/completions`.
+    pub chat: bool,
+    /// `/responses`; spoken by all who speak no chat.
     pub responses: bool,
     /// `/completions`.
     pub completions: Completions,
@@ -44,9 +46,9 @@ impl Completions {
 
 impl Wires {
     /// What OpenAI itself speaks, with each model in the wires it knows.
-    pub const ALL: Self = Self { responses: true, completions: Completions::Known };
+    pub const ALL: Self = Self { chat: true, responses: true, completions: Completions::Known };
     /// Nothing but chat, as most other servers.
-    pub const CHAT: Self = Self { responses: false, completions: Completions::Never };
+    pub const CHAT: Self = Self { chat: true, responses: false, completions: Completions::Never };
 }
 
 /// One upstream.
@@ -60,7 +62,7 @@ pub struct OpenAiConfig {
     pub base_url: Url,
     /// Sent as a bearer token; some local servers need none.
     pub api_key: Option<SecretString>,
-    /// What it speaks beside chat.
+    /// What it speaks.
     pub wires: Wires,
     /// Types of tools that it may run itself, with or without their dates, and fields of chat that switch such on. Their fees are the
     /// operator's: the hub has no price for them.
@@ -75,7 +77,7 @@ pub struct OpenAiConfig {
     pub extra_models: Vec<ModelInfo>,
     /// Tokens to allow for each picture in the bound.
     pub image_tokens: i64,
-    /// Whether a call of another wire is refused when a field of it has no place in a chat request; else the field is left out.
+    /// Whether a call of another wire is refused when a field of it has no place in the wire it is carried in; else the field is left out.
     pub refuse_dropped: bool,
     /// Whether a name that leads into a private network is refused: for upstreams that were named while the hub ran.
     pub outside_only: bool,

@@ -1,7 +1,7 @@
-//! The adapter for OpenAI and for every server that speaks its chat protocol.
+//! The adapter for OpenAI and for every server that speaks its chat protocol, or its responses.
 //!
-//! Bytes of chat calls go through as they are; see [`ChatRequest::encode`] for the few fields that are written. So do those of responses and
-//! of the old completions where the server speaks them ([`Wires`]). All other calls are carried as chat.
+//! Bytes of calls in a wire that the server speaks ([`Wires`]) go through as they are; see [`ChatRequest::encode`] for the few fields that are
+//! written. All other calls are carried as chat, and to a server that speaks no chat as responses.
 
 mod answer;
 mod config;
@@ -31,6 +31,7 @@ use super::{
 };
 use crate::wire::hosted;
 use crate::wire::openai::EmbeddingsRequest;
+use crate::wire::translate::{Translated, chat_over_responses, retold};
 
 /// Largest list of models, in bytes.
 const MODELS_LIMIT: usize = 4 * 1024 * 1024;
@@ -58,6 +59,8 @@ enum Sent<'a> {
     Completion(&'a CompletionRequest),
     /// As chat, whatever it came as.
     Chat,
+    /// As responses, to a server that speaks no chat.
+    Translated,
 }
 
 /// Reads a whole answer of one wire.
@@ -88,14 +91,15 @@ impl OpenAiProvider {
 
     /// The way of this call: by its own wire where the server speaks it.
     fn way<'a>(&self, call: &'a CallRequest, model: &str) -> Sent<'a> {
-        let Wires { responses, completions } = self.config.wires;
+        let Wires { chat, responses, completions } = self.config.wires;
         if let Some(request) = call.embeddings() {
             return Sent::Embeddings(request);
         }
         if let Some(request) = call.responses().filter(|_| responses) {
             return Sent::Responses(request);
         }
-        call.completion().filter(|_| completions.knows(model)).map_or(Sent::Chat, Sent::Completion)
+        let carried = if chat { Sent::Chat } else { Sent::Translated };
+        call.completion().filter(|_| completions.knows(model)).map_or(carried, Sent::Completion)
     }
 
     async fn answer(&self, call: ChatCall) -> Result<ChatAnswer, LlmError> {
@@ -113,12 +117,51 @@ impl OpenAiProvider {
                 self.send(&self.completions_url, (body, request.stream()), &call, answer::read, chunks).await
             }
             Sent::Chat => {
-                let chat = call.request.as_chat().map_err(LlmError::unsendable)?;
-                http::refuse_dropped(chat.dropped, self.config.refuse_dropped)?;
-                self.check_hosted(chat.request.hosted_tools()).map_err(LlmError::unsendable)?;
-                let answer = self.chat_once(chat.request, &call).await?;
-                call.request.tell(answer, chat.dropped, &call.request_id)
+                let (chat, dropped) = call.request.as_plain_chat().map_err(LlmError::unsendable)?;
+                http::refuse_dropped(dropped, self.config.refuse_dropped)?;
+                self.check_hosted(chat.hosted_tools()).map_err(LlmError::unsendable)?;
+                let answer = self.chat_once(&chat, &call).await?;
+                call.request.tell(answer, dropped, &call.request_id)
             }
+            Sent::Translated => self.respond(&call).await,
+        }
+    }
+
+    /// Makes a call that is carried as responses.
+    async fn respond(&self, call: &ChatCall) -> Result<ChatAnswer, LlmError> {
+        let chat = call.request.as_chat().map_err(LlmError::unsendable)?;
+        let told = self.as_responses(&call.request).map_err(LlmError::unsendable)?;
+        let body = told.request.encode(&call.upstream_model, call.max_output);
+        let events = responses::Events::new(self.config.api_key.clone());
+        let sent = self.send(&self.responses_url, (body, told.request.stream()), call, responses::read, events);
+        let answer = match sent.await? {
+            ChatAnswer::Whole(answer) => {
+                let body = chat_over_responses::whole(&answer.body, answer.usage.as_ref())
+                    .ok_or(LlmError::Untellable("it does not fit into the caller's wire"))?;
+                ChatAnswer::Whole(WholeAnswer { body, dropped: told.dropped, ..answer })
+            }
+            ChatAnswer::Stream(stream) => {
+                let events = retold(stream.events, chat_over_responses::Teller::default());
+                ChatAnswer::Stream(ChatStream { events, dropped: told.dropped, ..stream })
+            }
+        };
+        call.request.tell(answer, chat.dropped, &call.request_id)
+    }
+
+    /// The call as a responses request.
+    fn as_responses(&self, call: &CallRequest) -> Result<Translated<ResponsesRequest>, BadRequest> {
+        let chat = call.as_chat()?;
+        let told = chat_over_responses::request(chat.request, call.wants_thinking())?;
+        http::check_dropped(&told.dropped, self.config.refuse_dropped)?;
+        http::check_dropped(chat.dropped, self.config.refuse_dropped)?;
+        Ok(told)
+    }
+
+    /// What a response can cost at most.
+    fn response_bound(&self, request: &ResponsesRequest, max_output_default: i64) -> TokenBound {
+        TokenBound {
+            input: count::input_bound(request.size(), self.config.image_tokens),
+            output: request.max_output().unwrap_or(max_output_default),
         }
     }
 
@@ -211,18 +254,17 @@ impl LlmProvider for OpenAiProvider {
             Sent::Embeddings(embeddings) => Ok(TokenBound { input: count::embeddings_bound(embeddings), output: 0 }),
             Sent::Responses(request) => {
                 self.check_hosted(request.hosted_tools())?;
-                let input = count::input_bound(request.size(), self.config.image_tokens);
-                Ok(TokenBound { input, output: request.max_output().unwrap_or(max_output_default) })
+                Ok(self.response_bound(request, max_output_default))
             }
+            Sent::Translated => Ok(self.response_bound(&self.as_responses(call)?.request, max_output_default)),
             Sent::Completion(request) => Ok(TokenBound {
                 input: count::completion_bound(request),
                 output: request.limit().saturating_mul(request.generated()),
             }),
             Sent::Chat => {
-                let chat = call.as_chat()?;
-                http::check_dropped(chat.dropped, self.config.refuse_dropped)?;
-                self.check_hosted(chat.request.hosted_tools())?;
-                let chat = chat.request;
+                let (chat, dropped) = call.as_plain_chat()?;
+                http::check_dropped(dropped, self.config.refuse_dropped)?;
+                self.check_hosted(chat.hosted_tools())?;
                 Ok(TokenBound {
                     input: count::input_bound(chat.size(), self.config.image_tokens),
                     output: chat.max_output().unwrap_or(max_output_default).saturating_mul(chat.choices()),
@@ -236,7 +278,7 @@ impl LlmProvider for OpenAiProvider {
             Sent::Embeddings(_) => Ok(Terms::default()),
             Sent::Responses(request) => Ok(Terms::asked(|name| request.raw(name))),
             Sent::Completion(request) => Ok(Terms::asked(|name| request.raw(name))),
-            Sent::Chat => call.as_chat().map(|chat| Terms::asked(|name| chat.request.raw(name))),
+            Sent::Chat | Sent::Translated => call.as_chat().map(|chat| Terms::asked(|name| chat.request.raw(name))),
         }
     }
 

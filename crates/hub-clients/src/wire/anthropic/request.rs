@@ -312,7 +312,7 @@ fn measure_content(content: &RawValue, found: &mut Measured) -> Result<(), ()> {
             }
             kind => {
                 size.other_bytes += raw.get().len();
-                found.unsigned |= kind == "thinking" && block.signature.as_str().is_empty();
+                found.unsigned |= kind == "thinking" && !thoughts::is_signature(block.signature.as_str());
             }
         }
     }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::wire::document::{self, member};
+use crate::wire::opaque;
 use crate::wire::openai::Text;
 
 #[derive(Deserialize)]
@@ -15,8 +16,13 @@ struct Block<'a> {
     signature: Text<'a>,
 }
 
+/// Whether a signature may be one of Anthropic's: it is there, and holds nothing that another provider had encrypted.
+pub(super) fn is_signature(signature: &str) -> bool {
+    !signature.is_empty() && !opaque::is_item(signature)
+}
+
 fn is_unsigned(block: &Block<'_>) -> bool {
-    block.kind.as_str() == "thinking" && block.signature.as_str().is_empty()
+    block.kind.as_str() == "thinking" && !is_signature(block.signature.as_str())
 }
 
 fn is_thought(block: &Block<'_>) -> bool {
@@ -106,6 +112,7 @@ mod tests {
             signed(r#"{"type":"thinking","thinking":"x","signature":"Eq"}"#)
                 && signed(r#"{"type":"redacted_thinking"}"#)
         );
+        assert!(!signed(r#"{"type":"thinking","signature":"hub.item.e30="}"#), "another provider's");
         assert!(!signed(r#"{"type":"thinking","signature":""}"#) && !signed(r#"{"type":"document"}"#) && !signed("3"));
     }
 }

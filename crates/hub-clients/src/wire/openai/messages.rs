@@ -78,6 +78,9 @@ pub(super) fn texts(raw: &RawValue) -> Vec<MessageText> {
 /// The messages without `thinking_blocks`; `None` when there are none.
 pub(super) fn without_thoughts(messages: &str) -> Option<String> {
     const FIELD: &str = "thinking_blocks";
+    if !messages.contains(FIELD) {
+        return None;
+    }
     let list: Vec<&RawValue> = serde_json::from_str(messages).ok()?;
     let mut changed = false;
     let less = list.into_iter().map(|raw| {

@@ -1,6 +1,7 @@
 //! Chat chunks and completions, read for what the caller of another wire is told.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::wire::openai::Text;
 
@@ -60,6 +61,8 @@ pub(crate) struct Said<'a> {
     #[serde(borrow, default)]
     reasoning: Text<'a>,
     #[serde(borrow, default)]
+    thinking_blocks: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     pub(crate) tool_calls: Option<Vec<ToolCall<'a>>>,
 }
 
@@ -81,7 +84,12 @@ pub(crate) struct Function<'a> {
     pub(crate) arguments: Text<'a>,
 }
 
-impl Said<'_> {
+impl<'a> Said<'a> {
+    /// What can be given back of the reasoning, as another wire's provider signed or encrypted it.
+    pub(crate) fn thinking_blocks(&self) -> Vec<&'a RawValue> {
+        self.thinking_blocks.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
+    }
+
     /// Reasoning that is shown, under either of its two names.
     pub(crate) fn reasoning(&self) -> &str {
         self.reasoning_content.get().or(self.reasoning.get()).unwrap_or_default()

@@ -6,6 +6,8 @@
 
 mod chat;
 pub(crate) mod chat_over_messages;
+pub(crate) mod chat_over_responses;
+mod chunks;
 pub(crate) mod completion_over_chat;
 pub(crate) mod messages_over_chat;
 mod origin;
@@ -61,6 +63,13 @@ fn data_of(event: &ChatEvent) -> Option<Bytes> {
     let mut reader = SseReader::new();
     reader.push(event.raw.clone());
     reader.next_event()?.ok()?.data
+}
+
+/// The data of each event that is handed on as one.
+fn all_data_of(event: &ChatEvent) -> Vec<Bytes> {
+    let mut reader = SseReader::up_to(event.raw.len());
+    reader.push(event.raw.clone());
+    std::iter::from_fn(|| reader.next_event()?.ok()).filter_map(|event| event.data).collect()
 }
 
 /// Appends an event without a name.

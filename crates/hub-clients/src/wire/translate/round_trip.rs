@@ -6,10 +6,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::chat_over_messages::Target;
-use super::{chat_over_messages, messages_over_chat};
+use super::{chat_over_messages, chat_over_responses, messages_over_chat, responses_over_chat};
 use crate::wire::BadRequest;
 use crate::wire::anthropic::{ApiVersion, Message, MessagesRequest};
-use crate::wire::openai::ChatRequest;
+use crate::wire::openai::{ChatRequest, Response, ResponsesRequest};
 
 const TARGET: Target<'_> = Target { model: "m", max_tokens: 9, version: ApiVersion::V20261021 };
 
@@ -22,6 +22,19 @@ fn to_chat(messages: &Value) -> Result<(Value, Vec<String>), BadRequest> {
     let request = MessagesRequest::parse(messages.to_string().into(), ApiVersion::V20230601).unwrap();
     let told = messages_over_chat::request(&request)?;
     Ok((serde_json::from_slice(told.request.body()).unwrap(), told.dropped))
+}
+
+fn to_response(chat: &Value) -> Value {
+    let told = chat_over_responses::request(&ChatRequest::parse(chat.to_string().into()).unwrap(), false).unwrap();
+    assert_eq!(told.dropped, [""; 0]);
+    serde_json::from_slice(told.request.body()).unwrap()
+}
+
+/// What a chat caller sent, after a call of its was carried as responses and read as such.
+fn from_response(response: &Value) -> Value {
+    let request = ResponsesRequest::parse(response.to_string().into()).unwrap();
+    let (told, _) = responses_over_chat::request(&request).unwrap();
+    serde_json::from_slice(told.request.body()).unwrap()
 }
 
 /// A chat that uses everything both wires know.
@@ -63,6 +76,13 @@ fn a_rich_chat_comes_back_as_it_was() {
     let (messages, _) = to_messages(&rich()).unwrap();
     let (chat, dropped) = to_chat(&messages).unwrap();
     assert_eq!((chat, dropped), (rich(), Vec::new()));
+}
+
+#[test]
+fn a_rich_chat_comes_back_from_responses_as_it_was() {
+    let mut chat = rich();
+    chat.as_object_mut().unwrap().remove("stop");
+    assert_eq!(from_response(&to_response(&chat)), chat);
 }
 
 #[test]
@@ -189,6 +209,16 @@ proptest! {
     }
 
     #[test]
+    fn a_conversation_told_as_responses_and_back_is_the_same(turns in turns(), system in prop::option::of(text())) {
+        let mut turns = turns;
+        if let Some(system) = system {
+            turns.insert(0, json!({"role": "system", "content": system}));
+        }
+        let chat = json!({"model": "m", "max_completion_tokens": 9, "stream": false, "messages": turns});
+        prop_assert_eq!(from_response(&to_response(&chat)), chat);
+    }
+
+    #[test]
     fn an_answer_told_there_and_back_is_the_same(
         said in prop::option::of(text()),
         calls in (tool_call(1), tool_call(2)),
@@ -211,6 +241,14 @@ proptest! {
         let read: Message<'_> = serde_json::from_slice(&told).unwrap();
         prop_assert_eq!(read.usage.tokens(), Some(usage));
         let back: Value = serde_json::from_slice(&chat_over_messages::whole(&read, 5)).unwrap();
+        prop_assert_eq!(&back, &chat);
+
+        let asked = ResponsesRequest::parse(r#"{"model":"m","input":"x"}"#.into()).unwrap();
+        let (_, echo) = responses_over_chat::request(&asked).unwrap();
+        let told = responses_over_chat::whole(chat.to_string().as_bytes(), &usage, &echo).unwrap();
+        let read: Response<'_> = serde_json::from_slice(&told).unwrap();
+        prop_assert_eq!(read.usage(), Some(usage));
+        let back: Value = serde_json::from_slice(&chat_over_responses::whole(&told, Some(&usage)).unwrap()).unwrap();
         prop_assert_eq!(back, chat);
     }
 }

@@ -17,7 +17,8 @@ use crate::errors;
 pub(crate) struct ImportBody {
     /// One entry per model and start; 1 to 5000.
     prices: Vec<PriceEntry>,
-    /// Takes over what looks like a slip of the pen: free, above 1000 dollars a million, or ten times more or less than now.
+    /// Takes over what looks like a slip of the pen: free, above 1000 dollars a million (100 a call, 10 a second of video), a multiplier
+    /// beyond ten or below a tenth, ten times more or less than now, or nothing where something was asked.
     #[serde(default)]
     allow_unusual: bool,
     /// Compares only; writes nothing.

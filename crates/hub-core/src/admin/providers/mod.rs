@@ -54,8 +54,8 @@ pub(crate) struct ProviderView {
     requests_per_minute: u32,
     /// Tokens in any 60 seconds; 0 for no ceiling.
     tokens_per_minute: u32,
-    /// The wires of OpenAI's protocol that it is said to speak, for all its models; calls of the others are carried as chat. Absent where
-    /// nobody said: what OpenAI speaks for `openai`, only chat for `compatible`.
+    /// The wires of OpenAI's protocol that it is said to speak, for all its models; calls of the others are carried as chat, or as
+    /// responses where chat is not among them. Absent where nobody said: what OpenAI speaks for `openai`, only chat for `compatible`.
     #[serde(skip_serializing_if = "Option::is_none")]
     wires: Option<Vec<Wire>>,
     /// Types of tools in `/v1/responses` that it may run itself.

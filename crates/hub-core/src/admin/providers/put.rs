@@ -27,7 +27,8 @@ pub(crate) struct ProviderBody {
     service: Option<String>,
     /// Lower ones are tried first, 0 to 1000; 100 when absent.
     priority: Option<i32>,
-    /// Not for `anthropic`: the wires it speaks for all its models, `chat` among them, each once; calls of the others are carried as chat.
+    /// Not for `anthropic`: the wires it speaks for all its models, `chat` or `responses` among them, each once; calls of the
+    /// others are carried as chat, or as responses where chat is not among them.
     /// When absent what OpenAI speaks for `openai` (`responses`, and `completions` for its older models), only `chat` for `compatible`.
     #[schema(min_items = 1, max_items = 3)]
     wires: Option<Vec<Wire>>,

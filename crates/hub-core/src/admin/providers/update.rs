@@ -29,7 +29,8 @@ pub(crate) struct ProviderPatch {
     requests_per_minute: Option<u32>,
     /// Tokens in any 60 seconds; 0 lifts the ceiling.
     tokens_per_minute: Option<u32>,
-    /// Not for `anthropic`: the wires it speaks for all its models, `chat` among them, each once; calls of the others are carried as chat.
+    /// Not for `anthropic`: the wires it speaks for all its models, `chat` or `responses` among them, each once; calls of the
+    /// others are carried as chat, or as responses where chat is not among them.
     /// `null`: as the settings say, and else what is usual of its kind.
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<Vec<Wire>>, min_items = 1, max_items = 3)]

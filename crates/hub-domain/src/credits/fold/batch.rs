@@ -89,7 +89,7 @@ impl Work {
     /// Writes at once what can be hoped for. Whoever is told nothing has to be decided under locks, knowing that much of the keys.
     ///
     /// # Errors
-    /// The database is away; nothing happened.
+    /// The database is away. Nothing happened, or nobody can tell now.
     async fn hope(&self, movements: &[Movement]) -> Result<(Vec<Option<Done>>, Keys), StoreError> {
         let nobody = || movements.iter().map(|_| None).collect();
         let plan = match Plan::of(&self.clock, &self.open, movements) {
@@ -104,6 +104,8 @@ impl Work {
                 Ok((told, Keys::Trusted))
             }
             Ok(Wrote::Nothing) => Ok((nobody(), Keys::Trusted)),
+            // Nobody could look it up now. Whoever asks again, by the same key or hold, finds out.
+            Ok(Wrote::Unknown(error)) if self.store.is_away() => Err(error),
             Ok(Wrote::Unknown(error)) => {
                 tracing::warn!(movements = movements.len(), %error, "a commit was not answered; its movements are read again");
                 Ok((nobody(), Keys::LookedUp))

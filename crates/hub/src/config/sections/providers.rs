@@ -38,8 +38,8 @@ pub struct Provider {
     /// The name under which it takes the limit of completion tokens in chat.
     #[serde(default)]
     pub max_tokens_field: TokensField,
-    /// For OpenAI's protocol: the wires it speaks, `chat` among them; calls of the others are carried as chat. When not given, what OpenAI
-    /// speaks: `responses`, and `completions` for those of its models that know them; with `max_tokens_field = "max_tokens"`, which is for
+    /// For OpenAI's protocol: the wires it speaks, `chat` or `responses` among them; calls of the others are carried as chat, or as responses
+    /// where chat is not among them. When not given, what OpenAI speaks: `responses`, and `completions` for those of its models that know them; with `max_tokens_field = "max_tokens"`, which is for
     /// other servers, only `chat`.
     pub wires: Option<Vec<Wire>>,
     /// Types of tools that it may run itself, such as `web_search`, with or without their dates, and fields that switch such on:

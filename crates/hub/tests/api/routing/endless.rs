@@ -14,8 +14,7 @@ const BUFFERS: usize = 16 * MIB;
 
 async fn hub_of(pair: Pair, upstream: &Upstream, patient: bool) -> TestHub {
     let builder = TestHub::builder(pair).settings(|settings| priced(settings, "up", "m", 1000));
-    let provider =
-        if patient { plain("up", &upstream.url) } else { hasty("up", &upstream.url, OnHangup::Cancel) };
+    let provider = if patient { plain("up", &upstream.url) } else { hasty("up", &upstream.url, OnHangup::Cancel) };
     builder.provider(provider).start().await
 }
 

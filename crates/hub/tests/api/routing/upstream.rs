@@ -208,36 +208,15 @@ async fn serve(mut socket: TcpStream, state: Arc<State>) {
             .await;
             hold(&mut socket).await;
         }
-        Some(Play::StalledHead | Play::StalledBody | Play::Dribble) => {
-            bill(WORDS.len());
-            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 4000\r\n\r\n";
-            let half = if matches!(play, Some(Play::StalledHead)) { "" } else { "{\"id\":\"c\",\"choices\":" };
-            send(&mut socket, &format!("{head}{half}")).await;
-            while matches!(play, Some(Play::Dribble)) && socket.write_all(b" ").await.is_ok() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            hold(&mut socket).await;
-        }
-        Some(Play::Flood(length)) => {
-            bill(WORDS.len());
-            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
-            send(&mut socket, &format!("{head}{length:x}\r\n{{")).await;
-            flood(&mut socket, &state, length - 1).await;
-        }
-        Some(Play::EndlessEvent(length)) => {
-            bill(3);
-            stream(&mut socket, &events(&WORDS[..3], Usage::Missing, false), false).await;
-            send(&mut socket, &format!("{length:x}\r\ndata: ")).await;
-            flood(&mut socket, &state, length - 6).await;
-        }
-        Some(Play::GarbageEvent) => {
-            bill(3);
-            stream(&mut socket, &(events(&WORDS[..3], Usage::Missing, false) + "data: {oops\n\n"), true).await;
-        }
-        Some(Play::EndlessHead(length)) => {
-            send(&mut socket, "HTTP/1.1 200 OK\r\nx-more: ").await;
-            flood(&mut socket, &state, length).await;
-        }
+        Some(
+            play @ (Play::StalledHead
+            | Play::StalledBody
+            | Play::Dribble
+            | Play::Flood(_)
+            | Play::EndlessEvent(_)
+            | Play::GarbageEvent
+            | Play::EndlessHead(_)),
+        ) => Box::pin(excess(&mut socket, &state, play, bill)).await,
         play => {
             bill(WORDS.len());
             let usage = match play {
@@ -250,6 +229,42 @@ async fn serve(mut socket: TcpStream, state: Arc<State>) {
             } else {
                 whole(&mut socket, usage).await;
             }
+        }
+    }
+}
+
+/// Answers that stop half way, never end, or become nonsense.
+async fn excess(socket: &mut TcpStream, state: &State, play: Play, bill: impl Fn(usize)) {
+    match play {
+        Play::Flood(length) => {
+            bill(WORDS.len());
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+            send(socket, &format!("{head}{length:x}\r\n{{")).await;
+            flood(socket, state, length - 1).await;
+        }
+        Play::EndlessEvent(length) => {
+            bill(3);
+            stream(socket, &events(&WORDS[..3], Usage::Missing, false), false).await;
+            send(socket, &format!("{length:x}\r\ndata: ")).await;
+            flood(socket, state, length - 6).await;
+        }
+        Play::GarbageEvent => {
+            bill(3);
+            stream(socket, &(events(&WORDS[..3], Usage::Missing, false) + "data: {oops\n\n"), true).await;
+        }
+        Play::EndlessHead(length) => {
+            send(socket, "HTTP/1.1 200 OK\r\nx-more: ").await;
+            flood(socket, state, length).await;
+        }
+        stops => {
+            bill(WORDS.len());
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 4000\r\n\r\n";
+            let half = if matches!(stops, Play::StalledHead) { "" } else { "{\"id\":\"c\",\"choices\":" };
+            send(socket, &format!("{head}{half}")).await;
+            while matches!(stops, Play::Dribble) && socket.write_all(b" ").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            hold(socket).await;
         }
     }
 }
@@ -316,7 +331,7 @@ async fn send(socket: &mut TcpStream, text: &str) {
 
 /// So many bytes, or as many as the other side takes.
 async fn flood(socket: &mut TcpStream, state: &State, length: usize) {
-    let piece = [b' '; 64 * 1024];
+    let piece = vec![b' '; 64 * 1024];
     for _ in 0..length / piece.len() {
         if socket.write_all(&piece).await.is_err() {
             return;

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 /// A call under way.
 pub(super) struct Running {
     hold: HoldId,
-    tokens: i64,
     user: hub_types::UserId,
+    /// What it will have consumed.
+    pub(super) usage: TokenUsage,
 }
 
 /// Moves the clock forward to a moment.
@@ -63,7 +64,7 @@ pub(super) async fn begin(
         at: now,
     };
     credits::hold(&hub.hub, &new).await.unwrap();
-    Running { hold, user: user.id, tokens }
+    Running { hold, user: user.id, usage: TokenUsage { input: 10, output: tokens, ..TokenUsage::default() } }
 }
 
 /// The call ends now and is charged.
@@ -76,7 +77,7 @@ pub(super) async fn end(hub: &TestHub, call: Running) {
         upstream_model: "sandbox".to_owned(),
         upstream_id: None,
         units: price.units.clone(),
-        usage: TokenUsage { input: 10, output: call.tokens, ..TokenUsage::default() },
+        usage: call.usage,
         source: UsageSource::Provider,
         outcome: Outcome::Completed,
         attempts: json!([]),
@@ -145,6 +146,45 @@ async fn export(hub: &TestHub, token: &str, query: &str) -> BTreeMap<String, Sum
     days
 }
 
+/// Tokens by class: a sum, wherever it stands.
+type Classes = [i64; 5];
+/// The names of the classes in sums and in the export.
+const CLASSES: [&str; 5] = ["inputTokens", "cacheReadTokens", "cacheWriteTokens", "outputTokens", "reasoningTokens"];
+
+pub(super) fn classes(view: &Value) -> Classes {
+    CLASSES.map(|name| view[name].as_i64().unwrap())
+}
+
+fn total_classes(sums: impl IntoIterator<Item = Classes>) -> Classes {
+    sums.into_iter().fold(Classes::default(), |all, one| std::array::from_fn(|class| all[class] + one[class]))
+}
+
+/// Asserts that every class of tokens is the same in the sums, the chart, the log and the export.
+async fn classes_agree(hub: &TestHub, token: &str, query: &str) {
+    let totals = classes(&get(hub, token, &format!("/api/usage/summary?{query}")).await["totals"]);
+    let text = hub.get(&format!("/api/usage/export.csv?{query}")).bearer(token).send().await.expect(200).text();
+    let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let names = lines.next().unwrap();
+    let columns = CLASSES.map(|class| names.iter().position(|name| *name == class).unwrap());
+    let exported = lines.map(|cells| columns.map(|column| cells[column].parse().unwrap()));
+    assert_eq!(total_classes(exported), totals, "export, {query}");
+    let logged = all_logs(hub, token, query).await.into_iter().map(|row| {
+        let of = |classes: &[&str]| classes.iter().map(|class| row["usage"][*class].as_i64().unwrap()).sum();
+        [
+            of(&["input", "inputAudio", "inputImage"]),
+            of(&["cacheRead"]),
+            of(&["cacheWrite", "cacheWriteLong"]),
+            of(&["output", "outputAudio", "outputImage"]),
+            of(&["reasoning"]),
+        ]
+    });
+    assert_eq!(total_classes(logged), totals, "log, {query}");
+    for (path, list) in [("breakdown?groupBy=model&limit=1", "groups"), ("timeseries?interval=day", "buckets")] {
+        let found = get(hub, token, &format!("/api/usage/{path}&{query}")).await;
+        assert_eq!(total_classes(found[list].as_array().unwrap().iter().map(classes)), totals, "{path}, {query}");
+    }
+}
+
 /// Asks for everything in a range and asserts that all answers are the same calls; returns calls by local day.
 pub(super) async fn agree(hub: &TestHub, token: &str, query: &str) -> BTreeMap<String, i64> {
     let totals = sum(&get(hub, token, &format!("/api/usage/summary?{query}")).await["totals"]);
@@ -175,6 +215,7 @@ pub(super) async fn agree(hub: &TestHub, token: &str, query: &str) -> BTreeMap<S
     let buckets = found["buckets"].as_array().unwrap().iter();
     let buckets = buckets.map(|bucket| (bucket["start"].as_str().unwrap()[..10].to_owned(), sum(bucket)));
     let buckets: BTreeMap<String, Sum> = buckets.filter(|(_, sum)| sum.0 > 0).collect();
+    classes_agree(hub, token, query).await;
     assert_eq!(buckets, days, "days, {query}");
     buckets.into_iter().map(|(day, sum)| (day, sum.0)).collect()
 }

@@ -6,9 +6,9 @@ use chrono::Duration;
 use hub_domain::credits::sweep_all;
 use hub_domain::{jobs, usage};
 use hub_testkit::{TestHub, on_both_pairs};
-use hub_types::Credits;
+use hub_types::{Credits, TokenUsage};
 
-use super::kit::{agree, begin, call, end, get, key_of, ledger, micro, sum, wait_until};
+use super::kit::{agree, begin, call, classes, end, get, key_of, ledger, micro, sum, wait_until};
 
 /// Around midnight of Kiritimati, Pago Pago, Berlin and New York, and in the hours that come twice.
 const MOMENTS: [&str; 16] = [
@@ -91,6 +91,26 @@ on_both_pairs! {
         assert_eq!(twice, [
             "2027-10-31T00:00:00+02:00", "2027-10-31T02:00:00+02:00", "2027-10-31T02:00:00+01:00", "2027-10-31T23:00:00+01:00",
         ]);
+        hub.finish().await;
+    }
+
+    async fn tokens_of_every_class_are_the_same_in_chart_table_log_and_export(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let mut ada = hub.user("ada").await;
+        let mut running = begin(&hub, &ada, None, "sandbox", 0, Duration::minutes(1)).await;
+        running.usage = TokenUsage {
+            input: 1, cache_read: 2, cache_write: 4, cache_write_long: 8, input_audio: 16, input_image: 32, output: 64, reasoning: 128,
+            output_audio: 256, output_image: 512,
+        };
+        end(&hub, running).await;
+        for _ in 0..2 {
+            assert_eq!(agree(&hub, &ada.access_token, "from=2026-11-23").await, days(&[("2026-11-23", 1)]));
+            let summary = get(&hub, &ada.access_token, "/api/usage/summary").await;
+            assert_eq!(classes(&summary["totals"]), [1 + 16 + 32, 2, 4 + 8, 64 + 256 + 512, 128]);
+            hub.advance(Duration::days(2));
+            usage::roll_up(&hub.hub).await.unwrap();
+            hub.sign_in(&mut ada).await;
+        }
         hub.finish().await;
     }
 

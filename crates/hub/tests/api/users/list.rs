@@ -61,7 +61,7 @@ on_both_pairs! {
         assert_eq!(names(&hub, &manager, "&verified=false").await, set(["new"]));
         assert_eq!(names(&hub, &manager, "&role=manager").await, set(["manager"]));
         assert_eq!(names(&hub, &manager, "&role=user&status=all").await, set(["ada", "bob", "eve"]));
-        for query in ["&q=ADA%40EXA", "&q=%C3%84rztin", "&q=100%25_!"] {
+        for query in ["&q=ADA%40EXA", "&q=%C3%84rztin", "&q=%C3%A4RZTIN", "&q=100%25_!"] {
             assert_eq!(names(&hub, &manager, query).await, set(["ada"]), "{query}");
         }
         for nothing in ["&q=%25%25", "&q=_d_", "&role=emperor"] {

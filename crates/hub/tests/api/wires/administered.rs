@@ -201,7 +201,7 @@ on_both_pairs! {
         let many: Vec<String> = (0..21).map(|n| format!("tool_{n}")).collect();
         for (field, value, at, said) in [
             ("wires", json!([]), "wires", "chat"),
-            ("wires", json!(["responses"]), "wires", "chat"),
+            ("wires", json!(["completions"]), "wires", "chat or responses"),
             ("wires", json!(["chat", "responses", "chat"]), "wires", "once"),
             ("wires", json!(["chat", "embeddings"]), "wires[1]", "one of chat, responses, completions"),
             ("wires", json!(["Chat"]), "wires[0]", "one of"),

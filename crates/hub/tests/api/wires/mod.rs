@@ -5,6 +5,7 @@ mod administered;
 mod broken;
 mod faithful;
 mod native;
+mod responses_only;
 mod speaker;
 mod stand_ins;
 mod terms;
@@ -309,7 +310,7 @@ on_both_pairs! {
         let answer = respond(&json!({ "model": CLAUDE, "instructions": "Be brief.", "input": "hello", "max_output_tokens": 50 })).await.expect(200);
         let body = answer.json();
         assert_eq!((&body["object"], &body["status"], &body["store"]), (&json!("response"), &json!("completed"), &json!(false)));
-        assert_eq!((&body["output"][0]["content"][0]["text"], &body["usage"]["output_tokens"]), (&json!("Hello you"), &json!(USAGE[3])));
+        assert_eq!((&body["output"][1]["content"][0]["text"], &body["usage"]["output_tokens"]), (&json!("Hello you"), &json!(USAGE[3])));
         assert_eq!(provider.heard()["system"][0]["text"], "Be brief.");
         classes(&paid(&hub, &ada, answer.header("x-hub-receipt")).await);
 

@@ -11,7 +11,7 @@ use super::upstream::Upstream;
 use super::{CLAUDE, micro, paid};
 
 /// USD 0.15 and 0.60 a million, 0.075 from the cache.
-const GPT: &str = "gpt-4o-mini";
+pub(super) const GPT: &str = "gpt-4o-mini";
 const WHOLE: &str = "{ \"id\":\"resp_1\",\r\n\"object\":\"response\",\"status\":\"completed\", \"x_new\": {\"b\":1,\"a\":[ 1,2 ]},\"error\":null,\"output\":[{\"type\":\"x_item\",\"v\":1},{\"type\":\"message\",\"content\":[{\"type\":\"output_text\",\"text\":\"h\\u00e9llo\"}]}],\"usage\":{\"input_tokens\":40,\"input_tokens_details\":{\"cached_tokens\":10},\"output_tokens\":25,\"output_tokens_details\":{\"reasoning_tokens\":20},\"total_tokens\":65}}\r\n";
 const CREATED: &str = "event: response.created\r\ndata: {\"type\":\"response.created\",\"response\":{ \"id\":\"resp_1\"},\"sequence_number\":0}\r\n\r\n";
 const DELTA: &str = "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"12345678\",\"x_new\":[ ],\"sequence_number\":1}\n\n";
@@ -39,7 +39,7 @@ async fn complete(hub: &TestHub, user: &TestUser, body: impl Into<String>) -> Te
 }
 
 /// What `WHOLE` and `COMPLETED` report, at the price of the model.
-fn reported(receipt: &Value) {
+pub(super) fn reported(receipt: &Value) {
     let usage = &receipt["usage"];
     let counted = ["input", "cacheRead", "output", "reasoning"].map(|class| usage[class].as_i64().unwrap());
     assert_eq!((counted, &receipt["usageSource"]), ([30, 10, 5, 20], &json!("provider")));
@@ -48,7 +48,7 @@ fn reported(receipt: &Value) {
 }
 
 /// `both` is answered by the OpenAI provider, and should that fail by Anthropic's.
-fn both(pair: Pair, one: &Speaker, other: &Upstream) -> Builder {
+pub(super) fn both(pair: Pair, one: &Speaker, other: &Upstream) -> Builder {
     TestHub::builder(pair).openai("openai", &one.url).anthropic("up", &other.url).settings(|settings| {
         settings.routing.tries = 1;
         let target = |service: &str, model: &str, priority| Target {

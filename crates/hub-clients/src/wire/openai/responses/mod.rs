@@ -4,6 +4,7 @@
 mod answer;
 mod input;
 mod request;
+mod thoughts;
 mod tools;
 
 pub use request::ResponsesRequest;

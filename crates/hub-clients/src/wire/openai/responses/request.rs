@@ -8,10 +8,10 @@ use std::fmt;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{input, tools};
+use super::{input, thoughts, tools};
 use crate::wire::document::{self, BadRequest, Document, Object};
-use crate::wire::kept;
 use crate::wire::openai::PromptSize;
+use crate::wire::{kept, opaque};
 
 /// Top-level fields that never reach the model as tokens, or are measured apart; every other one is counted by its bytes.
 const NOT_PROMPT: [&str; 25] = [
@@ -140,17 +140,28 @@ impl ResponsesRequest {
         Self::parse(self.document.with(&changes)).unwrap_or_else(|_| self.clone())
     }
 
-    /// The body to send upstream: another model, `max_output` where it is smaller than the caller's limit, and nothing kept. Without a real
-    /// change it is the caller's own buffer.
+    /// The request without the reasoning of earlier answers: what one account has encrypted is refused by another.
+    #[must_use]
+    pub(crate) fn without_thoughts(&self) -> Self {
+        let less = self.raw("input").and_then(thoughts::without_any);
+        let body = less.map(|input| self.document.with(&[("input", Some(&input))]));
+        body.and_then(|body| Self::parse(body).ok()).unwrap_or_else(|| self.clone())
+    }
+
+    /// The body to send upstream: another model, `max_output` where it is smaller than the caller's limit, nothing kept, and no reasoning that
+    /// another provider has signed. Without a real change it is the caller's own buffer.
     pub fn encode(&self, model: &str, max_output: Option<i64>) -> Bytes {
         let model = Value::from(model).to_string();
         let limit = [max_output, self.max_output].into_iter().flatten().min().map(|limit| limit.to_string());
-        self.document.with(&[
-            ("model", Some(&model)),
+        let input = self.raw("input").filter(|input| opaque::mentions_block(input)).and_then(thoughts::without_foreign);
+        let mut changes = vec![
+            ("model", Some(model.as_str())),
             ("max_output_tokens", limit.as_deref()),
             // OpenAI stores where nothing is said.
             ("store", Some("false")),
-        ])
+        ];
+        changes.extend(input.iter().map(|input| ("input", Some(input.as_str()))));
+        self.document.with(&changes)
     }
 }
 

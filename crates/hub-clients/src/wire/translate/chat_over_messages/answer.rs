@@ -65,3 +65,53 @@ fn thinking_block(block: &Block<'_>) -> Value {
         _ => json!({"type": "redacted_thinking", "data": block.data.as_str()}),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(message: &Value) -> Value {
+        let body = message.to_string();
+        serde_json::from_slice(&whole(&serde_json::from_str(&body).unwrap(), 1_795_000_000)).unwrap()
+    }
+
+    #[test]
+    fn every_block_finds_its_place_or_none() {
+        let content = json!([
+            {"type": "thinking", "thinking": "Let me see", "signature": "Eq"}, {"type": "redacted_thinking", "data": "x"},
+            {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "x"}},
+            {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []},
+            {"type": "text", "text": "Found", "citations": [{"type": "web_search_result_location", "url": "https://a.b"}]},
+            {"type": "code_execution_tool_result"}, {"type": "mcp_tool_use", "id": "m", "name": "f", "input": {}}, {"type": "mcp_tool_result"},
+            {"type": "compaction", "content": "not said"}, {"type": "future_block", "text": "not said"},
+            {"type": "tool_use", "id": "toolu_1", "name": "add", "input": {"a": 1}}]);
+        let usage = json!({"input_tokens": 10, "cache_read_input_tokens": 3, "output_tokens": 25, "server_tool_use": {"web_search_requests": 1}});
+        let message =
+            json!({"id": "msg_1", "model": "m", "content": content, "stop_reason": "tool_use", "usage": usage});
+        insta::assert_json_snapshot!(told(&message));
+    }
+
+    #[test]
+    fn every_stop_reason_is_told_in_chats_words() {
+        for (reason, finish) in [
+            ("end_turn", "stop"),
+            ("stop_sequence", "stop"),
+            ("max_tokens", "length"),
+            ("model_context_window_exceeded", "length"),
+            ("tool_use", "tool_calls"),
+            ("pause_turn", "stop"),
+            ("refusal", "content_filter"),
+            ("a_new_one", "stop"),
+        ] {
+            let details = json!({"type": "refusal", "category": "bio", "explanation": "Not this."});
+            let choice = &told(&json!({"id": "msg_1", "content": [], "stop_reason": reason, "stop_details": details}))
+                ["choices"][0];
+            let refusal = if reason == "refusal" { json!("Not this.") } else { Value::Null };
+            assert_eq!(
+                (&choice["finish_reason"], &choice["message"]["refusal"]),
+                (&json!(finish), &refusal),
+                "{reason}"
+            );
+        }
+    }
+}

@@ -18,8 +18,13 @@ pub(crate) fn whole(body: &[u8], usage: &TokenUsage, thinking: bool) -> Option<B
     let choice = completion.choices?.into_iter().next()?;
     let said = choice.said()?;
     let mut content = Vec::new();
-    if thinking && !said.reasoning().is_empty() {
+    let blocks = said.thinking_blocks();
+    if thinking && blocks.is_empty() && !said.reasoning().is_empty() {
         content.push(json!({"type": "thinking", "thinking": said.reasoning(), "signature": ""}));
+    }
+    if thinking {
+        content
+            .extend(blocks.iter().filter_map(|block| serde_json::from_str(block.get()).ok()).filter(Value::is_object));
     }
     for text in [said.content.as_str(), said.refusal.as_str()].into_iter().filter(|text| !text.is_empty()) {
         content.push(json!({"type": "text", "text": text, "citations": null}));

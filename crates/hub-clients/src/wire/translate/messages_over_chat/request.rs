@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::wire::BadRequest;
 use crate::wire::anthropic::MessagesRequest;
 use crate::wire::openai::ChatRequest;
 use crate::wire::translate::Translated;
+use crate::wire::{BadRequest, opaque};
 
 /// Fields that are carried or need no place.
 const CARRIED: [&str; 14] = [
@@ -70,6 +70,8 @@ struct Block {
     tool_use_id: Option<String>,
     content: Option<Box<Content>>,
     is_error: Option<bool>,
+    thinking: Option<String>,
+    signature: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -185,7 +187,8 @@ struct OutSchema {
 }
 
 /// Writes the request. Refused: tools the provider itself would run, documents and pictures kept at Anthropic, blocks nobody knows.
-/// Thinking of earlier answers is left out: its signature is worth something only where it was made.
+/// Thinking of earlier answers is left out, because its signature is worth something only where it was made; what a provider of responses had
+/// encrypted goes along, for such a provider.
 pub(crate) fn request(asked: &MessagesRequest) -> Result<Translated<ChatRequest>, BadRequest> {
     let read: Asked = serde_json::from_slice(asked.body()).map_err(|error| BadRequest::body(&misread(&error)))?;
     let mut dropped: Vec<String> =
@@ -240,11 +243,16 @@ fn assistant(content: Content, at: &str) -> Result<Value, BadRequest> {
         Content::Text(text) => return Ok(json!({"role": "assistant", "content": text})),
         Content::Blocks(blocks) => blocks,
     };
-    let (mut text, mut calls) = (String::new(), Vec::new());
+    let (mut text, mut calls, mut thoughts) = (String::new(), Vec::new(), Vec::new());
     for block in blocks {
         match block.kind.as_str() {
             "text" => text.push_str(block.text.as_deref().unwrap_or_default()),
-            "thinking" | "redacted_thinking" => {}
+            "thinking" | "redacted_thinking" => {
+                if let Some(signature) = block.signature.filter(|signature| opaque::is_item(signature)) {
+                    let thinking = block.thinking.unwrap_or_default();
+                    thoughts.push(json!({"type": "thinking", "thinking": thinking, "signature": signature}));
+                }
+            }
             "tool_use" => {
                 let (Some(id), Some(name)) = (block.id, block.name) else {
                     return Err(BadRequest::at(at, "a block of type tool_use needs `id` and `name`"));
@@ -259,6 +267,9 @@ fn assistant(content: Content, at: &str) -> Result<Value, BadRequest> {
     let mut message = json!({"role": "assistant", "content": content});
     if !calls.is_empty() {
         message["tool_calls"] = calls.into();
+    }
+    if !thoughts.is_empty() {
+        message["thinking_blocks"] = thoughts.into();
     }
     Ok(message)
 }

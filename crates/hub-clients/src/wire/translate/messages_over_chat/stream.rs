@@ -8,6 +8,7 @@ use std::mem;
 
 use hub_types::TokenUsage;
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::{stop_reason, usage_json};
@@ -118,6 +119,11 @@ impl Teller {
             self.switch(Open::Thinking, out);
             self.delta(&json!({"type": "thinking_delta", "thinking": said.reasoning()}), out);
         }
+        if self.thinking && self.tools.is_empty() {
+            for block in said.thinking_blocks() {
+                self.sign(block, out);
+            }
+        }
         self.refused |= !said.refusal.as_str().is_empty();
         for text in [said.content.as_str(), said.refusal.as_str()].into_iter().filter(|text| !text.is_empty()) {
             if self.tools.iter().all(|tool| tool.ended) {
@@ -129,6 +135,33 @@ impl Teller {
         for call in said.tool_calls.iter().flatten() {
             self.note(call);
             self.tell_tools(false, out);
+        }
+    }
+
+    /// Ends the thinking that is open with its signature; a block of which nothing was shown is told whole.
+    fn sign(&mut self, block: &RawValue, out: &mut Vec<u8>) {
+        let Ok(mut block) = serde_json::from_str::<Value>(block.get()) else { return };
+        let signature = match block.get_mut("signature").map(Value::take) {
+            Some(Value::String(signature)) => Some(signature),
+            _ => None,
+        };
+        if let (Open::Thinking, Some(signature)) = (self.open, &signature) {
+            self.delta(&json!({"type": "signature_delta", "signature": signature}), out);
+            self.close(out);
+            return;
+        }
+        self.close(out);
+        if let Some(signature) = signature {
+            self.switch(Open::Thinking, out);
+            if block["thinking"].as_str().is_some_and(|text| !text.is_empty()) {
+                self.delta(&json!({"type": "thinking_delta", "thinking": block["thinking"]}), out);
+            }
+            self.delta(&json!({"type": "signature_delta", "signature": signature}), out);
+            self.close(out);
+        } else if block["type"] == "redacted_thinking" {
+            self.write("content_block_start", json!({"index": self.block, "content_block": block}), out);
+            self.write("content_block_stop", json!({"index": self.block}), out);
+            self.block += 1;
         }
     }
 
@@ -312,6 +345,45 @@ mod tests {
         assert_eq!(head(&[empty, named, "[DONE]"]), of("msg_7", "theirs"));
         assert_eq!(head(&[empty, nameless, named, "[DONE]"]), of("msg_r-1", "asked"));
         assert_eq!(head(&["[DONE]"]), of("msg_r-1", "asked"));
+    }
+
+    /// An answer of OpenAI's responses, told as chat and from there as a message.
+    #[test]
+    fn every_event_of_a_response_is_told_as_anthropic_would() {
+        const RESPONSE: &str = include_str!("../../../llm/openai/testdata/responses_stream.txt");
+        let read = |data: &[u8]| {
+            let kind = match (data, serde_json::from_slice::<Value>(data).unwrap_or_default()["type"].as_str()) {
+                (b"", _) => ChatEventKind::Comment,
+                (b"[DONE]", _) | (_, Some("response.completed")) => ChatEventKind::Done,
+                _ => ChatEventKind::Chunk,
+            };
+            ChatEvent::bare(kind, bytes::Bytes::new())
+        };
+        let (chat, _) = tell(RESPONSE, &mut crate::wire::translate::chat_over_responses::Teller::default(), read);
+        let (told, _) = tell(&chat, &mut Teller::new(true), read);
+        insta::assert_snapshot!(told);
+    }
+
+    #[test]
+    fn thinking_of_which_nothing_is_shown_is_told_whole() {
+        let chunk = |delta: &str| format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{delta}}}]}}\n\n");
+        let chat = [
+            chunk(
+                r#"{"thinking_blocks":[{"type":"thinking","thinking":"","signature":"Eq"},{"type":"redacted_thinking","data":"x"},3]}"#,
+            ),
+            chunk(r#"{"content":"Hi"}"#),
+        ];
+        let (told, _) = tell(&chat.concat(), &mut Teller::new(true), |_| {
+            ChatEvent::bare(ChatEventKind::Chunk, bytes::Bytes::new())
+        });
+        let blocks: Vec<&str> = told.lines().filter(|line| line.contains("content_block\"")).collect();
+        assert!(
+            blocks[0].contains("thinking")
+                && blocks[1].contains("redacted_thinking")
+                && blocks[2].contains("\"index\":2"),
+            "{told}"
+        );
+        assert!(told.contains("\"signature\":\"Eq\"") && blocks.len() == 3, "{told}");
     }
 
     #[test]

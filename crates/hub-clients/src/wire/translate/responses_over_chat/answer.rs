@@ -2,9 +2,12 @@
 
 use bytes::Bytes;
 use hub_types::TokenUsage;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::wire::translate::chat::Document;
+use crate::wire::opaque;
+use crate::wire::translate::chat::{Document, Said};
 use crate::wire::translate::renamed;
 
 /// What every response repeats of its request.
@@ -84,6 +87,35 @@ pub(super) fn message(id: &str, text: &str, refusal: &str) -> Value {
     json!({"id": id, "type": "message", "role": "assistant", "status": "completed", "content": content})
 }
 
+/// An item that says what was thought; `encrypted` is what can be sent back of it.
+pub(super) fn reasoning(id: &str, text: &str, encrypted: Option<&str>) -> Value {
+    let summary = if text.is_empty() { Vec::new() } else { vec![json!({"type": "summary_text", "text": text})] };
+    let mut item = json!({"id": id, "type": "reasoning", "summary": summary});
+    if let Some(encrypted) = encrypted {
+        item["encrypted_content"] = encrypted.into();
+    }
+    item
+}
+
+/// The items of what a whole answer says was thought: one for each block that can be sent back, else one for all.
+fn thoughts(said: &Said<'_>, id: &str) -> Vec<Value> {
+    #[derive(Deserialize)]
+    struct Block {
+        #[serde(default)]
+        thinking: String,
+    }
+    let id = |place: usize| format!("{}_{place}", renamed(id, &["resp_"], "rs_"));
+    let blocks = said.thinking_blocks();
+    if blocks.is_empty() && !said.reasoning().is_empty() {
+        return vec![reasoning(&id(0), said.reasoning(), None)];
+    }
+    let item = |(place, raw): (usize, &RawValue)| {
+        let text = serde_json::from_str::<Block>(raw.get()).map(|block| block.thinking).unwrap_or_default();
+        reasoning(&id(place), &text, opaque::content_of(raw).as_deref())
+    };
+    blocks.into_iter().enumerate().map(item).collect()
+}
+
 /// An item that calls a function.
 pub(super) fn function_call(id: &str, call_id: &str, name: &str, arguments: &str) -> Value {
     json!({"id": id, "type": "function_call", "status": "completed", "call_id": call_id, "name": name, "arguments": arguments})
@@ -96,7 +128,7 @@ pub(crate) fn whole(body: &[u8], usage: &TokenUsage, echo: &Echo) -> Option<Byte
     let mut response = echo.response(&id, completion.created.unwrap_or(0), completion.model.as_str());
     let choice = completion.choices?.into_iter().next()?;
     let said = choice.said()?;
-    let mut output = Vec::new();
+    let mut output = thoughts(said, &id);
     let (text, refusal) = (said.content.as_str(), said.refusal.as_str());
     let calls: Vec<_> = said.tool_calls.iter().flatten().collect();
     if !text.is_empty() || !refusal.is_empty() || calls.is_empty() {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::Echo;
 use crate::wire::document::{self, BadRequest, Object};
+use crate::wire::opaque;
 use crate::wire::openai::{ChatRequest, ResponsesRequest};
 use crate::wire::translate::Translated;
 
@@ -47,6 +48,7 @@ struct Item {
     name: Option<String>,
     arguments: Option<String>,
     output: Option<Value>,
+    encrypted_content: Option<String>,
 }
 
 /// Writes the chat request, and what the answer repeats of the call. Names of kept things were refused when the call was read; that nothing
@@ -93,7 +95,9 @@ pub(crate) fn request(responses: &ResponsesRequest) -> Result<(Translated<ChatRe
         }
     }
     let known = |name: &str| SAME.contains(&name) || CARRIED.contains(&name);
-    let unknown = top.0.iter().filter(|(name, raw)| !known(name) && !NOTHING.contains(&raw.get()));
+    // What was thought is always told in a form that can be sent back.
+    let asked = |name: &str| name != "include" || !includes_only_thoughts(&top);
+    let unknown = top.0.iter().filter(|(name, raw)| !known(name) && !NOTHING.contains(&raw.get()) && asked(name));
     let dropped = unknown.map(|(name, _)| name.to_string()).collect();
     let request = ChatRequest::parse(Value::Object(chat).to_string().into())?;
     let echo = Echo {
@@ -110,6 +114,14 @@ pub(crate) fn request(responses: &ResponsesRequest) -> Result<(Translated<ChatRe
     Ok((Translated { request, dropped }, echo))
 }
 
+fn includes_only_thoughts(top: &Object<'_>) -> bool {
+    let asked = value(top, "include");
+    asked
+        .as_ref()
+        .and_then(Value::as_array)
+        .is_some_and(|list| list.iter().all(|name| name == "reasoning.encrypted_content"))
+}
+
 /// A field that stands there and is not null.
 fn value(top: &Object<'_>, name: &str) -> Option<Value> {
     serde_json::from_str(top.get(name)?.get()).ok().filter(|value: &Value| !value.is_null())
@@ -123,37 +135,50 @@ fn input(top: &Object<'_>, messages: &mut Vec<Value>) -> Result<(), BadRequest> 
     }
     let items: Vec<Item> =
         serde_json::from_str(raw).map_err(|_| BadRequest::at("input", "must be a string or an array of items"))?;
+    let mut thoughts = Vec::new();
     for (index, item) in items.into_iter().enumerate() {
         let at = format!("input[{index}]");
         match item.kind.as_deref() {
             None | Some("message") => {
                 let role = item.role.ok_or_else(|| BadRequest::at(&at, "needs `role`"))?;
-                messages.push(json!({"role": role, "content": content(item.content, &at)?}));
+                let mut message = json!({"role": role, "content": content(item.content, &at)?});
+                think(&mut message, &mut thoughts);
+                messages.push(message);
             }
             Some("function_call") => {
                 let (Some(id), Some(name)) = (item.call_id, item.name) else {
                     return Err(BadRequest::at(&at, "a function_call needs `call_id` and `name`"));
                 };
                 let function = json!({"name": name, "arguments": item.arguments.unwrap_or_default()});
-                add_call(messages, json!({"id": id, "type": "function", "function": function}));
+                add_call(messages, json!({"id": id, "type": "function", "function": function}), &mut thoughts);
             }
             Some("function_call_output") => {
                 let id = item.call_id.ok_or_else(|| BadRequest::at(&at, "a function_call_output needs `call_id`"))?;
                 let output = content(item.output, &at)?;
                 messages.push(json!({"role": "tool", "tool_call_id": id, "content": output}));
             }
-            // What a model thought is of use only where it was thought.
-            Some("reasoning") => {}
+            // What a model thought is of use only where it was thought: what Anthropic has signed goes along.
+            Some("reasoning") => thoughts.extend(item.encrypted_content.as_deref().and_then(opaque::block_in)),
             Some(other) => return Err(BadRequest::at(&at, &format!("items of type {other:?} are not available"))),
         }
     }
     Ok(())
 }
 
-/// Calls of one turn stand in one message, after its text.
-fn add_call(messages: &mut Vec<Value>, call: Value) {
-    if messages.last().is_none_or(|last| last["role"] != "assistant") {
-        messages.push(json!({"role": "assistant", "content": null}));
+/// Thoughts stand in the answer before which they were thought, and nowhere else.
+fn think(message: &mut Value, thoughts: &mut Vec<Value>) {
+    let thoughts = std::mem::take(thoughts);
+    if !thoughts.is_empty() && message["role"] == "assistant" {
+        message["thinking_blocks"] = thoughts.into();
+    }
+}
+
+/// Calls of one turn stand in one message, after its text; what was thought in between begins another.
+fn add_call(messages: &mut Vec<Value>, call: Value, thoughts: &mut Vec<Value>) {
+    if !thoughts.is_empty() || messages.last().is_none_or(|last| last["role"] != "assistant") {
+        let mut message = json!({"role": "assistant", "content": null});
+        think(&mut message, thoughts);
+        messages.push(message);
     }
     if let Some(last) = messages.last_mut() {
         match &mut last["tool_calls"] {
@@ -263,6 +288,44 @@ mod tests {
                 "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}},
             })
         );
+    }
+
+    #[test]
+    fn what_anthropic_has_signed_goes_along_before_what_was_said() {
+        let block = |signature: &str| json!({"type": "thinking", "thinking": "hm", "signature": signature});
+        let thought = |signature: &str| {
+            let raw = serde_json::value::to_raw_value(&block(signature)).unwrap();
+            json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": opaque::content_of(&raw)})
+        };
+        let other = json!({"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": "gAAA"});
+        let call = |id: &str| json!({"type": "function_call", "call_id": id, "name": "f", "arguments": "{}"});
+        let chat = told(&json!({"model": "m", "include": ["reasoning.encrypted_content"], "input": [
+            {"role": "user", "content": "x"}, thought("One"), other, {"role": "assistant", "content": "y"}, call("c1"), thought("Two"), call("c2"),
+            {"type": "function_call_output", "call_id": "c1", "output": "z"}, thought("Lost"), {"role": "user", "content": "more"}]}))
+        .unwrap();
+        let messages = chat["messages"].as_array().unwrap();
+        assert_eq!(
+            (&messages[1]["thinking_blocks"], &messages[1]["tool_calls"][0]["id"]),
+            (&json!([block("One")]), &json!("c1"))
+        );
+        assert_eq!(
+            (&messages[2]["thinking_blocks"], &messages[2]["tool_calls"][0]["id"]),
+            (&json!([block("Two")]), &json!("c2"))
+        );
+        assert!(!chat.to_string().contains("Lost") && !chat.to_string().contains("gAAA"), "{chat}");
+    }
+
+    #[test]
+    fn nothing_is_missed_where_only_thoughts_were_to_be_included() {
+        for (include, dropped) in [
+            (json!(["reasoning.encrypted_content"]), &[][..]),
+            (json!([]), &[]),
+            (json!(["reasoning.encrypted_content", "message.output_text.logprobs"]), &["include"]),
+        ] {
+            let body = json!({"model": "m", "input": "x", "include": include});
+            let (told, _) = request(&ResponsesRequest::parse(body.to_string().into()).unwrap()).unwrap();
+            assert_eq!(told.dropped, dropped, "{include}");
+        }
     }
 
     #[test]

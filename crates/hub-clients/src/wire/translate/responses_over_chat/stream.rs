@@ -1,15 +1,17 @@
 //! A stream of chat chunks as response events. Every event is numbered; there is no end mark, the last event holds the whole response.
 
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::Echo;
-use super::answer::{end, function_call, message};
+use super::answer::{end, function_call, message, reasoning};
 use crate::llm::{ChatEvent, ChatEventKind};
+use crate::wire::opaque;
 use crate::wire::translate::chat::{Document, Said, ToolCall};
 use crate::wire::translate::origin::Tally;
 use crate::wire::translate::{Origin, Retell, data_of, renamed, write_event};
 
-/// Tells the chunks of the first choice. Reasoning that a server shows is not told: OpenAI's own wire has it only summed up.
+/// Tells the chunks of the first choice. Reasoning that a server shows is told as a summary, and what can be sent back of it as encrypted.
 #[derive(Debug)]
 pub(crate) struct Teller {
     echo: Echo,
@@ -26,6 +28,7 @@ pub(crate) struct Teller {
 #[derive(Debug)]
 enum Item {
     Message { id: String, text: String, refusal: String, open: bool },
+    Reasoning { id: String, text: String, encrypted: Option<String>, open: bool },
     Call { key: u64, id: String, call_id: String, name: String, arguments: String },
 }
 
@@ -33,6 +36,7 @@ impl Item {
     fn finished(&self) -> Value {
         match self {
             Self::Message { id, text, refusal, .. } => message(id, text, refusal),
+            Self::Reasoning { id, text, encrypted, .. } => reasoning(id, text, encrypted.as_deref()),
             Self::Call { id, call_id, name, arguments, .. } => function_call(id, call_id, name, arguments),
         }
     }
@@ -80,12 +84,63 @@ impl Teller {
     }
 
     fn say(&mut self, said: &Said<'_>, out: &mut Vec<u8>) {
+        self.add_thought(said.reasoning(), out);
+        for block in said.thinking_blocks() {
+            self.end_thought(block, out);
+        }
         self.add_text(said.content.as_str(), false, out);
         self.add_text(said.refusal.as_str(), true, out);
         for call in said.tool_calls.iter().flatten() {
-            self.close_message(out);
+            self.close(out);
             self.add_call(call, out);
         }
+    }
+
+    /// The id of the next item, which is its own in this response.
+    fn id(&self, prefix: &str) -> String {
+        let response = self.response["id"].as_str().unwrap_or_default();
+        format!("{}_{}", renamed(response, &["resp_"], prefix), self.items.len())
+    }
+
+    fn add_thought(&mut self, more: &str, out: &mut Vec<u8>) {
+        if more.is_empty() {
+            return;
+        }
+        if !matches!(self.items.last(), Some(Item::Reasoning { open: true, .. })) {
+            self.begin_thought(out);
+        }
+        let index = self.items.len() - 1;
+        let Some(Item::Reasoning { id, text, .. }) = self.items.last_mut() else { return };
+        let first = text.is_empty();
+        text.push_str(more);
+        let at = json!({"item_id": id, "output_index": index, "summary_index": 0});
+        if first {
+            let mut event = at.clone();
+            event["part"] = json!({"type": "summary_text", "text": ""});
+            self.write("response.reasoning_summary_part.added", event, out);
+        }
+        let mut event = at;
+        event["delta"] = more.into();
+        self.write("response.reasoning_summary_text.delta", event, out);
+    }
+
+    fn begin_thought(&mut self, out: &mut Vec<u8>) {
+        self.close(out);
+        let (id, index) = (self.id("rs_"), self.items.len());
+        let item = reasoning(&id, "", None);
+        self.items.push(Item::Reasoning { id, text: String::new(), encrypted: None, open: true });
+        self.write("response.output_item.added", json!({"output_index": index, "item": item}), out);
+    }
+
+    /// Ends the thought that is open with what can be sent back of it; one of which nothing was shown is an item of its own.
+    fn end_thought(&mut self, block: &RawValue, out: &mut Vec<u8>) {
+        if !matches!(self.items.last(), Some(Item::Reasoning { open: true, .. })) {
+            self.begin_thought(out);
+        }
+        if let Some(Item::Reasoning { encrypted, .. }) = self.items.last_mut() {
+            *encrypted = opaque::content_of(block);
+        }
+        self.close(out);
     }
 
     fn add_text(&mut self, more: &str, refuses: bool, out: &mut Vec<u8>) {
@@ -93,11 +148,8 @@ impl Teller {
             return;
         }
         if !matches!(self.items.last(), Some(Item::Message { open: true, .. })) {
-            let id = format!(
-                "{}_{}",
-                renamed(self.response["id"].as_str().unwrap_or_default(), &["resp_"], "msg_"),
-                self.items.len()
-            );
+            self.close(out);
+            let id = self.id("msg_");
             let item =
                 json!({"id": id, "type": "message", "role": "assistant", "status": "in_progress", "content": []});
             let index = self.items.len();
@@ -132,15 +184,28 @@ impl Teller {
         }
     }
 
-    /// Ends the message that is open, if one is.
-    fn close_message(&mut self, out: &mut Vec<u8>) {
+    /// Ends the message or the thought that is open, if one is.
+    fn close(&mut self, out: &mut Vec<u8>) {
         let index = self.items.len().saturating_sub(1);
         let Some(last) = self.items.last_mut() else { return };
-        let Item::Message { id, open: open @ true, .. } = last else { return };
+        let (Item::Message { id, open: open @ true, .. } | Item::Reasoning { id, open: open @ true, .. }) = last else {
+            return;
+        };
         *open = false;
         let id = id.clone();
         let item = last.finished();
-        for (place, part) in item["content"].as_array().into_iter().flatten().enumerate() {
+        let parts = |name: &str| item[name].as_array().into_iter().flatten().enumerate();
+        for (place, part) in parts("summary") {
+            let at = |mut event: Value| {
+                event["item_id"] = id.as_str().into();
+                event["output_index"] = index.into();
+                event["summary_index"] = place.into();
+                event
+            };
+            self.write("response.reasoning_summary_text.done", at(json!({"text": part["text"]})), out);
+            self.write("response.reasoning_summary_part.done", at(json!({"part": part})), out);
+        }
+        for (place, part) in parts("content") {
             let at = |mut event: Value| {
                 event["item_id"] = id.as_str().into();
                 event["output_index"] = index.into();
@@ -190,7 +255,7 @@ impl Teller {
 
     fn end(&mut self, out: &mut Vec<u8>) {
         self.begin(None, out);
-        self.close_message(out);
+        self.close(out);
         let output: Vec<Value> = self.items.iter().map(Item::finished).collect();
         for (index, item) in output.iter().enumerate().filter(|(_, item)| item["type"] == "function_call") {
             let event = json!({"item_id": item["id"], "output_index": index, "name": item["name"], "arguments": item["arguments"]});
@@ -262,6 +327,31 @@ mod tests {
             };
             let last = kind == ChatEventKind::Done;
             ChatEvent { usage: last.then_some(usage), ..ChatEvent::bare(kind, bytes::Bytes::new()) }
+        });
+        insta::assert_snapshot!(told);
+    }
+
+    /// A message of Anthropic's, told as chat and from there as a response.
+    #[test]
+    fn every_event_of_a_message_is_told_as_openais_responses_would() {
+        let asked = ResponsesRequest::parse(r#"{"model":"m","input":"x"}"#.into()).unwrap();
+        let (_, echo) = request(&asked).unwrap();
+        let mut chat = crate::wire::translate::chat_over_messages::Teller::new(1_795_000_000);
+        let (chat, _) = tell(include_str!("../testdata/message_stream.txt"), &mut chat, |data| {
+            let kind = match serde_json::from_slice::<Value>(data).unwrap()["type"].as_str().unwrap() {
+                "message_stop" => ChatEventKind::Done,
+                "ping" => ChatEventKind::Comment,
+                _ => ChatEventKind::Chunk,
+            };
+            ChatEvent::bare(kind, bytes::Bytes::new())
+        });
+        let (told, _) = tell(&chat, &mut Teller::new(echo), |data| {
+            let kind = match data {
+                b"" => ChatEventKind::Comment,
+                b"[DONE]" => ChatEventKind::Done,
+                _ => ChatEventKind::Chunk,
+            };
+            ChatEvent::bare(kind, bytes::Bytes::new())
         });
         insta::assert_snapshot!(told);
     }
