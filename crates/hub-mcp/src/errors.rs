@@ -5,9 +5,9 @@ use std::time::Duration;
 use hub_domain::credits::{BudgetShort, HoldError};
 use hub_domain::inference::replay::ResumeError;
 use hub_domain::inference::{Attempt, Busy, InferenceError, Limited};
-use hub_domain::inference::{BadRequest, ProviderFault};
+use hub_domain::inference::{BadRequest, LlmError, ProviderFault};
 use hub_types::{Credits, ErrorCode, HoldId};
-use hub_web::{ApiError, Telling};
+use hub_web::{ApiError, ProviderWords, Telling};
 use serde_json::json;
 
 /// When a caller may try again while the database is away.
@@ -40,15 +40,34 @@ pub(crate) fn inference(error: InferenceError) -> ApiError {
             answer.telling = common(attempts);
             answer.source(error)
         }
-        InferenceError::Broken(_) => {
-            ApiError::new(ErrorCode::ProviderError).message("The provider's answer broke off").source(error)
-        }
+        InferenceError::Broken(ref failure) => broken_off(failure).source(error),
         InferenceError::LeaseLost => ApiError::new(ErrorCode::Unavailable).retry_after(RETRY).source(error),
         InferenceError::Revoked => ApiError::unauthenticated().source(error),
         InferenceError::Store(error) if error.is_unavailable() => {
             ApiError::new(ErrorCode::Unavailable).retry_after(RETRY).source(error)
         }
         InferenceError::Store(_) | InferenceError::Lost => ApiError::internal(error),
+    }
+}
+
+/// An answer that failed after it had begun. The provider's own words reach the caller, as they would without a hub between them; not those
+/// about the operator's account there.
+fn broken_off(failure: &LlmError) -> ApiError {
+    let answer = ApiError::new(ErrorCode::ProviderError);
+    let (fault, telling) = match failure.plain() {
+        LlmError::ModelNotFound { error } => (error, Some(Telling::NotFound)),
+        LlmError::RateLimited { error, .. } => (error, Some(Telling::RateLimited)),
+        LlmError::Unavailable { error, status: 503 | 529, .. } => (error, Some(Telling::Overloaded)),
+        LlmError::Refused { error, .. } | LlmError::Unavailable { error, .. } => (error, None),
+        _ => return answer.message("The provider's answer broke off"),
+    };
+    let mut answer = answer.message(fault.message().to_owned());
+    answer.telling = telling;
+    answer.provider =
+        Some(Box::new(ProviderWords { code: fault.code().map(Into::into), kind: fault.kind().map(Into::into) }));
+    match fault.param() {
+        Some(param) => answer.field(param.to_owned(), fault.code().unwrap_or("was refused by the provider").to_owned()),
+        None => answer,
     }
 }
 
@@ -183,7 +202,9 @@ fn refused(status: u16, fault: &ProviderFault) -> ApiError {
     };
     let mut answer = ApiError::new(code).message(fault.message().to_owned());
     // Programs that know OpenAI's wire go by its codes, such as `context_length_exceeded`.
-    answer.provider_code = fault.code().filter(|_| status != 403).map(Into::into);
+    if let Some(code) = fault.code().filter(|_| status != 403) {
+        answer = answer.provider_code(code);
+    }
     match fault.param() {
         Some(param) => answer.field(param.to_owned(), fault.code().unwrap_or("was refused by the provider").to_owned()),
         None => answer.details(json!({ "provider": fault.to_json() })),

@@ -86,7 +86,7 @@ impl Sequence {
     }
 }
 
-/// A failure is the terminal event `error`, with the number that follows (providers.md §1.5).
+/// A failure is the terminal event that the provider has sent, else `error` with the number that follows (providers.md §1.5).
 fn responses(hub: &Hub, request_id: &RequestId, sequence: &Sequence, frame: Frame) -> Bytes {
     match frame {
         Frame::Event { raw, .. } | Frame::Done { raw, .. } => {
@@ -94,7 +94,13 @@ fn responses(hub: &Hub, request_id: &RequestId, sequence: &Sequence, frame: Fram
             raw
         }
         Frame::Failed { error, .. } => {
+            let told = error.told().cloned();
             let error = broken(request_id, errors::inference(*error));
+            // What failed, and why, stands in an event of the provider's already.
+            if let Some(raw) = told {
+                sequence.see(&raw);
+                return raw;
+            }
             let mut body = ErrorShape::OpenAi.render(&error, request_id.as_str(), hub.clock.now());
             let mut event = body["error"].take();
             if let Value::Object(fields) = &mut event {

@@ -14,7 +14,7 @@ pub struct TokenUsage {
     pub cache_read: i64,
     /// Prompt tokens written to the provider's cache.
     pub cache_write: i64,
-    /// Prompt tokens written to the provider's cache for long (an hour at Anthropic).
+    /// Prompt tokens written to the provider's cache for long (an hour at Anthropic, twelve at OpenAI).
     pub cache_write_long: i64,
     /// Fresh prompt tokens of sound.
     pub input_audio: i64,

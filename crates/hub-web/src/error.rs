@@ -32,6 +32,15 @@ pub enum Telling {
     Overloaded,
 }
 
+/// A provider's words that programs go by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProviderWords {
+    /// Its code; OpenAI's wire shows it in the place of ours.
+    pub code: Option<Box<str>>,
+    /// Its word for the kind of error, where its answer failed after it had begun; shown in a wire that knows the word.
+    pub kind: Option<Box<str>>,
+}
+
 /// What went wrong, in the hub's own words.
 #[derive(Debug)]
 pub struct ApiError {
@@ -47,8 +56,8 @@ pub struct ApiError {
     pub limit: Option<Box<LimitState>>,
     /// A status that says more than the code's own.
     pub telling: Option<Telling>,
-    /// The code of a provider that refused the request itself; OpenAI's wire shows it in the place of ours.
-    pub provider_code: Option<Box<str>>,
+    /// The words of a provider that refused the request itself, or whose answer failed after it had begun.
+    pub provider: Option<Box<ProviderWords>>,
     /// The cause. Logged once by the envelope layer, never shown.
     pub source: Option<BoxError>,
 }
@@ -63,7 +72,7 @@ impl ApiError {
             retry_after: None,
             limit: None,
             telling: None,
-            provider_code: None,
+            provider: None,
             source: None,
         }
     }
@@ -128,9 +137,15 @@ impl ApiError {
         self
     }
 
-    /// Adds the code of the provider that refused the request.
+    /// Adds the code of the provider.
     pub fn provider_code(mut self, code: impl Into<Box<str>>) -> Self {
-        self.provider_code = Some(code.into());
+        self.provider.get_or_insert_default().code = Some(code.into());
+        self
+    }
+
+    /// Adds the provider's word for the kind of error.
+    pub fn provider_type(mut self, kind: impl Into<Box<str>>) -> Self {
+        self.provider.get_or_insert_default().kind = Some(kind.into());
         self
     }
 

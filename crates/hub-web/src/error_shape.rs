@@ -9,6 +9,23 @@ use serde_json::{Map, Value, json};
 
 use crate::{ApiError, Telling, error_body, path_is_under};
 
+/// Anthropic's words for the kind of an error (API reference, "Errors").
+const ANTHROPIC_TYPES: [&str; 11] = [
+    "invalid_request_error",
+    "authentication_error",
+    "billing_error",
+    "permission_error",
+    "not_found_error",
+    "conflict_error",
+    "request_too_large",
+    "rate_limit_error",
+    "timeout_error",
+    "api_error",
+    "overloaded_error",
+];
+/// Those that mean the same in OpenAI's wire, which is also that of many servers with words of their own.
+const SHARED_TYPES: [&str; 4] =
+    ["invalid_request_error", "authentication_error", "permission_error", "rate_limit_error"];
 /// Anthropic's status of an overload.
 const OVERLOADED: u16 = 529;
 
@@ -51,11 +68,12 @@ impl ErrorShape {
             Self::OpenAi => {
                 if let Value::Object(fields) = &mut inner {
                     explain_in_message(error, fields);
-                    fields.insert("type".into(), openai_type(error).into());
+                    let kind = openai_word(error).unwrap_or_else(|| openai_type(error));
+                    fields.insert("type".into(), kind.into());
                     fields.insert("param".into(), first_field(error).map_or(Value::Null, Into::into));
-                    if let Some(code) = &error.provider_code {
+                    if let Some(code) = error.provider.as_ref().and_then(|provider| provider.code.as_deref()) {
                         fields.insert("hubCode".into(), error.code.as_str().into());
-                        fields.insert("code".into(), (**code).into());
+                        fields.insert("code".into(), code.into());
                     }
                 }
                 json!({ "error": inner })
@@ -63,7 +81,8 @@ impl ErrorShape {
             Self::Anthropic => {
                 if let Value::Object(fields) = &mut inner {
                     explain_in_message(error, fields);
-                    fields.insert("type".into(), anthropic_type(error).into());
+                    let kind = anthropic_word(error).unwrap_or_else(|| anthropic_type(error));
+                    fields.insert("type".into(), kind.into());
                 }
                 json!({ "type": "error", "error": inner, "request_id": request_id })
             }
@@ -88,6 +107,21 @@ fn explain_in_message(error: &ApiError, fields: &mut Map<String, Value>) {
 
 fn first_field(error: &ApiError) -> Option<&str> {
     error.details.as_ref()?.get(0)?.get("field")?.as_str()
+}
+
+fn provider_word(error: &ApiError) -> Option<&str> {
+    error.provider.as_ref()?.kind.as_deref()
+}
+
+/// The provider's own word, unless it is one that only Anthropic's wire knows.
+fn openai_word(error: &ApiError) -> Option<&str> {
+    let word = provider_word(error)?;
+    (SHARED_TYPES.contains(&word) || !ANTHROPIC_TYPES.contains(&word)).then_some(word)
+}
+
+/// The provider's own word, if Anthropic's wire knows it.
+fn anthropic_word(error: &ApiError) -> Option<&str> {
+    provider_word(error).filter(|word| ANTHROPIC_TYPES.contains(word))
 }
 
 /// OpenAI's word for the kind of error (API reference, "Error codes").
@@ -180,6 +214,21 @@ mod tests {
         for shape in [ErrorShape::Hub, ErrorShape::Anthropic] {
             assert_eq!(shape.render(&error, "req-1", now())["error"]["code"], "VALIDATION_ERROR");
         }
+    }
+
+    #[test]
+    fn a_providers_word_stands_where_the_wire_knows_it_and_is_told_in_ours_elsewhere() {
+        let words = |kind: &str, telling: Option<Telling>| {
+            let mut error = ApiError::new(ErrorCode::ProviderError).provider_type(kind);
+            error.telling = telling;
+            [ErrorShape::OpenAi, ErrorShape::Anthropic]
+                .map(|shape| shape.render(&error, "r", now())["error"]["type"].clone())
+        };
+        assert_eq!(words("overloaded_error", Some(Telling::Overloaded)), ["server_error", "overloaded_error"]);
+        assert_eq!(words("timeout_error", None), ["server_error", "timeout_error"]);
+        assert_eq!(words("invalid_request_error", None), ["invalid_request_error", "invalid_request_error"]);
+        assert_eq!(words("requests", Some(Telling::RateLimited)), ["requests", "rate_limit_error"]);
+        assert_eq!(words("InternalServerError", None), ["InternalServerError", "api_error"]);
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub use client_address::{ClientAddr, TrustedProxies, rate_key, with_client_addre
 pub use credentials::Presented;
 pub use csv::{CSV_TYPE, Cell, write_csv};
 pub use envelope::{error_body, with_envelope};
-pub use error::{ApiError, Telling};
+pub use error::{ApiError, ProviderWords, Telling};
 pub use error_shape::ErrorShape;
 pub use extract::{
     Authenticated, IdempotencyKey, Json, JsonBytes, MaxCredits, MaybeCaller, Path, Query, RequestOrigin,

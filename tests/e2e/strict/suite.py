@@ -93,11 +93,12 @@ class Messages:
 
 
 class ErrorEvent(Exception):
-    """The typed event that ends a broken stream of responses. This SDK hands it on and raises nothing."""
+    """The typed event that ends a broken stream of responses: the provider's own, or `error`. This SDK hands it on and raises nothing."""
 
     def __init__(self, event):
-        super().__init__(event.message)
-        true(event.code and event.sequence_number > 0, f"{event}")
+        error = event.response.error if event.type == "response.failed" else event
+        super().__init__(error.message)
+        true(error.code and event.sequence_number > 0, f"{event}")
 
 
 class Responses(Chat):
@@ -117,7 +118,7 @@ class Responses(Chat):
     @staticmethod
     def deltas(events):
         for event in events:
-            if event.type == "error":
+            if event.type in ("error", "response.failed"):
                 raise ErrorEvent(event)
             if event.type == "response.output_text.delta":
                 yield event.delta
@@ -230,7 +231,7 @@ class Suite:
             broken = raised(Broken, lambda: client.stream(model, "break off"))
             true(isinstance(broken.cause, sdk.broken), f"{broken.cause!r}")
             equal(broken.text, "".join(strict.WORDS[:3]), "what came before")
-            true("inner words" not in str(broken), f"a provider's inner words: {broken}")
+            true("inner words" in str(broken.cause), f"not the provider's words: {broken.cause}")
             usage = self.receipt(broken.receipt)
             equal((usage["outcome"], usage["usageSource"]), ("failed", "provider" if wire == "messages" else "counted"))
             true(1 <= usage["usage"]["output"] <= 4, f"{usage['usage']}")

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use super::fault::ProviderFault;
+use super::last_words::LastWords;
 use crate::wire::BadRequest;
 
 /// A provider that asks for a longer pause than this is not retried; the hub tries elsewhere.
@@ -80,6 +81,15 @@ pub enum LlmError {
     /// The answer ended before it was complete, or its connection broke.
     #[error("the provider's answer broke off")]
     Truncated(#[source] Option<TransportError>),
+    /// The answer has a coding that was not asked for, so that nothing in it can be read.
+    #[error("the provider's answer is coded as {coding}, which was not asked for")]
+    Encoded {
+        /// The coding.
+        coding: &'static str,
+    },
+    /// Any of the others, told by the provider at the end of an answer that had begun.
+    #[error(transparent)]
+    Last(Box<LastWords>),
 }
 
 /// Which deadline passed.
@@ -131,7 +141,7 @@ impl LlmError {
         if self.retry_after().is_some_and(|pause| pause > MAX_RETRY_AFTER) {
             return false;
         }
-        let by_kind = match self {
+        let by_kind = match self.plain() {
             Self::RateLimited { .. } | Self::Unavailable { .. } | Self::Connect(_) | Self::Truncated(_) => true,
             Self::Timeout(wait) => matches!(wait, Wait::Connect | Wait::FirstByte),
             Self::Refused { .. }
@@ -141,7 +151,9 @@ impl LlmError {
             | Self::Protocol(_)
             | Self::Untellable(_)
             | Self::Certificate(_)
-            | Self::TooLarge { .. } => false,
+            | Self::TooLarge { .. }
+            | Self::Encoded { .. }
+            | Self::Last(_) => false,
         };
         self.fault().and_then(ProviderFault::should_retry).unwrap_or(by_kind)
     }
@@ -149,7 +161,7 @@ impl LlmError {
     /// True when another provider may do better with the same request. False only where the request itself is at
     /// fault; 403 is not (another provider may allow the model or the country).
     pub fn fall_over(&self) -> bool {
-        match self {
+        match self.plain() {
             Self::Refused { status, .. } => *status == 403,
             // The next one would have to be paid as well.
             Self::Untellable(_) | Self::TooLarge { .. } => false,
@@ -159,15 +171,16 @@ impl LlmError {
 
     /// How long the provider asks to wait before the next try.
     pub fn retry_after(&self) -> Option<Duration> {
-        match self {
+        match self.plain() {
             Self::RateLimited { retry_after, .. } | Self::Unavailable { retry_after, .. } => *retry_after,
             _ => None,
         }
     }
 
-    /// The provider's own words, when it had any. Only those of [`LlmError::Refused`] are meant for callers.
+    /// The provider's own words, when it had any. Those about our account there (`Credential`, `Quota`) are never meant for callers; those of
+    /// [`LlmError::Refused`] always are, the others where they end an answer that had begun.
     pub fn fault(&self) -> Option<&ProviderFault> {
-        match self {
+        match self.plain() {
             Self::Refused { error, .. }
             | Self::Credential { error }
             | Self::RateLimited { error, .. }
@@ -180,7 +193,7 @@ impl LlmError {
 
     /// A short word for metrics and logs.
     pub fn kind(&self) -> &'static str {
-        match self {
+        match self.plain() {
             Self::Refused { .. } => "refused",
             Self::Credential { .. } => "credential",
             Self::RateLimited { .. } => "rate_limited",
@@ -193,7 +206,8 @@ impl LlmError {
             Self::Protocol(_) => "protocol",
             Self::Untellable(_) => "untellable",
             Self::TooLarge { .. } => "too_large",
-            Self::Truncated(_) => "truncated",
+            Self::Truncated(_) | Self::Last(_) => "truncated",
+            Self::Encoded { .. } => "encoded",
         }
     }
 }

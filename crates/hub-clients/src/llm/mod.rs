@@ -9,6 +9,7 @@ mod error;
 mod event;
 mod fault;
 mod http;
+mod last_words;
 mod request;
 mod terms;
 
@@ -32,6 +33,7 @@ pub use crate::wire::openai::{
 pub use error::{LlmError, MAX_RETRY_AFTER, TransportError, Wait};
 pub use event::{ChatAnswer, ChatEvent, ChatEventKind, ChatStream, WholeAnswer};
 pub use fault::ProviderFault;
+pub use last_words::LastWords;
 pub use request::CallRequest;
 pub use terms::Terms;
 pub(crate) use terms::WireTerms;

@@ -16,7 +16,7 @@ use crate::wire::BadRequest;
 use crate::wire::anthropic::MessagesRequest;
 use crate::wire::openai::{ChatRequest, CompletionRequest, EmbeddingsRequest, PromptSize, ResponsesRequest};
 use crate::wire::translate::responses_over_chat::{self, Echo};
-use crate::wire::translate::{Translated, completion_over_chat, messages_over_chat, retold};
+use crate::wire::translate::{Origin, Translated, completion_over_chat, messages_over_chat, retold};
 
 /// A call to be made. Cheap to clone; its chat form is made at most once.
 #[derive(Debug, Clone)]
@@ -252,23 +252,26 @@ impl CallRequest {
         }
     }
 
-    /// Tells an answer that came as chat in the caller's wire. `dropped` goes along with it.
-    pub(crate) fn tell(&self, answer: ChatAnswer, dropped: &[String]) -> Result<ChatAnswer, LlmError> {
+    /// Tells an answer that came as chat in the caller's wire. `dropped` goes along with it; `id` is the hub's id of the request, for what the
+    /// provider gave no name.
+    pub(crate) fn tell(&self, answer: ChatAnswer, dropped: &[String], id: &str) -> Result<ChatAnswer, LlmError> {
+        let origin = || Origin::of(self, id);
         match answer {
             ChatAnswer::Whole(answer) => {
-                let body = self.tell_whole(&answer)?;
+                let body = self.tell_whole(&answer, origin)?;
                 Ok(ChatAnswer::Whole(WholeAnswer { body, dropped: joined(answer.dropped, dropped), ..answer }))
             }
             ChatAnswer::Stream(stream) => {
                 let events = match &self.0 {
                     Form::Chat(_) | Form::Embeddings(_) => stream.events,
-                    Form::Completion(_) => retold(stream.events, completion_over_chat::Teller::default()),
+                    Form::Completion(_) => retold(stream.events, completion_over_chat::Teller::of(origin())),
                     Form::Responses(responses) => {
                         let (_, echo) = responses.told().map_err(LlmError::unsendable)?;
-                        retold(stream.events, responses_over_chat::Teller::new(echo.clone()))
+                        retold(stream.events, responses_over_chat::Teller::new(echo.clone()).of(origin()))
                     }
                     Form::Messages(messages) => {
-                        retold(stream.events, messages_over_chat::Teller::new(messages.wants_thinking()))
+                        let teller = messages_over_chat::Teller::new(messages.wants_thinking());
+                        retold(stream.events, teller.of(origin()))
                     }
                 };
                 Ok(ChatAnswer::Stream(ChatStream { events, dropped: joined(stream.dropped, dropped), ..stream }))
@@ -276,18 +279,22 @@ impl CallRequest {
         }
     }
 
-    fn tell_whole(&self, answer: &WholeAnswer) -> Result<Bytes, LlmError> {
+    fn tell_whole(&self, answer: &WholeAnswer, origin: impl FnOnce() -> Origin) -> Result<Bytes, LlmError> {
+        if matches!(self.0, Form::Chat(_) | Form::Embeddings(_)) {
+            return Ok(answer.body.clone());
+        }
+        let body = origin().named(&answer.body);
         let told = match &self.0 {
-            Form::Chat(_) | Form::Embeddings(_) => return Ok(answer.body.clone()),
-            Form::Completion(_) => completion_over_chat::whole(&answer.body),
+            Form::Chat(_) | Form::Embeddings(_) => Some(body),
+            Form::Completion(_) => completion_over_chat::whole(&body),
             Form::Responses(responses) => {
                 let usage = answer.usage.unwrap_or_else(|| self.estimate_usage(answer.output, answer.reasoning));
                 let (_, echo) = responses.told().map_err(LlmError::unsendable)?;
-                responses_over_chat::whole(&answer.body, &usage, echo)
+                responses_over_chat::whole(&body, &usage, echo)
             }
             Form::Messages(messages) => {
                 let usage = answer.usage.unwrap_or_else(|| self.estimate_usage(answer.output, answer.reasoning));
-                messages_over_chat::whole(&answer.body, &usage, messages.wants_thinking())
+                messages_over_chat::whole(&body, &usage, messages.wants_thinking())
             }
         };
         told.ok_or(LlmError::Untellable("it does not fit into the caller's wire"))

@@ -2,12 +2,16 @@
 //!
 //! Written for relaying: an event is handed on as it came, so the reader must not normalise. It copes with `\n`, `\r\n`
 //! and `\r`, a byte order mark, comments, several `data` lines, and a stream cut anywhere, even inside a character.
-//! An event that lies inside one network chunk is not copied. No event may exceed the reader's limit, [`EVENT_LIMIT`] unless it says otherwise.
+//! An event that lies inside one network chunk is not copied. No event may exceed the reader's limit, [`EVENT_LIMIT`] unless it says otherwise: a
+//! reader never holds more than one event that has begun.
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// Largest event of most wires, in bytes, blank line included.
-pub const EVENT_LIMIT: usize = 1024 * 1024;
+use super::http::ANSWER_LIMIT;
+
+/// Largest event of every wire, in bytes, blank line included: that of an answer in one piece. A picture comes in one event, and the last event of
+/// a response is the whole answer.
+pub const EVENT_LIMIT: usize = ANSWER_LIMIT;
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 

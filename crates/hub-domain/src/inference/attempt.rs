@@ -69,7 +69,7 @@ impl Attempt {
 }
 
 fn status(error: &LlmError) -> Option<u16> {
-    match error {
+    match error.plain() {
         LlmError::Refused { status, .. } | LlmError::Unavailable { status, .. } => Some(*status),
         LlmError::Credential { .. } => Some(401),
         LlmError::RateLimited { .. } => Some(429),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use hub_clients::llm::{BadRequest, LlmError, ProviderFault};
 use hub_store::StoreError;
 use hub_types::Credits;
@@ -79,6 +80,16 @@ pub enum InferenceError {
     /// The call's task ended without an answer; a defect.
     #[error("the call ended without an answer")]
     Lost,
+}
+
+impl InferenceError {
+    /// The provider's own event that says so, in the caller's wire: to be passed on unchanged.
+    pub fn told(&self) -> Option<&Bytes> {
+        match self {
+            Self::Broken(error) => error.last_words().map(|words| &words.raw).filter(|raw| !raw.is_empty()),
+            _ => None,
+        }
+    }
 }
 
 impl From<Limited> for InferenceError {

@@ -1,7 +1,7 @@
 //! Counting what a call consumes while it is relayed.
 
 use hub_clients::llm::count::Estimate;
-use hub_clients::llm::{CallRequest, ChatEvent, LlmProvider, Terms, WholeAnswer};
+use hub_clients::llm::{CallRequest, ChatEvent, LastWords, LlmProvider, Terms, WholeAnswer};
 use hub_types::{TokenUsage, UsageSource};
 
 /// What was seen of an answer so far.
@@ -57,6 +57,14 @@ impl Meter {
         }
         if self.finish.is_none() {
             self.finish.clone_from(&event.finish);
+        }
+    }
+
+    /// Takes note of what a provider said when its answer failed.
+    pub(super) fn see_last(&mut self, words: &LastWords) {
+        self.reported = words.usage.or(self.reported);
+        if words.terms.is_some() {
+            self.terms.clone_from(&words.terms);
         }
     }
 

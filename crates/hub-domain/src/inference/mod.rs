@@ -26,6 +26,7 @@ mod relay;
 pub mod replay;
 mod reply;
 mod retry;
+mod room;
 mod route;
 mod standing;
 mod trace;
@@ -36,7 +37,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use hub_clients::llm::{
-    ApiVersion, BadRequest, CallRequest, ChatRequest, CompletionRequest, EmbeddingsRequest, MessagesRequest,
+    ApiVersion, BadRequest, CallRequest, ChatRequest, CompletionRequest, EmbeddingsRequest, LlmError, MessagesRequest,
     ProviderFault, ResponsesRequest,
 };
 

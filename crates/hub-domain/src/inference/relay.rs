@@ -9,14 +9,13 @@ use futures::stream::BoxStream;
 use hub_clients::llm::{ChatEvent, ChatEventKind, ChatStream, LlmError, OnHangup};
 use hub_store::StoreError;
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, timeout};
 
 use super::call::{Call, Lease, millis};
 use super::meter::Meter;
 use super::registry::Candidate;
 use super::standing::Standing;
-use super::{Bill, Frame, InferenceError, breaker, retry, trace};
+use super::{Bill, Frame, InferenceError, breaker, retry, room, trace};
 use crate::credits::Outcome;
 
 type Events = BoxStream<'static, Result<ChatEvent, LlmError>>;
@@ -47,16 +46,8 @@ impl Audience {
     async fn tell(&mut self, event: ChatEvent) {
         let hidden = event.kind == ChatEventKind::UsageOnly && !self.wants_usage;
         let Some(frames) = self.frames.as_ref().filter(|_| !hidden) else { return };
-        // Mostly there is room, and then no timer is needed.
-        let sent = match frames.try_send(Frame::Event { raw: event.raw, text: event.text }) {
-            Ok(()) => true,
-            Err(TrySendError::Closed(_)) => false,
-            Err(TrySendError::Full(frame)) => {
-                let waiting = Box::pin(timeout(self.patience, frames.send(frame)));
-                matches!(waiting.await, Ok(Ok(())))
-            }
-        };
-        if !sent {
+        let bytes = event.raw.len();
+        if !room::send(frames, Frame::Event { raw: event.raw, text: event.text }, bytes, self.patience).await {
             self.frames = None;
         }
     }
@@ -156,7 +147,7 @@ fn last_frame(end: End, bill: Result<Bill, StoreError>) -> Option<Frame> {
 
 async fn pump(running: &mut Running, first: Box<ChatEvent>) -> End {
     let Running { call, candidate, events, lease, audience, meter, first_token_ms, .. } = running;
-    let mut next = Some(Ok(*first));
+    let mut next: Option<Result<ChatEvent, LlmError>> = Some(Ok(*first));
     let mut deadline: Option<Instant> = None;
     let mut standing = Standing::of(&call.caller, call.input.request.model());
     loop {
@@ -176,7 +167,12 @@ async fn pump(running: &mut Running, first: Box<ChatEvent>) -> End {
                 meter.see(&event);
                 audience.tell(event).await;
             }
-            Some(Err(error)) => return End::Broken(error),
+            Some(Err(error)) => {
+                if let Some(words) = error.last_words() {
+                    meter.see_last(words);
+                }
+                return End::Broken(error);
+            }
             None => {}
         }
         if audience.frames.is_none() && deadline.is_none() {

@@ -14,7 +14,7 @@ use crate::Hub;
 
 /// True when the same provider may be asked again. An answer that broke off was begun, and billed: that one is not.
 pub(super) fn again(error: &LlmError) -> bool {
-    match error {
+    match error.plain() {
         LlmError::RateLimited { .. } | LlmError::Unavailable { .. } | LlmError::Connect(_) | LlmError::Timeout(_) => {
             error.retryable()
         }
@@ -26,13 +26,15 @@ pub(super) fn again(error: &LlmError) -> bool {
         | LlmError::Untellable(_)
         | LlmError::Certificate(_)
         | LlmError::TooLarge { .. }
-        | LlmError::Truncated(_) => false,
+        | LlmError::Truncated(_)
+        | LlmError::Encoded { .. }
+        | LlmError::Last(_) => false,
     }
 }
 
 /// What a failure says about its provider.
 pub(super) fn verdict(error: &LlmError) -> Verdict {
-    match error {
+    match error.plain() {
         LlmError::Unavailable { .. }
         | LlmError::Connect(_)
         | LlmError::Certificate(_)
@@ -42,7 +44,10 @@ pub(super) fn verdict(error: &LlmError) -> Verdict {
         LlmError::Credential { .. } | LlmError::Quota { .. } => Verdict::Useless,
         // It answered; that we cannot tell it is our own fault.
         LlmError::Refused { .. } | LlmError::ModelNotFound { .. } | LlmError::Untellable(_) => Verdict::Well,
-        LlmError::RateLimited { .. } | LlmError::TooLarge { .. } => Verdict::Unknown,
+        // How answers are coded is decided on the way to it, and is the operator's to set right.
+        LlmError::RateLimited { .. } | LlmError::TooLarge { .. } | LlmError::Encoded { .. } | LlmError::Last(_) => {
+            Verdict::Unknown
+        }
     }
 }
 
@@ -102,6 +107,7 @@ mod tests {
             LlmError::Timeout(Wait::Idle),
             LlmError::Protocol("x"),
             LlmError::Untellable("x"),
+            LlmError::Encoded { coding: "gzip" },
             down(503, Some(false), None),
             down(503, None, Some(121)),
         ] {
@@ -119,6 +125,7 @@ mod tests {
             assert_eq!(verdict(&error), Verdict::Well, "{error}");
         }
         assert_eq!(verdict(&LlmError::Protocol("x")), Verdict::Failed);
+        assert_eq!(verdict(&LlmError::Encoded { coding: "gzip" }), Verdict::Unknown);
     }
 
     #[test]

@@ -60,8 +60,11 @@ pub fn seeded() -> Vec<PriceEntry> {
 
 pub(super) fn table() -> Vec<Seed> {
     let openai = |model, input, read, write, output, source| {
-        let limits = (1_050_000, 128_000);
-        on(seed("openai", model, limits, &Usd { input, read, write, output }, OPENAI_LONG, source), &OPENAI_TIERS)
+        let seeded =
+            seed("openai", model, (1_050_000, 128_000), &Usd { input, read, write, output }, OPENAI_LONG, source);
+        // Where writes are billed at all, twelve hours in the cache cost twice as much as the usual half of one.
+        let billed = write > input;
+        on(if billed { kept_longer(seeded, write * 2.0) } else { seeded }, &OPENAI_TIERS)
     };
     let plain = |model, limits, input, read, output| {
         on(seed("openai", model, limits, &Usd { input, read, write: input, output }, None, LITELLM), &OPENAI_TIERS)
@@ -165,6 +168,15 @@ mod tests {
         assert_eq!(micro(2.00), 200_000_000);
         assert_eq!(micro(0.125), 12_500_000);
         assert_eq!(micro(0.01), 1_000_000);
+    }
+
+    #[test]
+    fn twelve_hours_in_openais_cache_cost_two_and_a_half_times_the_prompt_where_writes_are_billed() {
+        for row in table().iter().filter(|row| row.provider == "openai") {
+            let long = (row.prices.cache_write > row.prices.input).then(|| row.prices.input * 5 / 2);
+            assert_eq!(row.prices.cache_write_long, long, "{}", row.model);
+        }
+        assert_eq!(table()[0].prices.cache_write_long, Some(2_000_000_000));
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl AnthropicProvider {
             let (answer, chat) = self.whole(&told.request, body).await?;
             ChatAnswer::Whole(WholeAnswer { body: chat, dropped: told.dropped, ..answer })
         };
-        call.request.tell(answer, chat.dropped)
+        call.request.tell(answer, chat.dropped, &call.request_id)
     }
 
     /// The call as a messages request.

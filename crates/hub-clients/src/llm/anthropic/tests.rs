@@ -156,6 +156,28 @@ async fn what_has_no_place_is_refused_where_the_operator_wants_it_so() {
 }
 
 #[tokio::test]
+async fn a_stop_of_whitespace_alone_is_left_out_and_named() {
+    for (stop, sent, dropped) in [
+        (json!("\n"), None, true),
+        (json!(["\n\n", "END", " ", ""]), Some(json!(["END"])), true),
+        (json!(["\nEND"]), Some(json!(["\nEND"])), false),
+        (json!([]), None, false),
+        (json!(null), None, false),
+    ] {
+        let upstream = Upstream::once(answer("200 OK", "", MESSAGE));
+        let told = whole(&upstream, call(chat(&json!({"stop": stop, "max_tokens": 50})))).await.unwrap();
+        assert_eq!(told.dropped, if dropped { vec!["stop".to_owned()] } else { Vec::new() }, "{stop}");
+        let body: Value = serde_json::from_str(&upstream.seen().body).unwrap();
+        assert_eq!(body.get("stop_sequences"), sent.as_ref(), "{stop}");
+    }
+    let mut config = AnthropicConfig::new("claude", "claude", "http://127.0.0.1:9".parse().unwrap());
+    config.refuse_dropped = true;
+    let strict = AnthropicProvider::new(config, Clock::fixed_at("2026-11-23T10:00:00Z")).unwrap();
+    let error = strict.bound(&chat(&json!({"stop": "\n"})).into(), "claude-x", 9).unwrap_err();
+    assert_eq!(error.param.as_deref(), Some("stop"));
+}
+
+#[tokio::test]
 async fn the_older_version_sends_sampling_to_models_that_take_it() {
     for (model, sent) in [("claude-haiku-4-5", true), ("claude-sonnet-5-5", false), ("claude-opus-4-8", false)] {
         let upstream = Upstream::once(answer("200 OK", "", MESSAGE));

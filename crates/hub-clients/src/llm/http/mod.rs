@@ -16,7 +16,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use hub_types::Clock;
 use reqwest::Method;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
@@ -67,6 +69,8 @@ impl Http {
         outside_only: bool,
     ) -> Result<Self, ConfigError> {
         headers.insert(USER_AGENT, OUR_NAME);
+        // Without a word any coding may come (RFC 9110 §12.5.3), and what is passed on and metered as it comes must be readable.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let transport = Transport::new(&timeouts, pool_max_idle, outside_only)?;
         Ok(Self { transport, timeouts, headers, request_id, secret, clock })
     }
@@ -126,7 +130,10 @@ impl Http {
     async fn send(&self, request: Request) -> Result<Answer, LlmError> {
         let answer = self.transport.send(request).await?;
         if answer.is_success() {
-            return Ok(answer);
+            return match coding(&answer.headers) {
+                None => Ok(answer),
+                Some(coding) => Err(LlmError::Encoded { coding }),
+            };
         }
         // An error body that is late, broken or endless must not hide the status.
         let body = fault::read_prefix(answer.body, self.timeouts.idle).await;
@@ -169,6 +176,17 @@ pub(super) fn check_dropped(dropped: &[String], refuse: bool) -> Result<(), BadR
 fn request_id(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let id = headers.get(name)?.to_str().ok()?;
     (!id.is_empty() && id.len() <= 200).then(|| id.to_owned())
+}
+
+/// The coding of an answer, if it has one.
+fn coding(headers: &HeaderMap) -> Option<&'static str> {
+    const KNOWN: [&str; 5] = ["gzip", "deflate", "br", "zstd", "compress"];
+    let coding = headers.get(CONTENT_ENCODING)?.as_bytes().trim_ascii();
+    if coding.is_empty() || coding.eq_ignore_ascii_case(b"identity") {
+        return None;
+    }
+    let known = KNOWN.into_iter().find(|known| coding.eq_ignore_ascii_case(known.as_bytes()));
+    Some(known.unwrap_or("something unknown"))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

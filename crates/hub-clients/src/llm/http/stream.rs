@@ -24,9 +24,6 @@ const TAIL_PIECES: u8 = 8;
 
 /// Finds the facts of one wire's events.
 pub(in crate::llm) trait Reader: Send + 'static {
-    /// Largest event of the wire, in bytes.
-    const EVENT_LIMIT: usize = EVENT_LIMIT;
-
     /// Reads an event. An event of kind `Done` is the end mark.
     fn read(&mut self, event: SseEvent) -> Result<ChatEvent, LlmError>;
 
@@ -43,7 +40,7 @@ pub(in crate::llm) fn events<R: Reader + Unpin>(
     let now = Instant::now();
     Box::pin(Relay {
         body,
-        reader: SseReader::up_to(R::EVENT_LIMIT),
+        reader: SseReader::new(),
         phase: Phase::Open,
         begun: false,
         waiting: None,
@@ -109,7 +106,7 @@ impl<R: Reader> Relay<R> {
             match self.reader.next_event() {
                 Some(Ok(event)) => return Poll::Ready(Some(self.read(event))),
                 Some(Err(EventTooLarge)) => {
-                    return Poll::Ready(Some(Err(LlmError::TooLarge { limit: R::EVENT_LIMIT })));
+                    return Poll::Ready(Some(Err(LlmError::TooLarge { limit: EVENT_LIMIT })));
                 }
                 None => {}
             }

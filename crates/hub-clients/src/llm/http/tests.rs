@@ -32,7 +32,9 @@ async fn an_answer_is_the_same_however_its_end_is_told() {
             assert_eq!((found.as_deref(), &body[..]), (id, &b"{\"a\":1}"[..]));
             let seen = upstream.seen();
             assert!(seen.head.starts_with("post /v1/chat?a=b http/1.1\r\n"), "{}", seen.head);
-            for header in ["host: 127.0.0.1:", "user-agent: smart-ai-hub/", "content-length: 2"] {
+            for header in
+                ["host: 127.0.0.1:", "user-agent: smart-ai-hub/", "content-length: 2", "accept-encoding: identity"]
+            {
                 assert!(seen.head.contains(header), "{header} is not in {}", seen.head);
             }
         }
@@ -68,6 +70,29 @@ async fn an_answer_that_is_none_or_stops_is_an_error() {
             let error = call(&client(outside_only), &upstream.base(), "{}").await.unwrap_err();
             assert_eq!(error.kind(), kind, "{}: {error:?}", String::from_utf8_lossy(bytes));
         }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_in_a_coding_that_was_not_asked_for_is_named_as_such() {
+    for outside_only in [false, true] {
+        for (header, coding) in [("gzip", "gzip"), ("BR", "br"), ("x-odd", "something unknown")] {
+            for kind in ["application/json", "text/event-stream"] {
+                let headers = format!("content-encoding: {header}\r\ncontent-type: {kind}\r\n");
+                let upstream =
+                    Upstream::play((0..2).map(|_| vec![Play::Send(answer("200 OK", &headers, "x"))]).collect());
+                let (client, url) = (client(outside_only), format!("{}/chat", upstream.base()));
+                let request = |streams| client.post(url.parse().unwrap(), Bytes::from_static(b"{}"), streams);
+                let whole = client.whole(request(false)).await.map(|_| ()).unwrap_err();
+                let opened = client.open(request(true)).await.map(|_| ()).unwrap_err();
+                for error in [whole, opened] {
+                    assert!(matches!(error, LlmError::Encoded { coding: found } if found == coding), "{error:?}");
+                    assert!(error.to_string().contains(coding) && error.fall_over() && !error.retryable());
+                }
+            }
+        }
+        let plain = Upstream::once(answer("200 OK", "content-encoding: identity\r\n", "{}"));
+        assert_eq!(call(&client(outside_only), &plain.base(), "{}").await.unwrap().1, "{}");
     }
 }
 

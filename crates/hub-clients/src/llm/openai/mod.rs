@@ -5,6 +5,7 @@
 
 mod answer;
 mod config;
+mod keeping;
 mod responses;
 mod stream;
 
@@ -20,6 +21,7 @@ use url::Url;
 pub use super::http::{ANSWER_LIMIT, ConfigError, Timeouts, check_address};
 pub use config::{Completions, OpenAiConfig, Wires};
 
+use self::keeping::Keeping;
 use self::stream::Chunks;
 use super::count::Estimate;
 use super::http::{self, Http, Opened, Reader, Reject};
@@ -119,7 +121,7 @@ impl OpenAiProvider {
                 http::refuse_dropped(dropped, self.config.refuse_dropped)?;
                 self.check_hosted(chat.hosted_tools()).map_err(LlmError::unsendable)?;
                 let answer = self.chat_once(&chat, &call).await?;
-                call.request.tell(answer, dropped)
+                call.request.tell(answer, dropped, &call.request_id)
             }
             Sent::Translated => self.respond(&call).await,
         }
@@ -143,7 +145,7 @@ impl OpenAiProvider {
                 ChatAnswer::Stream(ChatStream { events, dropped: told.dropped, ..stream })
             }
         };
-        call.request.tell(answer, chat.dropped)
+        call.request.tell(answer, chat.dropped, &call.request_id)
     }
 
     /// The call as a responses request.
@@ -186,15 +188,17 @@ impl OpenAiProvider {
         read: Read,
         reader: impl Reader + Unpin,
     ) -> Result<ChatAnswer, LlmError> {
+        let keeping = Keeping::of(&body);
         let request = self.http.post(url.clone(), body, streams);
         let request = http::with_id(request, CLIENT_REQUEST_ID, &call.request_id);
         if !streams {
             let (upstream_id, body) = self.http.whole(request).await?;
-            return read(body, upstream_id, self.http.reject()).map(ChatAnswer::Whole);
+            let answer = read(body, upstream_id, self.http.reject())?;
+            return Ok(ChatAnswer::Whole(keeping.whole(answer)));
         }
         match self.http.open(request).await? {
             Opened::Stream(response, upstream_id) => {
-                let events = http::events(response, self.config.timeouts, reader);
+                let events = http::events(response, self.config.timeouts, keeping.events(reader));
                 Ok(ChatAnswer::Stream(ChatStream { upstream_id, dropped: Vec::new(), events }))
             }
             // Some servers report an error with status 200, some ignore `stream`: neither is a stream.

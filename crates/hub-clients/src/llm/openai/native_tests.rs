@@ -179,6 +179,44 @@ async fn every_failure_after_status_200_has_its_kind() {
 }
 
 #[tokio::test]
+async fn the_word_that_a_response_failed_is_handed_on_with_what_it_cost_and_without_what_is_private() {
+    let failed = |message: &str| {
+        format!(
+            "event: response.failed\r\ndata: {{\"type\":\"response.failed\", \"response\":{{\"status\":\"failed\",\"service_tier\":\"flex\",\"error\":{{ \"code\":\"server_error\",\"message\":\"{message}\"}},\"usage\":{{\"input_tokens\":40,\"output_tokens\":25}}}},\"sequence_number\":2}}\r\n\r\n"
+        )
+    };
+    let last = async |body: &str, request: CallRequest| {
+        let (events, error) = streamed(body, request).await;
+        let error = error.unwrap();
+        assert!(error.kind() == "unavailable" && events.iter().all(|event| event.usage.is_none()), "{error:?}");
+        (error.last_words().map(|words| (words.raw.clone(), words.usage, words.terms.clone())), format!("{error:?}"))
+    };
+    let plain = failed("it broke");
+    let (words, _) = last(&format!("{CREATED}{DELTA}{plain}"), ask_stream()).await;
+    let (raw, usage, terms) = words.unwrap();
+    assert_eq!((raw, usage.map(|usage| (usage.input, usage.output))), (plain.into(), Some((40, 25))));
+    assert_eq!(terms.unwrap().priced_apart().collect::<Vec<_>>(), [("service_tier", "flex")]);
+
+    let private = failed("no test-key-0123 in org-AbCdEf12");
+    let (words, shown) = last(&format!("{DELTA}{private}"), ask_stream()).await;
+    let raw = String::from_utf8(words.unwrap().0.to_vec()).unwrap();
+    assert!(
+        raw.contains("\"message\":\"no [redacted] in [redacted]\"") && raw.ends_with("\"sequence_number\":2}\r\n\r\n"),
+        "{raw}"
+    );
+    assert!(!shown.contains("test-key"), "{shown}");
+    let (words, _) = last(&format!("{CREATED}{}", failed("x")), ask_stream()).await;
+    assert_eq!(words, None, "nothing has begun: the call may go elsewhere");
+
+    let long = responses(&json!({"model": "m", "input": [{"role": "user", "content": [
+        {"type": "input_text", "text": "x", "prompt_cache_breakpoint": {"mode": "explicit", "ttl": "12h"}}]}], "stream": true}));
+    let written = failed("x")
+        .replace("\"input_tokens\":40", "\"input_tokens\":40,\"input_tokens_details\":{\"cache_write_tokens\":30}");
+    let (words, _) = last(&format!("{DELTA}{written}"), long).await;
+    assert_eq!(words.unwrap().1.map(|usage| (usage.cache_write, usage.cache_write_long)), Some((0, 30)));
+}
+
+#[tokio::test]
 async fn a_response_without_usage_is_counted_from_what_came() {
     let (events, error) = streamed(&format!("{CREATED}{DELTA}{DELTA}"), ask_stream()).await;
     assert!(matches!(error, Some(LlmError::Truncated(None))), "no end mark is made up: {error:?}");
@@ -200,7 +238,7 @@ async fn a_response_without_usage_is_counted_from_what_came() {
 }
 
 #[tokio::test]
-async fn the_last_event_may_be_as_large_as_a_whole_answer() {
+async fn any_event_may_be_as_large_as_a_whole_answer() {
     let text = "x".repeat(3 * 1024 * 1024);
     let done = format!(
         "data: {{\"type\":\"response.completed\",\"response\":{{\"instructions\":\"{text}\",\"usage\":{{\"input_tokens\":1,\"output_tokens\":2}}}}}}\n\n"
@@ -208,6 +246,9 @@ async fn the_last_event_may_be_as_large_as_a_whole_answer() {
     let (events, error) = streamed(&format!("{DELTA}{done}"), ask_stream()).await;
     assert!(error.is_none(), "{error:?}");
     assert_eq!((events[1].raw.len(), events[1].usage.map(|usage| usage.output)), (done.len(), Some(2)));
+    let partial = format!("data: {{\"type\":\"response.image_generation_call.partial_image\",\"x\":\"{text}\"}}\n\n");
+    let (events, error) = streamed(&format!("{DELTA}{partial}{done}"), ask_stream()).await;
+    assert!(error.is_none() && events[1].raw == partial.as_bytes(), "{error:?}");
 }
 
 #[tokio::test]

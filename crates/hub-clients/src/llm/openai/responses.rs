@@ -5,13 +5,13 @@ use bytes::{Bytes, BytesMut};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::llm::count::Estimate;
-use crate::llm::http::{ANSWER_LIMIT, Reader, Reject};
-use crate::llm::sse::{EVENT_LIMIT, SseEvent};
-use crate::llm::{ChatEvent, ChatEventKind, LlmError, WholeAnswer};
+use crate::llm::http::{Reader, Reject};
+use crate::llm::sse::SseEvent;
+use crate::llm::{ChatEvent, ChatEventKind, LastWords, LlmError, ProviderFault, WholeAnswer};
 use crate::wire::openai::{Response, ResponseEvent, Text};
 
 /// Codes of errors that the request is at fault for; others are the provider's own trouble.
@@ -19,6 +19,8 @@ const AT_FAULT: [&str; 4] =
     ["invalid_prompt", "bio_policy", "misalignment_policy_violation", "data_residency_mismatch"];
 /// Events that promise an answer and hold none of it.
 const PRELUDE: [&str; 3] = ["response.created", "response.queued", "response.in_progress"];
+/// Most bytes of them that are held back.
+const PRELUDE_LIMIT: usize = 1024 * 1024;
 
 /// Reads the facts out of a response with status 200; such a response may still have failed.
 pub(super) fn read(body: Bytes, upstream_id: Option<String>, reject: Reject<'_>) -> Result<WholeAnswer, LlmError> {
@@ -70,6 +72,18 @@ fn failed(error: &RawValue, reject: Reject<'_>) -> LlmError {
     reject.answer(said.to_string().as_bytes())
 }
 
+/// The event with the message of its error as callers may see it; empty where that cannot be put in its place.
+fn scrubbed(raw: &Bytes, error: &RawValue, fault: Option<&ProviderFault>) -> Bytes {
+    let (Ok(mut said), Some(fault)) = (serde_json::from_str::<Value>(error.get()), fault) else { return Bytes::new() };
+    let Some(message) = said.get("message").and_then(Value::as_str) else { return raw.clone() };
+    if message == fault.message() {
+        return raw.clone();
+    }
+    said["message"] = fault.message().into();
+    let Ok(text) = std::str::from_utf8(raw) else { return Bytes::new() };
+    text.split_once(error.get()).map(|(before, after)| format!("{before}{said}{after}").into()).unwrap_or_default()
+}
+
 /// Reads the events of one response.
 pub(super) struct Events {
     /// Promises of an answer, as they came. They are handed on with the first event that keeps them: until then the call may still go
@@ -100,7 +114,7 @@ impl Events {
 
     fn facts(&mut self, event: &ResponseEvent<'_>, raw: Bytes) -> Result<ChatEvent, LlmError> {
         let kind = event.kind.as_str();
-        if !self.begun && PRELUDE.contains(&kind) && self.prelude.len() + raw.len() <= EVENT_LIMIT {
+        if !self.begun && PRELUDE.contains(&kind) && self.prelude.len() + raw.len() <= PRELUDE_LIMIT {
             self.prelude.extend_from_slice(&raw);
             return Ok(ChatEvent::bare(ChatEventKind::Comment, Bytes::new()));
         }
@@ -119,11 +133,7 @@ impl Events {
                     }
                 }
             }
-            "response.failed" => {
-                let response = event.response();
-                let error = response.as_ref().and_then(Response::error);
-                return Err(error.map_or_else(|| self.reject().answer(b"{}"), |error| failed(error, self.reject())));
-            }
+            "response.failed" => return Err(self.last_words(event.response().as_ref(), &raw)),
             "response.output_text.delta" | "response.refusal.delta" | "response.audio.transcript.delta" => {
                 event.delta.as_str().clone_into(&mut facts.text);
                 facts.output = Estimate::of(event.delta.as_str());
@@ -144,15 +154,28 @@ impl Events {
         Ok(facts)
     }
 
+    /// The provider's word that the response failed. It reaches the caller as it is, with what it says the response cost; before anything
+    /// has, the call may still go elsewhere.
+    fn last_words(&self, response: Option<&Response<'_>>, raw: &Bytes) -> LlmError {
+        let said = response.and_then(Response::error);
+        let error = said.map_or_else(|| self.reject().answer(b"{}"), |error| failed(error, self.reject()));
+        if !self.begun {
+            return error;
+        }
+        LlmError::Last(Box::new(LastWords {
+            raw: said.map_or_else(|| raw.clone(), |said| scrubbed(raw, said, error.fault())),
+            usage: response.and_then(Response::usage),
+            terms: response.and_then(Response::terms),
+            error,
+        }))
+    }
+
     fn reject(&self) -> Reject<'_> {
         Reject { secret: self.key.as_ref().map(ExposeSecret::expose_secret) }
     }
 }
 
 impl Reader for Events {
-    /// The last event holds the whole answer.
-    const EVENT_LIMIT: usize = ANSWER_LIMIT;
-
     fn read(&mut self, event: SseEvent) -> Result<ChatEvent, LlmError> {
         let data = event.data.unwrap_or_default();
         if data.trim_ascii() == b"[DONE]" {

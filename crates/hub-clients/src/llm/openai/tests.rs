@@ -264,6 +264,23 @@ async fn usage_may_come_with_the_last_content_or_grow() {
 }
 
 #[tokio::test]
+async fn a_picture_comes_in_one_event_and_an_event_over_the_limit_ends_the_stream() {
+    let chunk = |bytes: usize| {
+        let data = "A".repeat(bytes);
+        format!(
+            "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"images\":[{{\"image_url\":{{\"url\":\"data:{data}\"}}}}]}}}}]}}\n\n"
+        )
+    };
+    let picture = chunk(3 * 1024 * 1024);
+    let (events, error) = streamed(&format!("{CHUNK}{picture}{FINISH}{USAGE}{DONE}")).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(events[1].raw, picture.as_bytes());
+    let (events, error) = streamed(&format!("{CHUNK}{}{FINISH}", chunk(ANSWER_LIMIT))).await;
+    assert_eq!(events.len(), 1);
+    assert!(matches!(error, Some(LlmError::TooLarge { limit: ANSWER_LIMIT })), "{error:?}");
+}
+
+#[tokio::test]
 async fn an_error_event_ends_the_stream() {
     for error in [
         r#"data: {"error":{"message":"overloaded, key test-key-0123","type":"server_error","code":null}}"#,
@@ -311,7 +328,7 @@ async fn an_answer_over_the_limit_is_refused_announced_or_not() {
         let error = whole_from(&Upstream::once(bytes)).await.unwrap_err();
         assert!(matches!(error, LlmError::TooLarge { limit: ANSWER_LIMIT }) && !error.fall_over(), "{error:?}");
     }
-    let (_, error) = streamed(&format!("data: {}", "x".repeat(1024 * 1024))).await;
+    let (_, error) = streamed(&format!("data: {}", "x".repeat(ANSWER_LIMIT))).await;
     assert!(matches!(error, Some(LlmError::TooLarge { .. })), "{error:?}");
 }
 

@@ -77,7 +77,7 @@ impl SandboxProvider {
         known(&call.upstream_model, CHAT_MODEL)?;
         let chat = call.request.as_chat().map_err(LlmError::unsendable)?;
         let answer = self.chat_once(chat.request, &call).await?;
-        call.request.tell(answer, chat.dropped)
+        call.request.tell(answer, chat.dropped, &call.request_id)
     }
 
     fn embed(&self, embeddings: &EmbeddingsRequest, call: &ChatCall) -> Result<WholeAnswer, LlmError> {

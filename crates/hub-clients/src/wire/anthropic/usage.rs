@@ -31,6 +31,8 @@ pub(crate) struct WireUsage {
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 struct CacheCreation {
     #[serde(default)]
+    ephemeral_5m_input_tokens: Option<i64>,
+    #[serde(default)]
     ephemeral_1h_input_tokens: Option<i64>,
 }
 
@@ -57,8 +59,12 @@ impl WireUsage {
     pub(crate) fn tokens(&self) -> Option<TokenUsage> {
         let thinking = self.output_tokens_details.and_then(|details| details.thinking_tokens).unwrap_or(0);
         let output = self.output_tokens.unwrap_or(0);
-        let written = self.cache_creation_input_tokens.unwrap_or(0);
-        let long = self.cache_creation.and_then(|created| created.ephemeral_1h_input_tokens).unwrap_or(0).min(written);
+        let created = self.cache_creation.unwrap_or_default();
+        let (short, long) =
+            (created.ephemeral_5m_input_tokens.unwrap_or(0), created.ephemeral_1h_input_tokens.unwrap_or(0));
+        // Some servers tell the parts and leave the sum out.
+        let written = self.cache_creation_input_tokens.unwrap_or_else(|| short.saturating_add(long));
+        let long = long.min(written);
         let usage = TokenUsage {
             input: self.input_tokens?,
             cache_read: self.cache_read_input_tokens.unwrap_or(0),
@@ -101,6 +107,17 @@ mod tests {
         );
         let expected = TokenUsage { input: 1, cache_write: 3, cache_write_long: 6, ..TokenUsage::default() };
         assert_eq!(usage.tokens(), Some(expected));
+    }
+
+    #[test]
+    fn what_is_told_in_parts_alone_is_added_up() {
+        let usage = read(
+            r#"{"input_tokens":1,"cache_creation":{"ephemeral_5m_input_tokens":3,"ephemeral_1h_input_tokens":6}}"#,
+        );
+        let expected = TokenUsage { input: 1, cache_write: 3, cache_write_long: 6, ..TokenUsage::default() };
+        assert_eq!(usage.tokens(), Some(expected));
+        let negative = r#"{"input_tokens":1,"cache_creation":{"ephemeral_5m_input_tokens":-3}}"#;
+        assert_eq!(read(negative).tokens(), None);
     }
 
     #[test]

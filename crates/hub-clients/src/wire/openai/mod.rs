@@ -2,6 +2,7 @@
 //! to bill. Bytes that need no change are never re-written.
 
 mod answer;
+mod cache;
 mod completion;
 mod embeddings;
 mod encode;
@@ -20,6 +21,7 @@ pub use request::ChatRequest;
 pub use responses::ResponsesRequest;
 
 pub(crate) use answer::{Chunk, Completion, Embeddings};
+pub(crate) use cache::keeps_long;
 pub(crate) use responses::{Event as ResponseEvent, Response};
 pub(crate) use text::Text;
-pub(crate) use usage::write as usage_json;
+pub(crate) use usage::{kept_long, write as usage_json};

@@ -29,9 +29,12 @@ struct PromptDetails {
 }
 
 #[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names of the wire")]
 struct CompletionDetails {
     reasoning_tokens: Option<i64>,
     audio_tokens: Option<i64>,
+    /// Of pictures, where a model draws in chat.
+    image_tokens: Option<i64>,
 }
 
 /// The same of responses, under other names (providers.md §1.5).
@@ -82,7 +85,9 @@ fn classes(usage: &WireUsage) -> Option<TokenUsage> {
     let made = usage.completion_tokens_details.as_ref();
     let reasoning = made.and_then(|d| d.reasoning_tokens).unwrap_or(0);
     let spoken = made.and_then(|d| d.audio_tokens).unwrap_or(0);
-    if [prompt, completion, cached, written, heard, seen, reasoning, spoken].iter().any(|n| !(0..=ABSURD).contains(n)) {
+    let drawn = made.and_then(|d| d.image_tokens).unwrap_or(0);
+    let all = [prompt, completion, cached, written, heard, seen, reasoning, spoken, drawn];
+    if all.iter().any(|n| !(0..=ABSURD).contains(n)) {
         return None;
     }
     let cache_read = cached.min(prompt);
@@ -94,17 +99,25 @@ fn classes(usage: &WireUsage) -> Option<TokenUsage> {
     let input_image = seen.min(fresh - input_audio);
     let visible = if beside { completion } else { completion - reasoning };
     let output_audio = spoken.min(visible);
+    let output_image = drawn.min(visible - output_audio);
     Some(TokenUsage {
         input: fresh - input_audio - input_image,
         cache_read,
         cache_write,
         input_audio,
         input_image,
-        output: visible - output_audio,
+        output: visible - output_audio - output_image,
         reasoning,
         output_audio,
+        output_image,
         ..TokenUsage::default()
     })
+}
+
+/// The same tokens where what was written to the cache is kept for long, which no usage says; see [`super::keeps_long`].
+pub(crate) fn kept_long(usage: TokenUsage) -> TokenUsage {
+    let written = usage.cache_write.saturating_add(usage.cache_write_long);
+    TokenUsage { cache_write: 0, cache_write_long: written, ..usage }
 }
 
 /// OpenAI's totals of classes that do not overlap.
@@ -115,15 +128,16 @@ pub(crate) fn write(usage: &TokenUsage) -> Value {
     });
     let mut completion = json!({ "reasoning_tokens": usage.reasoning });
     // Calls without sound and pictures are told without them.
-    let details =
-        [(&mut prompt, "audio_tokens", usage.input_audio), (&mut completion, "audio_tokens", usage.output_audio)];
-    for (object, name, tokens) in details {
-        if tokens > 0 {
-            object[name] = tokens.into();
+    let details = [
+        (&mut prompt, usage.input_audio, usage.input_image),
+        (&mut completion, usage.output_audio, usage.output_image),
+    ];
+    for (object, sound, pictures) in details {
+        for (name, tokens) in [("audio_tokens", sound), ("image_tokens", pictures)] {
+            if tokens > 0 {
+                object[name] = tokens.into();
+            }
         }
-    }
-    if usage.input_image > 0 {
-        prompt["image_tokens"] = usage.input_image.into();
     }
     json!({
         "prompt_tokens": usage.prompt(),
@@ -173,20 +187,32 @@ mod tests {
         let usage = read_text(
             r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,
                 "prompt_tokens_details":{"cached_tokens":30,"audio_tokens":40,"image_tokens":50},
-                "completion_tokens_details":{"reasoning_tokens":10,"audio_tokens":25}}"#,
+                "completion_tokens_details":{"reasoning_tokens":10,"audio_tokens":25,"image_tokens":9}}"#,
         )
         .unwrap();
         let expected = TokenUsage {
             cache_read: 30,
             input_audio: 40,
             input_image: 30,
-            output: 15,
+            output: 6,
             reasoning: 10,
             output_audio: 25,
+            output_image: 9,
             ..TokenUsage::default()
         };
         assert_eq!((usage, usage.prompt(), usage.completion()), (expected, 100, 50));
         assert_eq!(read_text(&write(&usage).to_string()), Some(usage));
+    }
+
+    #[test]
+    fn what_is_kept_long_is_a_class_of_its_own_and_is_told_as_a_write() {
+        let usage = read_text(
+            r#"{"prompt_tokens":20,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":5,"cache_write_tokens":9}}"#,
+        );
+        let usage = kept_long(usage.unwrap());
+        let expected = TokenUsage { input: 6, cache_read: 5, cache_write_long: 9, output: 1, ..TokenUsage::default() };
+        assert_eq!(usage, expected);
+        assert_eq!(write(&usage)["prompt_tokens_details"]["cache_write_tokens"], 9);
     }
 
     #[test]

@@ -18,6 +18,13 @@ pub(crate) struct Document<'a> {
     pub(crate) choices: Option<Vec<Choice<'a>>>,
 }
 
+impl Document<'_> {
+    /// Whether an answer can be told from this chunk on: it has a name, or something to tell. Some servers begin with one that has neither.
+    pub(crate) fn may_begin(&self) -> bool {
+        !self.id.as_str().is_empty() || self.choices.as_ref().is_some_and(|choices| !choices.is_empty())
+    }
+}
+
 #[derive(Deserialize)]
 pub(crate) struct Choice<'a> {
     #[serde(default)]

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::chat::{Choice, Document as Chat, Said};
-use super::{Retell, data_of, renamed, write_data};
+use super::{Origin, Retell, data_of, renamed, write_data};
 use crate::llm::{ChatEvent, ChatEventKind};
 use crate::wire::document::{self, BadRequest, Document};
 use crate::wire::openai::{ChatRequest, CompletionRequest, usage_json};
@@ -72,6 +72,14 @@ fn choices<'a>(chat: &'a Chat<'a>, said: fn(&'a Choice<'a>) -> Option<&'a Said<'
 pub(crate) struct Teller {
     /// What was reported last; a provider of a third wire reports before the chunk that tells it.
     usage: Option<TokenUsage>,
+    origin: Origin,
+}
+
+impl Teller {
+    /// A teller for a call of which more is known than its answer.
+    pub(crate) fn of(origin: Origin) -> Self {
+        Self { usage: None, origin }
+    }
 }
 
 impl Retell for Teller {
@@ -89,10 +97,10 @@ impl Retell for Teller {
                 text || choice.finish_reason.get().is_some()
             };
             let mut chunk = json!({
-                "id": renamed(chat.id.as_str(), &["chatcmpl-"], "cmpl-"),
+                "id": renamed(self.origin.id(chat.id.as_str()), &["chatcmpl-"], "cmpl-"),
                 "object": "text_completion",
                 "created": chat.created.unwrap_or(0),
-                "model": chat.model.as_str(),
+                "model": self.origin.model(chat.model.as_str()),
                 "choices": choices(&chat, Choice::added),
             });
             if let (ChatEventKind::UsageOnly, Some(usage)) = (event.kind, &self.usage) {

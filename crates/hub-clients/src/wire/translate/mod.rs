@@ -10,6 +10,7 @@ pub(crate) mod chat_over_responses;
 mod chunks;
 pub(crate) mod completion_over_chat;
 pub(crate) mod messages_over_chat;
+mod origin;
 pub(crate) mod responses_over_chat;
 #[cfg(test)]
 mod round_trip;
@@ -21,6 +22,8 @@ use serde::Serialize;
 
 use crate::llm::sse::SseReader;
 use crate::llm::{ChatEvent, LlmError};
+
+pub(crate) use origin::Origin;
 
 /// A request in another wire.
 #[derive(Debug, Clone)]
@@ -37,7 +40,7 @@ pub(crate) trait Retell: Send {
     fn event(&mut self, event: ChatEvent, out: &mut Vec<ChatEvent>);
 }
 
-/// The stream as `retell` tells it. Errors end it as they came.
+/// The stream as `retell` tells it. Errors end it, in nobody's wire.
 pub(crate) fn retold(
     events: BoxStream<'static, Result<ChatEvent, LlmError>>,
     mut retell: impl Retell + 'static,
@@ -49,7 +52,7 @@ pub(crate) fn retold(
                 retell.event(event, &mut out);
                 out.into_iter().map(Ok).collect()
             }
-            Err(error) => vec![Err(error)],
+            Err(error) => vec![Err(error.untold())],
         })
         .flat_map(stream::iter)
         .boxed()

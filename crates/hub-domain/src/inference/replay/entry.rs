@@ -45,6 +45,14 @@ impl Entry {
         matches!(self, Self::Last(_) | Self::Cut | Self::Lost)
     }
 
+    /// How many bytes it holds.
+    pub(super) const fn len(&self) -> usize {
+        match self {
+            Self::Preface(bytes) | Self::Event(bytes) | Self::Last(bytes) => bytes.len(),
+            Self::Cut | Self::Lost => 0,
+        }
+    }
+
     pub(super) fn encode(&self) -> Bytes {
         let (tag, bytes) = match self {
             Self::Preface(bytes) => (b'p', &bytes[..]),

@@ -23,34 +23,45 @@ const LIVE: Duration = Duration::from_mins(1);
 const RENEW: Duration = Duration::from_secs(20);
 
 /// The recorder's end of a log.
-pub(super) struct Log(Option<mpsc::Sender<Entry>>);
+pub(super) struct Log {
+    entries: Option<mpsc::Sender<Entry>>,
+    /// Bytes that still fit into the log; what does not is not kept waiting for it either.
+    left: usize,
+}
 
 impl Log {
     /// Begins the log of a stream. Without a cache, or where the settings keep nothing, there is none.
     pub(super) async fn begin(hub: &Arc<Hub>, stream: HoldId, preface: &Preface) -> Self {
         if hub.settings.inference.resume().is_zero() {
-            return Self(None);
+            return Self::none();
         }
         let first = Entry::preface(preface);
         let mut writer = Writer { hub: Arc::clone(hub), key: log_key(stream), at: 0 };
         if !writer.append(std::slice::from_ref(&first), LIVE).await {
-            return Self(None);
+            return Self::none();
         }
         let (entries, received) = mpsc::channel(WAITING);
         hub.tasks.spawn(writer.run(first, received));
-        Self(Some(entries))
+        Self { entries: Some(entries), left: hub.settings.inference.resume_max_bytes }
+    }
+
+    const fn none() -> Self {
+        Self { entries: None, left: 0 }
     }
 
     /// True while the stream can be read again.
     pub(super) const fn kept(&self) -> bool {
-        self.0.is_some()
+        self.entries.is_some()
     }
 
     /// Notes an event. Never waits.
     pub(super) fn push(&mut self, entry: Entry) {
-        if self.0.as_ref().is_some_and(|entries| entries.try_send(entry).is_err()) {
-            self.0 = None;
+        let Some(entries) = &self.entries else { return };
+        let left = self.left.checked_sub(entry.len());
+        if left.is_none() || entries.try_send(entry).is_err() {
+            self.entries = None;
         }
+        self.left = left.unwrap_or_default();
     }
 }
 

@@ -9,14 +9,14 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use hub_types::{Credits, HoldId};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::entry::{Entry, Preface};
 use super::log::Log;
 use super::{EventId, reader_key};
 use crate::Hub;
-use crate::inference::Frame;
+use crate::inference::{Frame, room};
 
 /// How long a call goes on for a caller who is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,8 +119,8 @@ impl Recorder {
     /// A caller who does not take an event in time is gone.
     async fn pass_on(&mut self, event: Bytes) {
         let Some(out) = &self.out else { return };
-        let patience = self.hub.settings.inference.slow_reader();
-        if !matches!(timeout(patience, out.send(event)).await, Ok(Ok(()))) {
+        let (bytes, patience) = (event.len(), self.hub.settings.inference.slow_reader());
+        if !room::send(out, event, bytes, patience).await {
             self.out = None;
         }
     }

@@ -144,18 +144,36 @@ on_both_pairs! {
         hub.finish().await;
     }
 
-    async fn a_response_that_fails_after_it_has_begun_ends_with_an_error_and_is_paid_as_counted(pair: Pair) {
-        let (one, other) = (Speaker::says([format!("{CREATED}{DELTA}{FAILED}")]).await, Upstream::start().await);
+    async fn a_response_that_fails_after_it_has_begun_ends_as_its_provider_says_and_is_paid_as_reported_or_counted(pair: Pair) {
+        let error = r#"{"type":"error","code":"rate_limit_exceeded","message":"not so fast","param":null,"sequence_number":7}"#;
+        let error = format!("event: error\ndata: {error}\n\n");
+        let reported = FAILED.replace("\"status\"", "\"usage\":{\"input_tokens\":40,\"output_tokens\":25},\"status\"");
+        let streams = [FAILED, error.as_str(), &reported].map(|last| format!("{CREATED}{DELTA}{last}"));
+        let (one, other) = (Speaker::says(streams.clone()).await, Upstream::start().await);
         let hub = both(pair, &one, &other).start().await;
-        let ada = hub.user("ada").await;
-        let answer = respond(&hub, &ada, r#"{"model":"both","input":"12345678","stream":true,"max_output_tokens":50}"#).await.expect(200);
-        let text = answer.text();
+        let asked = r#"{"model":"both","input":"12345678","stream":true,"max_output_tokens":50}"#;
+        let failed = async |name: &str| {
+            let user = hub.user(name).await;
+            let answer = respond(&hub, &user, asked).await.expect(200);
+            let receipt = paid(&hub, &user, answer.header("x-hub-receipt")).await;
+            assert_eq!(receipt["outcome"], "failed");
+            (answer.text(), receipt)
+        };
+        let (text, receipt) = failed("ada").await;
+        assert_eq!(text, streams[0]);
+        assert_eq!((&receipt["usageSource"], &receipt["usage"]["output"]), (&json!("counted"), &json!(2)));
+
+        let (text, receipt) = failed("bob").await;
         let last = text.strip_prefix(&format!("{CREATED}{DELTA}event: error\ndata: ")).unwrap_or_else(|| panic!("{text}"));
         let event: Value = serde_json::from_str(last.trim_end()).unwrap();
-        assert_eq!((&event["type"], &event["code"], &event["sequence_number"]), (&json!("error"), &json!("PROVIDER_ERROR"), &json!(2)));
-        assert!(event["message"].is_string() && event["param"].is_null() && !text.contains("inner words"), "{text}");
-        let receipt = paid(&hub, &ada, answer.header("x-hub-receipt")).await;
-        assert_eq!((&receipt["outcome"], &receipt["usageSource"], &receipt["usage"]["output"]), (&json!("failed"), &json!("counted"), &json!(2)));
+        assert_eq!((&event["type"], &event["code"], &event["sequence_number"]), (&json!("error"), &json!("rate_limit_exceeded"), &json!(2)));
+        assert!(event["message"] == "not so fast" && event["param"].is_null(), "{text}");
+        assert_eq!((&receipt["usageSource"], &receipt["usage"]["output"]), (&json!("counted"), &json!(2)));
+
+        let (text, receipt) = failed("eve").await;
+        assert_eq!(text, streams[2]);
+        let usage = &receipt["usage"];
+        assert_eq!((&receipt["usageSource"], &usage["input"], &usage["output"]), (&json!("provider"), &json!(40), &json!(25)));
         assert_eq!(other.heard(), Value::Null);
         hub.take_errors();
         hub.finish().await;

@@ -197,7 +197,7 @@ fn streamed(body: &Value, blocks: &Value, stop: &str, breaks: bool) -> Response 
         event(json!({"type": "content_block_stop", "index": index}));
     }
     if breaks {
-        event(json!({"type": "error", "error": {"type": "overloaded_error", "message": "secret upstream detail"}}));
+        event(json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded just now"}}));
     } else {
         event(
             json!({"type": "message_delta", "delta": {"stop_reason": stop, "stop_sequence": null}, "usage": {"output_tokens": USAGE[3]}}),

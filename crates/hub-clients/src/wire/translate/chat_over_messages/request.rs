@@ -266,6 +266,17 @@ pub(crate) fn request(chat: &ChatRequest, target: Target<'_>) -> Result<Translat
             None
         }
     };
+    let mut stop_sequences = match asked.stop {
+        None => Vec::new(),
+        Some(Stop::One(one)) => vec![one],
+        Some(Stop::Many(many)) => many,
+    };
+    // Those of whitespace alone are refused there (providers.md §4.1).
+    let asked_for = stop_sequences.len();
+    stop_sequences.retain(|stop| !stop.trim().is_empty());
+    if stop_sequences.len() < asked_for {
+        dropped.push("stop".to_owned());
+    }
     let out = Out {
         model: target.model,
         max_tokens: target.max_tokens,
@@ -275,11 +286,7 @@ pub(crate) fn request(chat: &ChatRequest, target: Target<'_>) -> Result<Translat
         tools,
         thinking,
         output_config,
-        stop_sequences: match asked.stop {
-            None => Vec::new(),
-            Some(Stop::One(one)) => vec![one],
-            Some(Stop::Many(many)) => many,
-        },
+        stop_sequences,
         metadata: asked.safety_identifier.or(asked.user).filter(|user| !user.is_empty()).map(|user| Metadata {
             // Callers write names and addresses there, which Anthropic does not want.
             user_id: hex::encode(Sha256::digest(user)),

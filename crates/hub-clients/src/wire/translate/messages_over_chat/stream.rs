@@ -1,7 +1,8 @@
 //! A stream of chat chunks as message events.
 //!
 //! Blocks of a message follow one another, tool calls of a chat may be told in turns: the call that is open is told live, the others
-//! wait until its arguments are whole. Input tokens are not known at the start, so `message_start` says 0 and `message_delta` the truth.
+//! wait until its arguments are whole. Input tokens are not known at the start, so `message_start` says 0 and `message_delta` the truth: what
+//! the provider reports, else what the hub counts and bills.
 
 use std::mem;
 
@@ -11,15 +12,16 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::{stop_reason, usage_json};
-use crate::llm::count::Estimate;
 use crate::llm::{ChatEvent, ChatEventKind};
 use crate::wire::translate::chat::{Document, Said, ToolCall};
-use crate::wire::translate::{Retell, data_of, renamed, write_event};
+use crate::wire::translate::origin::Tally;
+use crate::wire::translate::{Origin, Retell, data_of, renamed, write_event};
 
 /// Tells the chunks of the first choice.
 #[derive(Debug)]
 pub(crate) struct Teller {
     thinking: bool,
+    origin: Origin,
     begun: bool,
     /// Number of the block that is open, or of the next one.
     block: usize,
@@ -29,8 +31,7 @@ pub(crate) struct Teller {
     late: String,
     stop: &'static str,
     refused: bool,
-    usage: Option<TokenUsage>,
-    counted: Estimate,
+    tally: Tally,
 }
 
 /// What is being told.
@@ -65,6 +66,7 @@ impl Teller {
     pub(crate) fn new(thinking: bool) -> Self {
         Self {
             thinking,
+            origin: Origin::default(),
             begun: false,
             block: 0,
             open: Open::Nothing,
@@ -72,9 +74,13 @@ impl Teller {
             late: String::new(),
             stop: "end_turn",
             refused: false,
-            usage: None,
-            counted: Estimate::default(),
+            tally: Tally::default(),
         }
+    }
+
+    /// The same for a call of which more is known than its answer.
+    pub(crate) fn of(self, origin: Origin) -> Self {
+        Self { origin, ..self }
     }
 
     fn begin(&mut self, chunk: Option<&Document<'_>>, out: &mut Vec<u8>) {
@@ -83,10 +89,10 @@ impl Teller {
         }
         let (id, model) = chunk.map_or(("", ""), |chunk| (chunk.id.as_str(), chunk.model.as_str()));
         let message = json!({
-            "id": renamed(id, &["chatcmpl-"], "msg_"),
+            "id": renamed(self.origin.id(id), &["chatcmpl-"], "msg_"),
             "type": "message",
             "role": "assistant",
-            "model": model,
+            "model": self.origin.model(model),
             "content": [],
             "stop_reason": null,
             "stop_sequence": null,
@@ -260,8 +266,7 @@ impl Teller {
             self.say_text(&late, out);
         }
         self.close(out);
-        let counted = TokenUsage { output: self.counted.tokens(), ..TokenUsage::default() };
-        let usage = usage_json(&self.usage.unwrap_or(counted));
+        let usage = usage_json(&self.tally.usage(&self.origin));
         let stop = if self.refused { "refusal" } else { self.stop };
         let delta = json!({"stop_reason": stop, "stop_sequence": null, "stop_details": null});
         self.write("message_delta", json!({"delta": delta, "usage": usage}), out);
@@ -271,16 +276,15 @@ impl Teller {
 
 impl Retell for Teller {
     fn event(&mut self, event: ChatEvent, out: &mut Vec<ChatEvent>) {
-        self.usage = event.usage.or(self.usage);
-        self.counted.add(event.output);
-        self.counted.add(event.reasoning);
+        self.tally.see(&event);
         let mut told = Vec::new();
         match event.kind {
             ChatEventKind::Comment => told.extend_from_slice(&event.raw),
             ChatEventKind::Done => self.end(&mut told),
             ChatEventKind::Chunk | ChatEventKind::UsageOnly => {
                 let data = data_of(&event);
-                if let Some(chunk) = data.as_deref().and_then(|data| serde_json::from_slice(data).ok()) {
+                let chunk = data.as_deref().and_then(|data| serde_json::from_slice::<Document<'_>>(data).ok());
+                if let Some(chunk) = chunk.filter(|chunk| self.begun || chunk.may_begin()) {
                     self.begin(Some(&chunk), &mut told);
                     self.tell(&chunk, &mut told);
                 }
@@ -293,6 +297,7 @@ impl Retell for Teller {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::llm::ChatRequest;
     use crate::wire::translate::testing::tell;
 
     /// Reasoning, text, and three tool calls of which two are told in turns and one has no arguments.
@@ -316,6 +321,30 @@ mod tests {
     #[test]
     fn every_chunk_is_told_as_anthropic_would_and_calls_in_turns_one_after_the_other() {
         insta::assert_snapshot!(told(true));
+    }
+
+    /// Some servers begin with a chunk that has neither names nor choices.
+    #[test]
+    fn names_come_from_the_first_chunk_that_has_them_or_from_the_call() {
+        let head = |chunks: &[&str]| {
+            let asked = ChatRequest::from_messages("asked", &[("user", "hi")], None, true).unwrap();
+            let mut teller = Teller::new(false).of(Origin::of(&asked.into(), "r-1"));
+            let chunks: Vec<String> = chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
+            let (told, _) = tell(&chunks.concat(), &mut teller, |data| {
+                let kind = if data == b"[DONE]" { ChatEventKind::Done } else { ChatEventKind::Chunk };
+                ChatEvent::bare(kind, bytes::Bytes::new())
+            });
+            let first = told.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+            let message = serde_json::from_str::<Value>(first).unwrap()["message"].take();
+            (message["id"].as_str().unwrap().to_owned(), message["model"].as_str().unwrap().to_owned())
+        };
+        let empty = r#"{"choices":[],"created":0,"id":"","model":"","object":"","prompt_filter_results":[]}"#;
+        let named = r#"{"choices":[{"index":0,"delta":{"content":"Hi"}}],"id":"chatcmpl-7","model":"theirs"}"#;
+        let nameless = r#"{"choices":[{"index":0,"delta":{"content":"Hi"}}],"id":"","model":""}"#;
+        let of = |id: &str, model: &str| (id.to_owned(), model.to_owned());
+        assert_eq!(head(&[empty, named, "[DONE]"]), of("msg_7", "theirs"));
+        assert_eq!(head(&[empty, nameless, named, "[DONE]"]), of("msg_r-1", "asked"));
+        assert_eq!(head(&["[DONE]"]), of("msg_r-1", "asked"));
     }
 
     /// An answer of OpenAI's responses, told as chat and from there as a message.

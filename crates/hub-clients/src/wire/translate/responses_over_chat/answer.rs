@@ -56,7 +56,7 @@ impl Echo {
 }
 
 /// Ends a response: its status follows from how the choice ended.
-pub(super) fn end(response: &mut Value, output: Vec<Value>, finish: &str, usage: Option<&TokenUsage>) {
+pub(super) fn end(response: &mut Value, output: Vec<Value>, finish: &str, usage: &TokenUsage) {
     let (status, reason) = match finish {
         "length" => ("incomplete", Some("max_output_tokens")),
         "content_filter" => ("incomplete", Some("content_filter")),
@@ -66,15 +66,13 @@ pub(super) fn end(response: &mut Value, output: Vec<Value>, finish: &str, usage:
     response["completed_at"] = response["created_at"].clone();
     response["incomplete_details"] = reason.map_or(Value::Null, |reason| json!({"reason": reason}));
     response["output"] = output.into();
-    if let Some(usage) = usage {
-        response["usage"] = json!({
-            "input_tokens": usage.prompt(),
-            "input_tokens_details": {"cached_tokens": usage.cache_read, "cache_write_tokens": usage.coarse().cache_write},
-            "output_tokens": usage.completion(),
-            "output_tokens_details": {"reasoning_tokens": usage.reasoning},
-            "total_tokens": usage.total(),
-        });
-    }
+    response["usage"] = json!({
+        "input_tokens": usage.prompt(),
+        "input_tokens_details": {"cached_tokens": usage.cache_read, "cache_write_tokens": usage.coarse().cache_write},
+        "output_tokens": usage.completion(),
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning},
+        "total_tokens": usage.total(),
+    });
 }
 
 /// An item that holds text.
@@ -141,6 +139,6 @@ pub(crate) fn whole(body: &[u8], usage: &TokenUsage, echo: &Echo) -> Option<Byte
         let item = renamed(call.id.as_str(), &[], "fc_");
         output.push(function_call(&item, call.id.as_str(), function.name.as_str(), function.arguments.as_str()));
     }
-    end(&mut response, output, choice.finish_reason.as_str(), Some(usage));
+    end(&mut response, output, choice.finish_reason.as_str(), usage);
     Some(response.to_string().into())
 }

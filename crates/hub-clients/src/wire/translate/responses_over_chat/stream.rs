@@ -1,6 +1,5 @@
 //! A stream of chat chunks as response events. Every event is numbered; there is no end mark, the last event holds the whole response.
 
-use hub_types::TokenUsage;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -9,18 +8,20 @@ use super::answer::{end, function_call, message, reasoning};
 use crate::llm::{ChatEvent, ChatEventKind};
 use crate::wire::opaque;
 use crate::wire::translate::chat::{Document, Said, ToolCall};
-use crate::wire::translate::{Retell, data_of, renamed, write_event};
+use crate::wire::translate::origin::Tally;
+use crate::wire::translate::{Origin, Retell, data_of, renamed, write_event};
 
 /// Tells the chunks of the first choice. Reasoning that a server shows is told as a summary, and what can be sent back of it as encrypted.
 #[derive(Debug)]
 pub(crate) struct Teller {
     echo: Echo,
+    origin: Origin,
     response: Value,
     begun: bool,
     sequence: u64,
     items: Vec<Item>,
     finish: String,
-    usage: Option<TokenUsage>,
+    tally: Tally,
 }
 
 /// One item of the output; its place in the list is its `output_index`.
@@ -46,13 +47,19 @@ impl Teller {
     pub(crate) fn new(echo: Echo) -> Self {
         Self {
             echo,
+            origin: Origin::default(),
             response: Value::Null,
             begun: false,
             sequence: 0,
             items: Vec::new(),
             finish: String::new(),
-            usage: None,
+            tally: Tally::default(),
         }
+    }
+
+    /// The same for a call of which more is known than its answer.
+    pub(crate) fn of(self, origin: Origin) -> Self {
+        Self { origin, ..self }
     }
 
     fn write(&mut self, name: &str, mut event: Value, out: &mut Vec<u8>) {
@@ -62,12 +69,14 @@ impl Teller {
         write_event(out, name, &event);
     }
 
-    fn begin(&mut self, chunk: &Document<'_>, out: &mut Vec<u8>) {
+    fn begin(&mut self, chunk: Option<&Document<'_>>, out: &mut Vec<u8>) {
         if std::mem::replace(&mut self.begun, true) {
             return;
         }
-        let id = renamed(chunk.id.as_str(), &["chatcmpl-"], "resp_");
-        self.response = self.echo.response(&id, chunk.created.unwrap_or(0), chunk.model.as_str());
+        let (id, model) = chunk.map_or(("", ""), |chunk| (chunk.id.as_str(), chunk.model.as_str()));
+        let id = renamed(self.origin.id(id), &["chatcmpl-"], "resp_");
+        let created = chunk.and_then(|chunk| chunk.created).unwrap_or(0);
+        self.response = self.echo.response(&id, created, self.origin.model(model));
         for name in ["response.created", "response.in_progress"] {
             let event = json!({"response": self.response});
             self.write(name, event, out);
@@ -245,6 +254,7 @@ impl Teller {
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {
+        self.begin(None, out);
         self.close(out);
         let output: Vec<Value> = self.items.iter().map(Item::finished).collect();
         for (index, item) in output.iter().enumerate().filter(|(_, item)| item["type"] == "function_call") {
@@ -253,7 +263,7 @@ impl Teller {
             self.write("response.output_item.done", json!({"output_index": index, "item": item}), out);
         }
         let mut response = self.response.take();
-        end(&mut response, output, &self.finish, self.usage.as_ref());
+        end(&mut response, output, &self.finish, &self.tally.usage(&self.origin));
         let name = if response["status"] == "completed" { "response.completed" } else { "response.incomplete" };
         self.write(name, json!({"response": response}), out);
     }
@@ -261,16 +271,16 @@ impl Teller {
 
 impl Retell for Teller {
     fn event(&mut self, event: ChatEvent, out: &mut Vec<ChatEvent>) {
-        self.usage = event.usage.or(self.usage);
+        self.tally.see(&event);
         let mut told = Vec::new();
         match event.kind {
             ChatEventKind::Comment => told.extend_from_slice(&event.raw),
             ChatEventKind::Done => self.end(&mut told),
             ChatEventKind::Chunk | ChatEventKind::UsageOnly => {
                 let data = data_of(&event);
-                if let Some(chunk) = data.as_deref().and_then(|data| serde_json::from_slice::<Document<'_>>(data).ok())
-                {
-                    self.begin(&chunk, &mut told);
+                let chunk = data.as_deref().and_then(|data| serde_json::from_slice::<Document<'_>>(data).ok());
+                if let Some(chunk) = chunk.filter(|chunk| self.begun || chunk.may_begin()) {
+                    self.begin(Some(&chunk), &mut told);
                     for choice in chunk.choices.iter().flatten().filter(|choice| choice.index.unwrap_or(0) == 0) {
                         if let Some(said) = choice.added() {
                             self.say(said, &mut told);
@@ -288,6 +298,8 @@ impl Retell for Teller {
 
 #[cfg(test)]
 mod tests {
+    use hub_types::TokenUsage;
+
     use super::*;
     use crate::wire::openai::ResponsesRequest;
     use crate::wire::translate::responses_over_chat::request;
