@@ -16,7 +16,6 @@ use hub_web::sse::sse_response;
 use hub_web::{ApiError, RequestId};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::asked::Ask;
@@ -33,9 +32,9 @@ pub(crate) async fn answer(
     input: ChatInput,
 ) -> Result<Response, ApiError> {
     if let Some(after) = ask.asked.after {
-        return streams::follow(&hub, caller, after).await;
+        return streams::follow(&hub, caller, request_id, after).await;
     }
-    let Some(act) = ask.act(input.route) else {
+    let Some(act) = ask.act(input.route, input.request.model()) else {
         let reply = inference::chat(&hub, caller, input).await.map_err(errors::inference)?;
         return Ok(respond(hub, caller, request_id, ask, reply).await);
     };
@@ -49,7 +48,7 @@ pub(crate) async fn answer(
         }
         Begun::Answered(kept) => again(kept),
         Begun::Streaming(stream) => {
-            let followed = streams::follow(&hub, caller, EventId { stream, number: 0 }).await;
+            let followed = streams::follow(&hub, caller, request_id, EventId { stream, number: 0 }).await;
             let mut response = followed.map_err(|_| errors::running())?;
             head::put(&mut response, &[head::replayed()]);
             Ok(response)
@@ -75,7 +74,7 @@ async fn respond(hub: Arc<Hub>, caller: &Caller, request_id: RequestId, ask: Ask
             }
             let grace = if asked.resume { settings.resume_grace() } else { std::time::Duration::ZERO };
             let (headers, recorder, events) =
-                record(&hub, caller, &about, (Patience::Grace(grace), None), frames).await;
+                record(&hub, caller, (&about, &wire), (Patience::Grace(grace), None), frames).await;
             let tasks = hub.tasks.clone();
             let write = move |next, frame| wire.numbered(&hub, &request_id, next, frame);
             tasks.spawn(recorder.run(write).in_current_span());
@@ -120,7 +119,7 @@ impl Claimed {
     ) {
         let most = Some(self.hub.settings.inference.idempotency_max_bytes);
         let (headers, recorder, events) =
-            record(&self.hub, &self.caller, &about, (Patience::ToTheEnd, most), frames).await;
+            record(&self.hub, &self.caller, (&about, &self.wire), (Patience::ToTheEnd, most), frames).await;
         if recorder.kept() {
             claim.stream(about.receipt).await;
         }
@@ -142,14 +141,21 @@ impl Claimed {
 async fn record(
     hub: &Arc<Hub>,
     caller: &Caller,
-    about: &Head,
+    (about, wire): (&Head, &Wire),
     (patience, collect): (Patience, Option<usize>),
     frames: mpsc::Receiver<Frame>,
 ) -> (Headers, Recorder, mpsc::Receiver<Bytes>) {
     let mut headers = head::of(about);
     headers.push(head::stream(about.receipt));
-    let preface = Preface { user: caller.user, form: Form::Sse, headers: headers.clone(), name: None };
-    let plan = Plan { stream: about.receipt, preface, patience, stop: CancellationToken::new(), collect };
+    let preface = Preface {
+        user: caller.user,
+        form: Form::Sse,
+        wire: wire.word().to_owned(),
+        model: about.model.clone(),
+        headers: headers.clone(),
+        name: wire.name(),
+    };
+    let plan = Plan { stream: about.receipt, preface, patience, collect };
     let (recorder, events) = Recorder::begin(hub, plan, frames).await;
     if !recorder.kept() {
         headers.pop();

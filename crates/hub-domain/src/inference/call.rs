@@ -12,6 +12,7 @@ use hub_store::StoreError;
 use hub_types::{Caller, Credits, TokenUsage, UsageSource};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::admit::{self, Admitted};
@@ -46,6 +47,8 @@ pub(super) struct Call {
     pub(super) caller: Caller,
     /// Where the caller is told its position while it waits for its turn.
     pub(super) progress: Option<Progress>,
+    /// Cancelled when the caller, who is still there, wants no more of it.
+    pub(super) cancel: CancellationToken,
     /// Counts the call under the credential it runs under.
     pub(super) in_use: Option<measure::InUse>,
     candidates: Vec<Candidate>,
@@ -64,6 +67,7 @@ impl Call {
         input: ChatInput,
         candidates: Vec<Candidate>,
         progress: Option<Progress>,
+        cancel: CancellationToken,
     ) -> Self {
         Self {
             hub,
@@ -74,6 +78,7 @@ impl Call {
             holder: None,
             attempts: Vec::new(),
             progress,
+            cancel,
             in_use: None,
         }
     }
@@ -95,18 +100,21 @@ impl Call {
         match tries.run(&mut self, &mut lease, &mut head).await {
             Ok((candidate, begun)) => self.answer(&candidate, begun, lease, head).await,
             Err(Stop::Failed(error)) => {
-                self.give_back(&lease.admitted, Outcome::Failed).await;
+                if let Some(Err(error)) = self.give_back(&lease.admitted, Outcome::Failed).await {
+                    tracing::error!(hold = %lease.admitted.hold, %error, "a hold could not be given back; its lease will run out");
+                }
                 trace::failed(&error);
                 drop(head.send(Err(error)));
             }
-            Err(Stop::HungUp) => self.give_back(&lease.admitted, Outcome::Cancelled).await,
+            Err(Stop::HungUp) => {
+                let settled = self.give_back(&lease.admitted, Outcome::Cancelled).await;
+                self.stopped(&lease.admitted, settled, head);
+            }
             Err(Stop::Unread(candidate)) => {
                 // The provider took the prompt, and bills it.
                 let meter = Meter::default();
                 let settled = self.settle(&candidate, &lease.admitted, &meter, Outcome::Cancelled, None, None).await;
-                if let Err(error) = settled {
-                    tracing::error!(hold = %lease.admitted.hold, %error, "a settle failed; the lease will run out");
-                }
+                self.stopped(&lease.admitted, Some(settled), head);
             }
             Err(Stop::LeaseLost) => drop(head.send(Err(InferenceError::LeaseLost))),
         }
@@ -210,6 +218,7 @@ impl Call {
         let about = Head {
             receipt: lease.admitted.hold,
             provider: candidate.provider.name().to_owned(),
+            model: self.input.request.model().to_owned(),
             dropped,
             clamped_to: lease.admitted.clamped_to,
         };
@@ -321,11 +330,24 @@ impl Call {
         }
     }
 
-    /// The call cost nothing: no provider answered, or none was asked.
-    async fn give_back(&self, admitted: &Admitted, outcome: Outcome) {
-        let Some(candidate) = &self.holder else { return };
-        if let Err(error) = self.settle(candidate, admitted, &Meter::unbilled(), outcome, None, None).await {
-            tracing::error!(hold = %admitted.hold, %error, "a hold could not be given back; its lease will run out");
+    /// The call cost nothing: no provider answered, or none was asked. `None` where nothing is held.
+    async fn give_back(&self, admitted: &Admitted, outcome: Outcome) -> Option<Result<Bill, StoreError>> {
+        let candidate = self.holder.as_ref()?;
+        Some(self.settle(candidate, admitted, &Meter::unbilled(), outcome, None, None).await)
+    }
+
+    /// The call ended because the caller wanted no more of it. One who is still there is told what it cost.
+    fn stopped(&self, admitted: &Admitted, settled: Option<Result<Bill, StoreError>>, head: HeadSender) {
+        let error = match settled {
+            Some(Ok(bill)) => InferenceError::Cancelled(Box::new(bill)),
+            Some(Err(error)) => {
+                tracing::error!(hold = %admitted.hold, %error, "a settle failed; the lease will run out");
+                InferenceError::Store(error)
+            }
+            None => return,
+        };
+        if self.cancel.is_cancelled() {
+            drop(head.send(Err(error)));
         }
     }
 

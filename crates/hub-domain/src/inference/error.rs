@@ -6,7 +6,7 @@ use hub_clients::llm::{BadRequest, LlmError, ProviderFault};
 use hub_store::StoreError;
 use hub_types::Credits;
 
-use super::{Attempt, Busy, Limited};
+use super::{Attempt, Bill, Busy, Limited};
 use crate::credits::HoldError;
 use crate::rbac::Denied;
 
@@ -67,6 +67,9 @@ pub enum InferenceError {
     /// The provider failed in the middle of a stream.
     #[error("the provider failed in mid-stream")]
     Broken(#[source] LlmError),
+    /// The caller cancelled the call; what it cost is paid.
+    #[error("the call was cancelled")]
+    Cancelled(Box<Bill>),
     /// The hold of the call was lost to the sweeper; the call was stopped.
     #[error("the hold of the call was lost")]
     LeaseLost,

@@ -14,7 +14,7 @@ use hub_store::idempotency::{self, Answer, Held, NewClaim, Stored};
 use hub_types::{Caller, HoldId, Permission, UserId, random_bytes};
 use tokio::time::{Instant, interval_at, sleep};
 
-use super::InferenceError;
+use super::{InferenceError, standing};
 use crate::sessions::sha256;
 use crate::{Hub, rbac};
 
@@ -27,13 +27,14 @@ const LATER: Duration = Duration::from_secs(1);
 pub struct Act {
     key: String,
     route: &'static str,
+    model: String,
     fingerprint: [u8; 32],
 }
 
 impl Act {
-    /// The act of sending this body to this route.
-    pub fn new(key: String, route: &'static str, body: &[u8]) -> Self {
-        Self { key, route, fingerprint: sha256(body) }
+    /// The act of sending this body, which asks for this model, to this route.
+    pub fn new(key: String, route: &'static str, model: &str, body: &[u8]) -> Self {
+        Self { key, route, model: model.to_owned(), fingerprint: sha256(body) }
     }
 }
 
@@ -68,6 +69,10 @@ pub struct Kept {
 /// stream, as long as the settings say.
 pub async fn begin(hub: &Arc<Hub>, caller: &Caller, act: &Act) -> Result<Begun, InferenceError> {
     rbac::require(caller, Permission::InferenceCreate)?;
+    // The keys of one person share their answers, so each is asked what it may use before it is told of one.
+    if !standing::allows(caller, &act.model) {
+        return Err(InferenceError::ModelNotFound { model: act.model.clone() });
+    }
     let until = Instant::now() + hub.settings.inference.repetition();
     loop {
         let begun = attempt(hub, caller, act).await?;

@@ -101,11 +101,11 @@ impl Default for Settings {
             providers_at_private_addresses: false,
             resume_seconds: 300,
             resume_grace_seconds: 30,
-            resume_max_bytes: 1024 * 1024,
+            resume_max_bytes: 4 * 1024 * 1024,
             resume_always: false,
             idempotency_hours: 24,
             repetition_seconds: 60,
-            idempotency_max_bytes: 1024 * 1024,
+            idempotency_max_bytes: 4 * 1024 * 1024,
         }
     }
 }

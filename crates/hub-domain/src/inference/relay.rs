@@ -39,13 +39,15 @@ enum End {
 struct Audience {
     frames: Option<mpsc::Sender<Frame>>,
     wants_usage: bool,
+    /// The caller has cancelled: it wants to be told of nothing but the end.
+    cancelled: bool,
     patience: Duration,
 }
 
 impl Audience {
     /// Passes an event on. A caller who does not take it in time is gone.
     async fn tell(&mut self, event: ChatEvent) {
-        let hidden = event.kind == ChatEventKind::UsageOnly && !self.wants_usage;
+        let hidden = self.cancelled || (event.kind == ChatEventKind::UsageOnly && !self.wants_usage);
         let Some(frames) = self.frames.as_ref().filter(|_| !hidden) else { return };
         // Mostly there is room, and then no timer is needed.
         let sent = match frames.try_send(Frame::Event { raw: event.raw, text: event.text }) {
@@ -94,6 +96,7 @@ pub(super) fn relay(
     let audience = Audience {
         frames: Some(frames),
         wants_usage: call.input.request.wants_usage(),
+        cancelled: false,
         patience: call.hub.settings.inference.slow_reader(),
     };
     let ChatStream { upstream_id, events, .. } = stream;
@@ -132,7 +135,7 @@ async fn finish(running: Running, end: End) {
         End::LeaseLost => trace::failed_as("lease_lost"),
         End::Revoked => trace::failed_as("revoked"),
     }
-    if let (Some(frames), Some(last)) = (audience.frames, last_frame(end, bill)) {
+    if let (Some(frames), Some(last)) = (audience.frames, last_frame(end, bill, audience.cancelled)) {
         // Whether the last frame arrives changes nothing: the call is paid for.
         drop(timeout(audience.patience, frames.send(last)).await);
     }
@@ -142,9 +145,11 @@ async fn finish(running: Running, end: End) {
     }
 }
 
-fn last_frame(end: End, bill: Result<Bill, StoreError>) -> Option<Frame> {
+fn last_frame(end: End, bill: Result<Bill, StoreError>, cancelled: bool) -> Option<Frame> {
     let failed = |error, bill: Option<Bill>| Some(Frame::Failed { error: Box::new(error), bill: bill.map(Box::new) });
     match (end, bill) {
+        (_, Ok(bill)) if cancelled => failed(InferenceError::Cancelled(Box::new(bill.clone())), Some(bill)),
+        (_, Err(error)) if cancelled => failed(InferenceError::Store(error), None),
         (End::Done(raw), Ok(bill)) => Some(Frame::Done { raw, bill: Box::new(bill) }),
         (End::Done(_), Err(error)) => failed(InferenceError::Store(error), None),
         (End::Broken(error), bill) => failed(InferenceError::Broken(error), bill.ok()),
@@ -179,7 +184,8 @@ async fn pump(running: &mut Running, first: Box<ChatEvent>) -> End {
             Some(Err(error)) => return End::Broken(error),
             None => {}
         }
-        if audience.frames.is_none() && deadline.is_none() {
+        audience.cancelled |= call.cancel.is_cancelled();
+        if (audience.frames.is_none() || audience.cancelled) && deadline.is_none() {
             match candidate.provider.on_hangup() {
                 OnHangup::Cancel => return End::HungUp,
                 OnHangup::Drain { limit } => deadline = Some(Instant::now() + limit),
@@ -188,6 +194,7 @@ async fn pump(running: &mut Running, first: Box<ChatEvent>) -> End {
         tokio::select! {
             biased;
             () = audience.gone() => audience.frames = None,
+            () = call.cancel.cancelled(), if !audience.cancelled => {}
             () = wait_until(deadline) => return End::HungUp,
             // Nobody listens and the process wants to stop: what was produced so far is charged now.
             () = call.hub.tasks.stop().cancelled(), if deadline.is_some() => return End::HungUp,

@@ -13,6 +13,8 @@ pub struct Head {
     pub receipt: HoldId,
     /// The provider that answers.
     pub provider: String,
+    /// The model as asked for.
+    pub model: String,
     /// Fields of the request that have no place at that provider and were left out.
     pub dropped: Vec<String>,
     /// The limit of completion tokens the hub had to set because the balance pays for no more.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hub_clients::llm::{LlmError, OnHangup};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::breaker::{self, Entry, Until, Verdict};
 use super::call::{Begun, Call, HeadSender, Lease, millis};
@@ -177,7 +178,7 @@ impl Tries {
             call.pass_over(&slot.candidate, "paused");
             return Ok(Some(Turn::Over));
         }
-        wait(lease, head, left).await?;
+        wait(call, lease, head, left).await?;
         slot.waited = Some(paused);
         Ok(None)
     }
@@ -227,7 +228,7 @@ impl Tries {
             tokio::select! {
                 biased;
                 entered = &mut entering => break entered,
-                () = head.closed() => return Err(Stop::HungUp),
+                () = hung_up(head, &call.cancel) => return Err(Stop::HungUp),
                 () = lease.due() => {
                     if !lease.renew().await {
                         return Err(Stop::LeaseLost);
@@ -256,7 +257,7 @@ impl Tries {
     ) -> Result<Turn, Stop> {
         let candidate = &slot.candidate;
         let guarded = candidate.provider.has_health();
-        if head.is_closed() {
+        if head.is_closed() || call.cancel.is_cancelled() {
             return Err(Stop::HungUp);
         }
         if let LlmError::Refused { status, error } = error {
@@ -292,7 +293,7 @@ impl Tries {
         if Instant::now() + pause > self.deadline {
             return Ok(Turn::Over);
         }
-        wait(lease, head, pause).await?;
+        wait(call, lease, head, pause).await?;
         Ok(Turn::Again { last: false })
     }
 
@@ -334,7 +335,7 @@ async fn watched(
         tokio::select! {
             biased;
             done = &mut work => return Ok(done),
-            () = head.closed(), if listening => {
+            () = hung_up(head, &call.cancel), if listening => {
                 listening = false;
                 match candidate.provider.on_hangup() {
                     OnHangup::Cancel => return Err(Stop::HungUp),
@@ -353,13 +354,21 @@ async fn watched(
     }
 }
 
+/// Waits until the caller is gone, or has cancelled the call.
+async fn hung_up(head: &mut HeadSender, cancel: &CancellationToken) {
+    tokio::select! {
+        () = head.closed() => {}
+        () = cancel.cancelled() => {}
+    }
+}
+
 /// Waits, renewing the lease, for a caller who is still there.
-async fn wait(lease: &mut Lease, head: &mut HeadSender, pause: Duration) -> Result<(), Stop> {
+async fn wait(call: &Call, lease: &mut Lease, head: &mut HeadSender, pause: Duration) -> Result<(), Stop> {
     let end = Instant::now() + pause;
     loop {
         tokio::select! {
             biased;
-            () = head.closed() => return Err(Stop::HungUp),
+            () = hung_up(head, &call.cancel) => return Err(Stop::HungUp),
             () = tokio::time::sleep_until(end) => return Ok(()),
             () = lease.due() => {
                 if !lease.renew().await {

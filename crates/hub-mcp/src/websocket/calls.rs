@@ -5,17 +5,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use hub_domain::audit::{self, DeniedCall};
-use hub_domain::inference::replay::{self, EventId, Form, Patience, Plan, Preface, Recorder};
-use hub_domain::inference::{self, ChatInput, ChatReply, Frame, Head};
+use hub_domain::inference::replay::{self, EventId, Form, Interrupted, Patience, Plan, Preface, Recorder};
+use hub_domain::inference::{self, Bill, ChatInput, ChatReply, Frame, Head, InferenceError};
 use hub_domain::rbac::Denied;
 use hub_domain::{Hub, Origin};
 use hub_types::{Caller, ErrorCode};
 use hub_web::{ApiError, RequestId};
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::out::Out;
-use super::running::{Place, Stop};
+use super::running::Place;
 use crate::protocol::{McpCompletion, McpFrame, McpRequest, frames};
 use crate::{errors, head};
 
@@ -37,7 +38,7 @@ impl Wanted {
     }
 }
 
-/// Runs one request until it is answered or stopped.
+/// Runs one request to its last frame, of which there is exactly one, while somebody reads.
 pub(super) async fn run(
     hub: Arc<Hub>,
     out: Out,
@@ -68,7 +69,7 @@ async fn call(
 ) {
     let (id, kind, resume) = (request.id.clone(), request.kind, request.resume);
     let reply = match request.into_input("/api/ws", request_id.as_str().to_owned()) {
-        Ok(input) => chat(hub, out, caller, &id, input).await,
+        Ok(input) => chat(hub, out, caller, &id, input, place.stop().call.clone()).await,
         Err(error) => Err(error),
     };
     match reply {
@@ -76,35 +77,52 @@ async fn call(
             if error.code.status() == ErrorCode::Forbidden.status() {
                 record_denied(hub, caller, origin, request_id, &error).await;
             }
-            place.leave();
-            out.frame(&frames::refusal(hub, Some(id), request_id, &error)).await;
+            refuse(hub, out, (id, request_id, place), &error).await;
         }
-        Ok(ChatReply::Whole(whole)) => {
+        Ok(Reply::Cancelled(bill)) => {
+            place.leave();
+            out.frame(&McpFrame::cancelled(id, *bill)).await;
+        }
+        Ok(Reply::Made(ChatReply::Whole(whole))) => {
             let completion = McpCompletion::new(id, kind, *whole);
             place.leave();
             out.json(serde_json::to_string(&completion).unwrap_or_default()).await;
         }
-        Ok(ChatReply::Stream(about, received)) if resume && hub.settings.inference.resume_seconds > 0 => {
-            let mut events = recorded(hub, caller, (&about, id), received, request_id, place.stop()).await;
+        Ok(Reply::Made(ChatReply::Stream(about, received))) if resume && hub.settings.inference.resume_seconds > 0 => {
+            let mut events = recorded(hub, caller, (&about, id.clone()), received, request_id).await;
             while let Some(event) = events.recv().await {
-                leave_at_end(place, &event);
-                if !out.json(text(&event)).await {
+                let ends = is_last(&event);
+                if !pass_on(out, place, text(&event), ends).await || ends {
                     return;
                 }
             }
+            refuse(hub, out, (id, request_id, place), &errors::interrupted(Interrupted::Cut)).await;
         }
-        Ok(ChatReply::Stream(_, mut received)) => {
+        Ok(Reply::Made(ChatReply::Stream(_, mut received))) => {
             while let Some(frame) = received.recv().await {
                 let Some(frame) = frames::translate(hub, &id, request_id, frame) else { continue };
-                if !matches!(frame, McpFrame::Chunk { .. }) {
-                    place.leave();
-                }
-                if !out.frame(&frame).await {
+                let ends = !matches!(frame, McpFrame::Chunk { .. });
+                if !pass_on(out, place, frame.to_json(), ends).await || ends {
                     return;
                 }
             }
+            refuse(hub, out, (id, request_id, place), &errors::inference(InferenceError::Lost)).await;
         }
     }
+}
+
+/// Ends a request with an error: its last frame.
+async fn refuse(hub: &Hub, out: &Out, (id, request_id, place): (String, &RequestId, &Place), error: &ApiError) {
+    place.leave();
+    out.frame(&frames::refusal(hub, Some(id), request_id, error)).await;
+}
+
+/// Passes a frame on; before the last one the request's place is given back. `false`: the socket is gone.
+async fn pass_on(out: &Out, place: &Place, frame: String, ends: bool) -> bool {
+    if ends {
+        place.leave();
+    }
+    out.json(frame).await
 }
 
 /// Begins the recording of a stream, in a task that outlives the socket.
@@ -114,14 +132,19 @@ async fn recorded(
     (about, id): (&Head, String),
     received: mpsc::Receiver<Frame>,
     request_id: &RequestId,
-    stop: &Stop,
 ) -> mpsc::Receiver<Bytes> {
-    let preface = Preface { user: caller.user, form: Form::Socket, headers: head::of(about), name: Some(id.clone()) };
+    let preface = Preface {
+        user: caller.user,
+        form: Form::Socket,
+        wire: "protocol".to_owned(),
+        model: about.model.clone(),
+        headers: head::of(about),
+        name: Some(id.clone()),
+    };
     let plan = Plan {
         stream: about.receipt,
         preface,
         patience: Patience::Grace(hub.settings.inference.resume_grace()),
-        stop: stop.call.clone(),
         collect: None,
     };
     let (recorder, events) = Recorder::begin(hub, plan, received).await;
@@ -151,27 +174,39 @@ async fn rest(
         Ok(followed) => Ok(followed),
         Err(error) => Err(errors::resume(error)),
     };
-    match followed {
-        Err(error) => {
-            place.leave();
-            out.frame(&frames::refusal(hub, Some(id), request_id, &error)).await;
-        }
-        Ok(mut followed) => {
-            while let Some(event) = followed.events.next().await {
-                leave_at_end(place, &event);
-                if !out.json(text(&event)).await {
+    let mut followed = match followed {
+        Ok(followed) => followed,
+        Err(error) => return refuse(hub, out, (id, request_id, place), &error).await,
+    };
+    let error = loop {
+        let event = tokio::select! {
+            biased;
+            () = place.stop().call.cancelled() => break unread(),
+            event = followed.events.next() => event,
+        };
+        match event {
+            Some(Ok(event)) => {
+                let ends = is_last(&event);
+                if !pass_on(out, place, text(&event), ends).await || ends {
                     return;
                 }
             }
+            Some(Err(interrupted)) => break errors::interrupted(interrupted),
+            None => break errors::interrupted(Interrupted::Cut),
         }
-    }
+    };
+    refuse(hub, out, (id, request_id, place), &error).await;
+}
+
+/// A reading that its client cancelled. The call itself is another socket's, and ends when nobody reads it.
+fn unread() -> ApiError {
+    ApiError::new(ErrorCode::Conflict)
+        .message("The reading was cancelled; the call ends soon unless somebody else reads it")
 }
 
 /// A recorded frame that is no chunk is the last one.
-fn leave_at_end(place: &Place, event: &Bytes) {
-    if !event.starts_with(br#"{"type":"chunk""#) {
-        place.leave();
-    }
+fn is_last(event: &Bytes) -> bool {
+    !event.starts_with(br#"{"type":"chunk""#)
 }
 
 fn text(event: &Bytes) -> String {
@@ -193,13 +228,34 @@ async fn record_denied(hub: &Hub, caller: &Caller, origin: &Origin, request_id: 
     audit::record_denied(hub, &origin, &call).await;
 }
 
+/// What came of a call.
+enum Reply {
+    /// An answer.
+    Made(ChatReply),
+    /// The client cancelled it before there was one, and this is what it cost.
+    Cancelled(Box<Bill>),
+}
+
 /// Makes the call; while it waits for its turn, the client is told where it stands.
-async fn chat(hub: &Arc<Hub>, out: &Out, caller: &Caller, id: &str, input: ChatInput) -> Result<ChatReply, ApiError> {
+async fn chat(
+    hub: &Arc<Hub>,
+    out: &Out,
+    caller: &Caller,
+    id: &str,
+    input: ChatInput,
+    cancel: CancellationToken,
+) -> Result<Reply, ApiError> {
     let (progress, mut position) = watch::channel(None);
-    let mut call = std::pin::pin!(inference::chat_with_progress(hub, caller, input, progress));
+    let mut call = std::pin::pin!(inference::chat_with_progress(hub, caller, input, progress, cancel.clone()));
     loop {
         tokio::select! {
-            reply = &mut call => return reply.map_err(errors::inference),
+            reply = &mut call => return match reply {
+                // An answer in one piece may have been waited for all the same, for what it costs; nobody wants it any more.
+                Ok(ChatReply::Whole(whole)) if cancel.is_cancelled() => Ok(Reply::Cancelled(Box::new(whole.bill))),
+                Ok(reply) => Ok(Reply::Made(reply)),
+                Err(InferenceError::Cancelled(bill)) => Ok(Reply::Cancelled(bill)),
+                Err(error) => Err(errors::inference(error)),
+            },
             Ok(()) = position.changed() => {
                 let position: Option<usize> = *position.borrow_and_update();
                 if let Some(position) = position {

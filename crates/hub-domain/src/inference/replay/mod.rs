@@ -16,7 +16,7 @@ use hub_types::HoldId;
 use serde::{Deserialize, Serialize};
 
 pub use entry::Preface;
-pub use follow::{Followed, ResumeError, follow};
+pub use follow::{Followed, Interrupted, ResumeError, follow};
 pub use record::{Ending, Patience, Plan, Recorder};
 
 /// The place of one event in one stream, written `stream:number`. Number 0 is the place before the first.

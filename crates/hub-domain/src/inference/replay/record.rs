@@ -10,7 +10,6 @@ use bytes::{Bytes, BytesMut};
 use hub_types::{Credits, HoldId};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_util::sync::CancellationToken;
 
 use super::entry::{Entry, Preface};
 use super::log::Log;
@@ -36,8 +35,6 @@ pub struct Plan {
     pub preface: Preface,
     /// How long the call goes on for a caller who is gone.
     pub patience: Patience,
-    /// Cancelled to hang up at once.
-    pub stop: CancellationToken,
     /// Whether [`Ending::bytes`] is wanted, up to so many.
     pub collect: Option<usize>,
 }
@@ -85,7 +82,6 @@ impl Recorder {
         loop {
             let frame = tokio::select! {
                 biased;
-                () = self.plan.stop.cancelled() => break,
                 () = closed(self.out.as_ref()), if self.out.is_some() => {
                     self.out = None;
                     continue;

@@ -220,6 +220,47 @@ on_both_pairs! {
         end(vec![hub]).await;
     }
 
+    async fn a_cancelled_request_that_waits_or_cannot_be_stopped_ends_with_what_it_cost(pair: Pair) {
+        let upstream = Upstream::held(&["k"]).await;
+        let hub = Arc::new(builder(pair, &upstream, 1).start().await);
+        let ada = hub.user("ada").await;
+        let mut socket = hub.socket().await.websocket("/api/ws", Some(&ada.access_token)).await.unwrap();
+        let request = |id: &str| {
+            let ask = json!({ "id": id, "type": "chat", "model": "m", "messages": [{ "role": "user", "content": id }] });
+            Message::text(ask.to_string())
+        };
+        let cancel = |id: &str| Message::text(json!({ "type": "cancel", "id": id }).to_string());
+        let mut frames = Vec::new();
+        socket.send(request("asked")).await.unwrap();
+        until(&hub, "provider:local", (0, 1)).await;
+        socket.send(request("waits")).await.unwrap();
+        until(&hub, "provider:local", (1, 1)).await;
+        let mut next = async |socket: &mut hub_testkit::Socket| loop {
+            if let Message::Text(text) = socket.next().await.unwrap().unwrap() {
+                let frame: Value = serde_json::from_str(&text).unwrap();
+                if frame["type"] != "queued" {
+                    return frame;
+                }
+            }
+        };
+        socket.send(cancel("waits")).await.unwrap();
+        frames.push(next(&mut socket).await);
+        socket.send(cancel("asked")).await.unwrap();
+        // Messages are read in their order: when the next one is answered, this one was heard.
+        socket.send(Message::text("{")).await.unwrap();
+        assert_eq!(next(&mut socket).await["error"]["code"], "VALIDATION_ERROR");
+        // What this provider bills is known with its answer.
+        upstream.let_go(1);
+        frames.push(next(&mut socket).await);
+        let told = |frame: &Value| (frame["type"].clone(), frame["id"].clone(), frame["cancelled"].clone(), frame["usage"]["totalTokens"].clone());
+        assert_eq!(told(&frames[0]), (json!("done"), json!("waits"), json!(true), json!(0)));
+        assert_eq!(told(&frames[1]), (json!("done"), json!("asked"), json!(true), json!(15)));
+        assert_eq!(upstream.begun(), ["asked"]);
+        until(&hub, "provider:local", (0, 0)).await;
+        drop(socket);
+        end(vec![hub]).await;
+    }
+
     async fn a_models_tokens_of_a_minute_are_counted_over_two_hubs(pair: Pair) {
         let upstream = Upstream::start(&["k"]).await;
         let hub = builder(pair, &upstream, 0).settings(|settings| {
