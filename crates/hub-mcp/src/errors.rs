@@ -46,10 +46,17 @@ pub(crate) fn inference(error: InferenceError) -> ApiError {
         InferenceError::Cancelled(_) => ApiError::new(ErrorCode::Conflict).message("The call was cancelled"),
         InferenceError::LeaseLost => ApiError::new(ErrorCode::Unavailable).retry_after(RETRY).source(error),
         InferenceError::Revoked => ApiError::unauthenticated().source(error),
+        InferenceError::Unsettled { receipt, error: ref cause } if cause.is_unavailable() => {
+            ApiError::new(ErrorCode::Unavailable)
+                .message("The answer is made and will be charged, but the database is away; with an Idempotency-Key a repetition gets it")
+                .details(json!({ "receipt": receipt }))
+                .retry_after(RETRY)
+                .source(error)
+        }
         InferenceError::Store(error) if error.is_unavailable() => {
             ApiError::new(ErrorCode::Unavailable).retry_after(RETRY).source(error)
         }
-        InferenceError::Store(_) | InferenceError::Lost => ApiError::internal(error),
+        InferenceError::Unsettled { .. } | InferenceError::Store(_) | InferenceError::Lost => ApiError::internal(error),
     }
 }
 

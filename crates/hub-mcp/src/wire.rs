@@ -118,7 +118,9 @@ impl Wire {
                 self.passed(&raw);
                 raw
             }
-            Frame::Failed { error, .. } => self.failure(hub, request_id, &errors::inference(*error)),
+            Frame::Failed { error, .. } | Frame::Unsettled { error, .. } => {
+                self.failure(hub, request_id, &errors::inference(*error))
+            }
         }
     }
 

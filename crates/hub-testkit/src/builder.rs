@@ -29,6 +29,8 @@ use crate::{Pair, TestHub, Wire, errors, pair};
 const START: &str = "2026-11-23T10:00:00Z";
 /// Requests per minute that no test reaches by accident; a test of limits sets its own.
 const GENEROUS: u32 = 10_000;
+/// How long a test waits for a connection to the database.
+const CONNECTION_WAIT: Duration = Duration::from_secs(30);
 /// Signs the tokens of all test hubs.
 const SECRET: &str = "7Gd2xk0qLw9vPzR4tYb8NcJm5HsEuAfQ";
 
@@ -40,6 +42,7 @@ pub struct Builder {
     trace_join: Option<Arc<dyn TraceJoin>>,
     metrics: Option<PrometheusHandle>,
     wire: Option<SocketAddr>,
+    connection_wait: Duration,
 }
 
 /// What siblings share.
@@ -54,6 +57,7 @@ pub(crate) struct Shared {
     providers: Vec<Configured>,
     trace_join: Option<Arc<dyn TraceJoin>>,
     metrics: Option<PrometheusHandle>,
+    connection_wait: Duration,
 }
 
 impl Builder {
@@ -69,7 +73,15 @@ impl Builder {
         settings.routing.rate_limit_pause_ms = 1;
         // The sandbox is added here, without its delay and with its meter at hand.
         settings.sandbox.enabled = Some(false);
-        Self { pair, settings, providers: Vec::new(), trace_join: None, metrics: None, wire: None }
+        Self {
+            pair,
+            settings,
+            providers: Vec::new(),
+            trace_join: None,
+            metrics: None,
+            wire: None,
+            connection_wait: CONNECTION_WAIT,
+        }
     }
 
     /// Changes the settings.
@@ -123,6 +135,12 @@ impl Builder {
         (self, Some(wire))
     }
 
+    /// Waits only so long for a connection to the database: with [`TestHub::without_database`] for tests of one that is away.
+    pub fn connection_wait(mut self, wait: Duration) -> Self {
+        self.connection_wait = wait;
+        self
+    }
+
     /// Starts it.
     pub async fn start(self) -> TestHub {
         // Boxed, or every test would have the room for a start while it runs.
@@ -142,7 +160,19 @@ impl Builder {
         let outbox = MemoryOutbox::new();
         let secrets = Secrets::one(SECRET);
         let (settings, trace_join, metrics) = (self.settings, self.trace_join, self.metrics);
-        let shared = Shared { place, settings, clock, outbox, sandbox: meter, secrets, providers, trace_join, metrics };
+        let connection_wait = self.connection_wait;
+        let shared = Shared {
+            place,
+            settings,
+            clock,
+            outbox,
+            sandbox: meter,
+            secrets,
+            providers,
+            trace_join,
+            metrics,
+            connection_wait,
+        };
         let (store, cache) = shared.connect().await;
         shared.start(store, cache).await
     }
@@ -152,7 +182,7 @@ impl Shared {
     /// New connections to this place, as another process would make them.
     pub(crate) async fn connect(&self) -> (Store, Cache) {
         let options =
-            StoreOptions { engine: self.place.engine(), max_connections: 8, acquire_timeout: Duration::from_secs(30) };
+            StoreOptions { engine: self.place.engine(), max_connections: 8, acquire_timeout: self.connection_wait };
         (Store::open(&options).await.expect("the database opens"), self.place.cache(&self.clock))
     }
 

@@ -10,6 +10,7 @@ use hub::config::Settings;
 use hub_clients::llm::sandbox::SandboxMeter;
 use hub_clients::mail::Mail;
 use hub_domain::{Hub, jobs};
+use hub_store::Tx;
 use hub_types::Clock;
 use hub_web::ServeOptions;
 use tokio_util::task::TaskTracker;
@@ -84,6 +85,16 @@ impl TestHub {
     /// What the sandbox has truly produced.
     pub fn sandbox(&self) -> &SandboxMeter {
         &self.shared.sandbox
+    }
+
+    /// Takes the database away from this hub, and its siblings on SQLite, for writing: until the returned value is dropped there is no
+    /// connection left. Of use with [`Builder::connection_wait`].
+    pub async fn without_database(&self) -> Vec<Tx> {
+        let mut taken = Vec::new();
+        while let Ok(tx) = self.hub.store.write().await {
+            taken.push(tx);
+        }
+        taken
     }
 
     /// Runs the jobs that are due.

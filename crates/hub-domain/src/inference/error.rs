@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hub_clients::llm::{BadRequest, LlmError, ProviderFault};
 use hub_store::StoreError;
-use hub_types::Credits;
+use hub_types::{Credits, HoldId};
 
 use super::{Attempt, Bill, Busy, Limited};
 use crate::credits::HoldError;
@@ -76,6 +76,15 @@ pub enum InferenceError {
     /// The credential behind the call was taken back, or may no longer do this; the call was stopped.
     #[error("the credential of the call is no longer valid")]
     Revoked,
+    /// The call has ended and its settle waits for the database: what it cost will be charged.
+    #[error("the settle of the call waits for the database")]
+    Unsettled {
+        /// The receipt the call will have.
+        receipt: HoldId,
+        /// Why it waits.
+        #[source]
+        error: StoreError,
+    },
     /// The database failed.
     #[error("the database failed")]
     Store(#[from] StoreError),

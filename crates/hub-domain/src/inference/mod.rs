@@ -54,7 +54,7 @@ pub use queue::{Busy, Progress};
 pub use quota::Limited;
 pub use quote::{Asked, Gate, Quote, QuoteInput, quote};
 pub use registry::Registry;
-pub use reply::{Bill, ChatReply, Frame, Head, Whole};
+pub use reply::{Bill, ChatReply, Frame, Head, Later, Unsettled, Whole};
 pub use route::{Alias, ModelFlags, Routing, Settings as RoutingSettings, StandIn, Target};
 pub use trace::{TRACE_FACTS, TRACE_TARGET};
 

@@ -7,12 +7,11 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use hub_clients::llm::{ChatEvent, ChatEventKind, ChatStream, LlmError, OnHangup};
-use hub_store::StoreError;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, timeout};
 
-use super::call::{Call, Lease, millis};
+use super::call::{Call, Lease, Unpaid, millis};
 use super::meter::Meter;
 use super::registry::Candidate;
 use super::standing::Standing;
@@ -126,8 +125,8 @@ async fn finish(running: Running, end: End) {
         breaker::note(&call.hub, &candidate.key(), retry::verdict(error), false).await;
     }
     let bill = call.settle(&candidate, &lease.admitted, &meter, outcome, upstream_id, first_token_ms).await;
-    if let Err(error) = &bill {
-        tracing::error!(hold = %lease.admitted.hold, %error, "a settle failed");
+    if let Err(unpaid) = &bill {
+        tracing::error!(hold = %lease.admitted.hold, error = %unpaid.error, "a settle failed");
     }
     match &end {
         End::Done(_) | End::HungUp => {}
@@ -145,18 +144,34 @@ async fn finish(running: Running, end: End) {
     }
 }
 
-fn last_frame(end: End, bill: Result<Bill, StoreError>, cancelled: bool) -> Option<Frame> {
-    let failed = |error, bill: Option<Bill>| Some(Frame::Failed { error: Box::new(error), bill: bill.map(Box::new) });
-    match (end, bill) {
-        (_, Ok(bill)) if cancelled => failed(InferenceError::Cancelled(Box::new(bill.clone())), Some(bill)),
-        (_, Err(error)) if cancelled => failed(InferenceError::Store(error), None),
-        (End::Done(raw), Ok(bill)) => Some(Frame::Done { raw, bill: Box::new(bill) }),
-        (End::Done(_), Err(error)) => failed(InferenceError::Store(error), None),
-        (End::Broken(error), bill) => failed(InferenceError::Broken(error), bill.ok()),
-        (End::LeaseLost, bill) => failed(InferenceError::LeaseLost, bill.ok()),
-        (End::Revoked, bill) => failed(InferenceError::Revoked, bill.ok()),
-        (End::HungUp, _) => None,
-    }
+fn last_frame(end: End, bill: Result<Bill, Box<Unpaid>>, cancelled: bool) -> Option<Frame> {
+    let bill = match bill {
+        Ok(bill) => bill,
+        Err(unpaid) => return unsettled(end, *unpaid, cancelled),
+    };
+    let error = match end {
+        _ if cancelled => InferenceError::Cancelled(Box::new(bill.clone())),
+        End::Done(raw) => return Some(Frame::Done { raw, bill: Box::new(bill) }),
+        End::Broken(error) => InferenceError::Broken(error),
+        End::LeaseLost => InferenceError::LeaseLost,
+        End::Revoked => InferenceError::Revoked,
+        End::HungUp => return None,
+    };
+    Some(Frame::Failed { error: Box::new(error), bill: Some(Box::new(bill)) })
+}
+
+/// The same while the settle waits.
+fn unsettled(end: End, Unpaid { error, later }: Unpaid, cancelled: bool) -> Option<Frame> {
+    let waits = InferenceError::Unsettled { receipt: later.bill.receipt, error };
+    let (error, end) = match end {
+        _ if cancelled => (waits, None),
+        End::Done(raw) => (waits, Some(raw)),
+        End::Broken(error) => (InferenceError::Broken(error), None),
+        End::LeaseLost => (InferenceError::LeaseLost, None),
+        End::Revoked => (InferenceError::Revoked, None),
+        End::HungUp => return None,
+    };
+    Some(Frame::Unsettled { error: Box::new(error), end, later: Box::new(later) })
 }
 
 async fn pump(running: &mut Running, first: Box<ChatEvent>) -> End {

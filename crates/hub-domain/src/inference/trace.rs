@@ -101,7 +101,7 @@ fn kind(error: &InferenceError) -> &'static str {
         InferenceError::Cancelled(_) => "cancelled",
         InferenceError::LeaseLost => "lease_lost",
         InferenceError::Revoked => "revoked",
-        InferenceError::Store(_) => "database",
+        InferenceError::Unsettled { .. } | InferenceError::Store(_) => "database",
         InferenceError::Lost => "lost",
     }
 }

@@ -261,10 +261,13 @@ impl Tries {
             return Err(Stop::HungUp);
         }
         if let LlmError::Refused { status, error } = error {
-            if status == 403 && !self.queue.is_empty() {
-                return Ok(Turn::Over);
+            // Another provider may allow what this one forbids. Its words are the answer only where nobody else had any say.
+            let alone = self.queue.is_empty() && call.attempts.len() == 1;
+            if status != 403 || alone {
+                return Err(Stop::Failed(InferenceError::Refused { status, fault: error }));
             }
-            return Err(Stop::Failed(InferenceError::Refused { status, fault: error }));
+            self.last = Some(LlmError::Refused { status, error });
+            return Ok(Turn::Over);
         }
         if guarded && let LlmError::RateLimited { retry_after, .. } = &error {
             retry::pause_for_all(&call.hub, candidate, *retry_after).await;

@@ -21,6 +21,10 @@ pub(crate) fn translate(hub: &Hub, id: &str, request_id: &RequestId, frame: Fram
                 McpFrame::Error { id: Some(id.to_owned()), error: inner(hub, request_id, error), usage, event: None }
             }
         }),
+        Frame::Unsettled { error, .. } => {
+            let error = inner(hub, request_id, *error);
+            Some(McpFrame::Error { id: Some(id.to_owned()), error, usage: None, event: None })
+        }
     }
 }
 

@@ -88,6 +88,9 @@ async fn call(
             place.leave();
             out.json(serde_json::to_string(&completion).unwrap_or_default()).await;
         }
+        Ok(Reply::Made(ChatReply::Unsettled(error, _))) => {
+            refuse(hub, out, (id, request_id, place), &errors::inference(*error)).await;
+        }
         Ok(Reply::Made(ChatReply::Stream(about, received))) if resume && hub.settings.inference.resume_seconds > 0 => {
             let mut events = recorded(hub, caller, (&about, id.clone()), received, request_id).await;
             while let Some(event) = events.recv().await {
