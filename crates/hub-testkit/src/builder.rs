@@ -29,6 +29,8 @@ use crate::{Pair, TestHub, Wire, errors, pair};
 const START: &str = "2026-11-23T10:00:00Z";
 /// Requests per minute that no test reaches by accident; a test of limits sets its own.
 const GENEROUS: u32 = 10_000;
+/// Connections of one hub to PostgreSQL.
+pub(crate) const CONNECTIONS: usize = 8;
 /// How long a test waits for a connection to the database.
 const CONNECTION_WAIT: Duration = Duration::from_secs(30);
 /// Signs the tokens of all test hubs.
@@ -181,8 +183,11 @@ impl Builder {
 impl Shared {
     /// New connections to this place, as another process would make them.
     pub(crate) async fn connect(&self) -> (Store, Cache) {
-        let options =
-            StoreOptions { engine: self.place.engine(), max_connections: 8, acquire_timeout: self.connection_wait };
+        let options = StoreOptions {
+            engine: self.place.engine(),
+            max_connections: u32::try_from(CONNECTIONS).unwrap_or(u32::MAX),
+            acquire_timeout: self.connection_wait,
+        };
         (Store::open(&options).await.expect("the database opens"), self.place.cache(&self.clock))
     }
 

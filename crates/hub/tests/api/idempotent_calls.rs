@@ -224,8 +224,10 @@ on_both_pairs! {
         let builder = TestHub::builder(pair).settings(|settings| settings.credits.lease_seconds = 3);
         let hub = builder.connection_wait(std::time::Duration::from_millis(200)).start().await;
         let ada = hub.user("ada").await;
+        // Once they are open, the connections are quickly taken.
+        drop(hub.without_database().await);
         for stream in [false, true] {
-            let (key, body) = (format!("away-{stream}"), ask("sandbox:words=200 sandbox:delay=10 go", stream));
+            let (key, body) = (format!("away-{stream}"), ask("sandbox:words=200 sandbox:delay=20 go", stream));
             let (produced, charged) = (hub.sandbox().produced(), charges(&hub, &ada).await);
             let outage = async {
                 while balance(&hub, &ada).await["held"] == 0 {
