@@ -85,12 +85,11 @@ pub(super) async fn enter(
     for (scope, name, ceilings) in lines {
         if !ceilings.is_none() {
             let keeper = hub.providers.queues.of(scope, name);
-            let place = match had.iter().position(|place| place.is_in(&keeper)) {
-                Some(index) => had.swap_remove(index),
-                None => {
-                    let gate = Gate { rules: rules(hub, ceilings), pause: None };
-                    pass(hub, &keeper, gate, visitor, deadline, &places).await?
-                }
+            let place = if let Some(index) = had.iter().position(|place| place.is_in(&keeper)) {
+                had.swap_remove(index)
+            } else {
+                let gate = Gate { rules: rules(hub, ceilings), pause: None };
+                pass(hub, &keeper, gate, visitor, deadline, &places).await?
             };
             places.push(place);
         }
