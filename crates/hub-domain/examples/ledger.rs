@@ -185,7 +185,7 @@ async fn prepare(order: Order) -> Result<Bench> {
         (None, Some(path)) => Engine::Sqlite { path: path.clone() },
         _ => return Err("either postgres or sqlite".into()),
     };
-    let options = StoreOptions { engine, max_connections: CONNECTIONS, acquire_timeout: Duration::from_secs(30) };
+    let options = StoreOptions::new(engine, CONNECTIONS).patient(Duration::from_secs(30));
     let (store, clock) = (Store::open(&options).await?, Clock::system());
     store.migrate(clock.now()).await?;
     let mut tx = store.write().await?;

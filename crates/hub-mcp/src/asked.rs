@@ -50,6 +50,20 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
     }
 }
 
+impl Asked {
+    /// The same with the key that stands in the body, which must be that of the header where both are given.
+    pub(crate) fn keyed(mut self, key: Option<&str>) -> Result<Self, ApiError> {
+        const FIELD: &str = "idempotencyKey";
+        let Some(key) = key else { return Ok(self) };
+        let key = IdempotencyKey::checked(key, FIELD)?;
+        if self.key.as_ref().is_some_and(|header| *header != key) {
+            return Err(ApiError::validation(FIELD, "is not the key of the header"));
+        }
+        self.key = Some(key);
+        Ok(self)
+    }
+}
+
 /// A request of a billable route: what it asks for, how it wants to be answered, and its body as it came.
 #[derive(Debug)]
 pub(crate) struct Ask {

@@ -6,7 +6,7 @@ use hub_domain::credits::{BudgetShort, HoldError};
 use hub_domain::inference::replay::{Interrupted, ResumeError};
 use hub_domain::inference::{Attempt, Busy, InferenceError, Limited};
 use hub_domain::inference::{BadRequest, ProviderFault};
-use hub_types::{Credits, ErrorCode};
+use hub_types::{Credits, ErrorCode, HoldId};
 use hub_web::{ApiError, Telling};
 use serde_json::json;
 
@@ -96,6 +96,12 @@ pub(crate) fn interrupted(interrupted: Interrupted) -> ApiError {
         Interrupted::Revoked => ApiError::unauthenticated(),
     };
     error.source(interrupted)
+}
+
+/// A repetition of a call whose answer was too large to be kept.
+pub(crate) fn not_kept(receipt: HoldId) -> ApiError {
+    let message = format!("The answer was too large to be kept; the receipt of the call is {receipt}");
+    ApiError::new(ErrorCode::Gone).message(message)
 }
 
 /// A repetition of a call that is not answered yet and cannot be read along.

@@ -193,10 +193,7 @@ async fn record(
 /// The answer of the first call.
 fn again(kept: Kept) -> Result<Response, ApiError> {
     let Kept { status, mut headers, receipt, body } = kept;
-    let Some(body) = body else {
-        let message = format!("The answer was too large to be kept; the receipt of the call is {receipt}");
-        return Err(ApiError::new(ErrorCode::Gone).message(message));
-    };
+    let body = body.ok_or_else(|| errors::not_kept(receipt))?;
     headers.push(head::replayed());
     Ok(given(StatusCode::from_u16(status).unwrap_or(StatusCode::OK), &headers, body))
 }

@@ -56,16 +56,24 @@ impl From<sqlx::Error> for StoreError {
         use sqlx::error::ErrorKind;
         match &error {
             sqlx::Error::Database(db) if db.kind() == ErrorKind::UniqueViolation => Self::Duplicate(error),
-            sqlx::Error::Database(db) if is_outage(db.code().as_deref()) => Self::Unavailable(error),
-            // What answers is no database, or one that is going away: a proxy with nothing behind it, for one.
-            sqlx::Error::Protocol(_)
-            | sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
+            _ if is_away(&error) => Self::Unavailable(error),
             _ => Self::Refused(error),
         }
+    }
+}
+
+/// True when the error says nothing about what was asked: the database could not be, or is going away.
+pub(crate) fn is_away(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(db) => is_outage(db.code().as_deref()),
+        // What answers is no database, or one that is going away: a proxy with nothing behind it, for one.
+        sqlx::Error::Protocol(_)
+        | sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        _ => false,
     }
 }
 

@@ -12,37 +12,76 @@ use std::sync::{Arc, OnceLock};
 
 use hub_types::{Credits, Timestamp, UserId};
 use serde_json::Value;
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgPool, PgPoolOptions};
-use sqlx::sqlite::{Sqlite, SqlitePool};
 use sqlx::types::Json;
+use sqlx::{Postgres, Sqlite};
 use uuid::Uuid;
 
-use crate::engine::is_alive;
 use crate::fold_rows::{LedgerRow, OpenedRow, Paper, PartRow, ending};
 use crate::holds::{End, Hold, NewHold};
 use crate::ledger::Posting;
 use crate::receipts::Receipt;
 use crate::usage::UsageRow;
-use crate::{Result, Store, StoreError};
+use crate::watch::is_silence;
+use crate::{Line, Result, Statement, Store, StoreError};
 
+// A text for each shape, so that a batch pays for nothing that is not in it. `(SELECT $n)` keeps the planner from looking at the length of a
+// list: it plans once and not for each batch. Those of one account need no order of locks.
 statements! {
-    // Charges alone. `(SELECT $n)` keeps the planner from looking at the length of a list: it plans once and not for each batch.
-    POST = postgres: concat!("WITH ", locked!("true"), moved!("(SELECT count(*) FROM locked) > 0"), post_moved!()), lite: lite_post!();
-    // Those of one account, which needs no order of locks.
-    POST_ONE = postgres: concat!("WITH ", moved!("true"), post_moved!()), lite: lite_post!();
-    // The same with calls that begin and end.
+    // Charges alone.
+    POST = postgres: concat!("WITH ", locked!("true"), moved!("(SELECT count(*) FROM locked) > 0"), posted!(), told!()),
+           lite: lite_post!();
+    POST_ONE = postgres: concat!("WITH ", moved!("true"), posted!(), told!()), lite: lite_post!();
+    // Calls that begin.
+    OPEN = postgres: concat!("WITH ", locked!("true"), moved!("(SELECT count(*) FROM locked) > 0"), opened!("$10"), told!()),
+           lite: lite_open!();
+    OPEN_ONE = postgres: concat!("WITH ", moved!("true"), opened!("$10"), told!()), lite: lite_open!();
+    // Calls that end, and charges beside them.
+    END = postgres: concat!(
+              resolved!(),
+              locked!("(SELECT count(*) FROM resolved) >= 0"),
+              moved!("(SELECT count(*) FROM locked) > 0"),
+              posted!(),
+              ", ",
+              papers!(),
+              told_ended!()
+          ),
+          lite: lite_end!();
+    END_ONE = postgres: concat!(
+                  resolved!(),
+                  moved!("(SELECT count(*) FROM resolved) >= 0"),
+                  posted!(),
+                  ", ",
+                  papers!(),
+                  told_ended!()
+              ),
+              lite: lite_end!();
+    // Everything.
     ALL = postgres: concat!(
               resolved!(),
               locked!("(SELECT count(*) FROM resolved) >= 0"),
               moved!("(SELECT count(*) FROM locked) > 0"),
-              all_moved!()
+              posted!(),
+              ", ",
+              papers!(),
+              ", ",
+              opened!("$31"),
+              told_ended!()
           ),
           lite: lite_all!();
-    ALL_ONE = postgres: concat!(resolved!(), moved!("(SELECT count(*) FROM resolved) >= 0"), all_moved!()), lite: lite_all!();
+    ALL_ONE = postgres: concat!(
+                  resolved!(),
+                  moved!("(SELECT count(*) FROM resolved) >= 0"),
+                  posted!(),
+                  ", ",
+                  papers!(),
+                  ", ",
+                  opened!("$31"),
+                  told_ended!()
+              ),
+              lite: lite_all!();
 }
 
-/// What `ALL` fails with on purpose: on PostgreSQL the SQLSTATE of a division by zero, on SQLite the message of `abs`.
+/// What `END` and `ALL` fail with on purpose: on PostgreSQL the SQLSTATE of a division by zero, on SQLite the message of `abs`.
 const NOT_AS_HOPED: &str = "22012";
 const LITE_NOT_AS_HOPED: &str = "integer overflow";
 
@@ -117,6 +156,44 @@ pub struct Once {
     pub ended: Vec<Ended>,
 }
 
+/// What is in a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// Ledger rows alone.
+    Post,
+    /// Holds to be opened alone.
+    Open,
+    /// Holds to be resolved, with ledger rows or not.
+    End,
+    /// Holds to be opened, and something else.
+    All,
+}
+
+impl Shape {
+    fn of(batch: &Once) -> Self {
+        match (batch.rows.is_empty(), batch.opened.is_empty(), batch.ended.is_empty()) {
+            (_, true, true) => Self::Post,
+            (true, false, true) => Self::Open,
+            (_, true, false) => Self::End,
+            _ => Self::All,
+        }
+    }
+
+    /// Its text, for one account or several.
+    fn text(self, one: bool) -> Statement {
+        match (self, one) {
+            (Self::Post, true) => POST_ONE,
+            (Self::Post, false) => POST,
+            (Self::Open, true) => OPEN_ONE,
+            (Self::Open, false) => OPEN,
+            (Self::End, true) => END_ONE,
+            (Self::End, false) => END,
+            (Self::All, true) => ALL_ONE,
+            (Self::All, false) => ALL,
+        }
+    }
+}
+
 /// An account that was moved: its last balance and version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
 pub struct Moved {
@@ -156,7 +233,7 @@ pub enum Wrote {
 /// Connections to PostgreSQL on which nobody begins a transaction. A statement is its own transaction only where none is open, and a
 /// connection of the common pool may have one: a `BEGIN` that was sent by somebody who then went away. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Direct(Arc<OnceLock<PgPool>>);
+pub struct Direct(Arc<OnceLock<Line<Postgres>>>);
 
 /// As many as there are batches at the same time, and one that is on its way back.
 const CONNECTIONS: u32 = 3;
@@ -168,36 +245,28 @@ impl Direct {
     /// Nothing happened. `Duplicate`: a key or hold was used before.
     pub async fn write(&self, store: &Store, batch: &Once) -> Result<Wrote> {
         match store {
-            Store::Postgres(pool) => on_postgres(self.0.get_or_init(|| beside(pool)), batch).await,
+            Store::Postgres(line) => on_postgres(self.0.get_or_init(|| beside(line)), batch).await,
             Store::Sqlite { writer, .. } => on_sqlite(writer, batch).await,
         }
     }
 }
 
-fn beside(pool: &PgPool) -> PgPool {
-    PgPoolOptions::new()
-        .max_connections(CONNECTIONS)
-        .acquire_timeout(pool.options().get_acquire_timeout())
-        .test_before_acquire(false)
-        .before_acquire(|connection, rested| Box::pin(is_alive(connection, rested)))
-        .connect_lazy_with(pool.connect_options().as_ref().clone())
+/// As the others are, with a pool of their own.
+fn beside(line: &Line<Postgres>) -> Line<Postgres> {
+    let pool = line.pool();
+    let options = pool.options().clone().max_connections(CONNECTIONS);
+    Line::new(options.connect_lazy_with(pool.connect_options().as_ref().clone()), line.watch().clone())
 }
 
-async fn on_postgres(pool: &PgPool, batch: &Once) -> Result<Wrote> {
+async fn on_postgres(line: &Line<Postgres>, batch: &Once) -> Result<Wrote> {
     macro_rules! column {
         ($rows:expr, $one:ident => $value:expr) => {
             $rows.iter().map(|$one| $value).collect::<Vec<_>>()
         };
     }
-    let simple = batch.opened.is_empty() && batch.ended.is_empty();
-    let (parts, rows) = (&batch.parts, &batch.rows);
-    let statement = match (simple, parts.len()) {
-        (true, 1) => POST_ONE,
-        (true, _) => POST,
-        (false, 1) => ALL_ONE,
-        (false, _) => ALL,
-    };
-    let query = sqlx::query_as(statement.postgres)
+    let (parts, rows, shape) = (&batch.parts, &batch.rows, Shape::of(batch));
+    let opened = || Json(column!(batch.opened, hold => OpenedRow::from(hold)));
+    let query = sqlx::query_as(shape.text(parts.len() == 1).postgres)
         .bind(column!(parts, part => part.user.0))
         .bind(column!(parts, part => part.needed.micro()))
         .bind(column!(parts, part => part.rise.micro()))
@@ -206,22 +275,27 @@ async fn on_postgres(pool: &PgPool, batch: &Once) -> Result<Wrote> {
         .bind(column!(parts, part => part.held.micro()))
         .bind(column!(parts, part => part.movements))
         .bind(column!(parts, part => part.at))
-        .bind(column!(parts, part => part.ends))
-        .bind(column!(rows, row => row.posting.id.0))
-        .bind(column!(rows, row => row.posting.user.0))
-        .bind(column!(rows, row => row.posting.kind.as_str()))
-        .bind(column!(rows, row => row.posting.amount.micro()))
-        .bind(column!(rows, row => row.after.micro()))
-        .bind(column!(rows, row => row.later))
-        .bind(column!(rows, row => row.posting.key.as_str()))
-        .bind(column!(rows, row => row.posting.request_hash.as_deref()))
-        .bind(column!(rows, row => row.posting.hold.map(|hold| hold.0)))
-        .bind(column!(rows, row => row.posting.actor.map(|actor| actor.0)))
-        .bind(column!(rows, row => row.posting.reason.as_str()))
-        .bind(column!(rows, row => Json(&row.posting.metadata)))
-        .bind(column!(rows, row => row.posting.at));
+        .bind(column!(parts, part => part.ends));
+    let query = if shape == Shape::Open {
+        query.bind(opened())
+    } else {
+        query
+            .bind(column!(rows, row => row.posting.id.0))
+            .bind(column!(rows, row => row.posting.user.0))
+            .bind(column!(rows, row => row.posting.kind.as_str()))
+            .bind(column!(rows, row => row.posting.amount.micro()))
+            .bind(column!(rows, row => row.after.micro()))
+            .bind(column!(rows, row => row.later))
+            .bind(column!(rows, row => row.posting.key.as_str()))
+            .bind(column!(rows, row => row.posting.request_hash.as_deref()))
+            .bind(column!(rows, row => row.posting.hold.map(|hold| hold.0)))
+            .bind(column!(rows, row => row.posting.actor.map(|actor| actor.0)))
+            .bind(column!(rows, row => row.posting.reason.as_str()))
+            .bind(column!(rows, row => Json(&row.posting.metadata)))
+            .bind(column!(rows, row => row.posting.at))
+    };
     let ended = &batch.ended;
-    let query = if simple {
+    let query = if matches!(shape, Shape::Post | Shape::Open) {
         query
     } else {
         query
@@ -232,11 +306,12 @@ async fn on_postgres(pool: &PgPool, batch: &Once) -> Result<Wrote> {
             .bind(column!(ended, one => one.end.as_str()))
             .bind(column!(ended, one => one.receipt.amount.micro()))
             .bind(column!(ended, one => one.receipt.created_at))
-            .bind(Json(column!(batch.opened, hold => OpenedRow::from(hold))))
             .bind(Json(column!(ended, one => Paper::from(one))))
     };
-    let mut connection = pool.acquire().await?;
-    match query.fetch_all(&mut *connection).await {
+    let query = if shape == Shape::All { query.bind(opened()) } else { query };
+    let mut lent = line.lend().await?;
+    let (connection, bound) = lent.parts();
+    match bound.wait(query.fetch_all(connection)).await {
         Ok(moved) => Ok(Wrote::Moved(moved)),
         Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(NOT_AS_HOPED) => Ok(Wrote::Nothing),
         Err(error) => match StoreError::from(error) {
@@ -246,45 +321,41 @@ async fn on_postgres(pool: &PgPool, batch: &Once) -> Result<Wrote> {
     }
 }
 
-async fn on_sqlite(writer: &SqlitePool, batch: &Once) -> Result<Wrote> {
+async fn on_sqlite(writer: &Line<Sqlite>, batch: &Once) -> Result<Wrote> {
     let parts: Vec<PartRow> = batch.parts.iter().map(PartRow::from).collect();
     let rows: Vec<LedgerRow<'_>> = batch.rows.iter().map(LedgerRow::from).collect();
     let ended: Vec<Value> = batch.ended.iter().map(ending).collect();
     let opened: Vec<OpenedRow<'_>> = batch.opened.iter().map(OpenedRow::from).collect();
     let papers: Vec<Paper<'_>> = batch.ended.iter().map(Paper::from).collect();
-    let text = if opened.is_empty() && ended.is_empty() { POST.sqlite } else { ALL.sqlite };
+    let text = Shape::of(batch).text(true).sqlite;
     let query = sqlx::query_as(text).bind(Json(&parts)).bind(Json(&rows));
     let query = query.bind(Json(&ended)).bind(Json(&opened)).bind(Json(&papers));
     let query = query.bind(count(batch.parts.len())).bind(count(batch.ended.len()));
-    let mut connection = Undivided(writer.acquire().await?, true);
-    let error = match query.fetch_all(&mut *connection.0).await {
+    let mut lent = writer.lend().await?;
+    // Between BEGIN and COMMIT: dropped there, it is closed, which undoes everything.
+    lent.lose(true);
+    let (connection, bound) = lent.parts();
+    let error = match bound.wait(query.fetch_all(connection)).await {
         Ok(moved) => {
-            connection.1 = false;
+            lent.lose(false);
             return Ok(Wrote::Moved(moved));
         }
         Err(error) => error,
     };
+    if is_silence(&error) {
+        return Ok(Wrote::Unknown(error.into()));
+    }
     let not_as_hoped = error.as_database_error().is_some_and(|error| error.message() == LITE_NOT_AS_HOPED);
     let error = StoreError::from(error);
     // What failed before its COMMIT is still open and undone now. What is not open never began or was undone, unless the COMMIT itself
     // failed: then nobody knows.
-    let undone = sqlx::query("ROLLBACK").execute(&mut *connection.0).await;
-    connection.1 = matches!(undone, Err(ref error) if error.as_database_error().is_none());
+    let (connection, bound) = lent.parts();
+    let undone = bound.wait(sqlx::query("ROLLBACK").execute(connection)).await;
+    lent.lose(matches!(undone, Err(ref error) if error.as_database_error().is_none()));
     match undone {
         Ok(_) if not_as_hoped => Ok(Wrote::Nothing),
         Err(_) if error.is_unavailable() => Ok(Wrote::Unknown(error)),
         _ => Err(error),
-    }
-}
-
-/// A connection, and whether it may be between BEGIN and COMMIT: dropped there, it is closed, which undoes everything.
-struct Undivided(PoolConnection<Sqlite>, bool);
-
-impl Drop for Undivided {
-    fn drop(&mut self) {
-        if self.1 {
-            self.0.close_on_drop();
-        }
     }
 }
 

@@ -30,6 +30,7 @@ pub mod invites;
 pub mod jobs;
 pub mod keys;
 pub mod ledger;
+mod line;
 pub mod orders;
 mod partitions;
 pub mod permissions;
@@ -53,12 +54,14 @@ pub mod user_list;
 pub mod users;
 pub mod verifications;
 pub mod verify;
+mod watch;
 pub mod webhooks;
 
 pub use engine::{Engine, MigrationState, Store, StoreOptions};
 pub use error::StoreError;
+pub use line::Line;
 pub use statement::Statement;
-pub use tx::Tx;
+pub use tx::{OpenTx, Tx};
 
 /// What every function of this room returns.
 pub type Result<T> = std::result::Result<T, StoreError>;

@@ -3,11 +3,12 @@
 //! They are made ahead of time: a row that falls into the default partition would block the making of its month.
 
 use chrono::{Datelike, Months, NaiveDate, NaiveTime};
-use sqlx::postgres::PgPool;
+use sqlx::Postgres;
 
 use hub_types::Timestamp;
 
-use crate::{Result, StoreError};
+use crate::watch::Patience;
+use crate::{Line, Result, StoreError};
 
 const TABLES: [&str; 2] = ["usage_logs", "audit_log"];
 /// The current month and this many after it exist.
@@ -15,10 +16,10 @@ const MONTHS_AHEAD: u32 = 3;
 /// Any number; held while partitions are made, so that two starting processes do not collide.
 const LOCK: i64 = 0x4855_425f_5041_5254;
 
-pub(crate) async fn create_ahead(pool: &PgPool, now: Timestamp) -> Result<()> {
+pub(crate) async fn create_ahead(line: &Line<Postgres>, now: Timestamp) -> Result<()> {
     let first =
         NaiveDate::from_ymd_opt(now.year(), now.month(), 1).ok_or(StoreError::Corrupt("a date out of range"))?;
-    let mut tx = pool.begin().await?;
+    let mut tx = line.begin(None, Patience::Long(line.watch().limits().report)).await?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *tx).await?;
     for table in TABLES {
         for ahead in 0..=MONTHS_AHEAD {
@@ -38,8 +39,8 @@ pub(crate) async fn create_ahead(pool: &PgPool, now: Timestamp) -> Result<()> {
 
 /// Drops the monthly partitions of `table` that end at or before `before`; returns how many. Waits a few seconds at most for
 /// readers of the table, because everybody else waits behind this.
-pub(crate) async fn drop_before(pool: &PgPool, table: &str, before: Timestamp) -> Result<usize> {
-    let mut tx = pool.begin().await?;
+pub(crate) async fn drop_before(line: &Line<Postgres>, table: &str, before: Timestamp) -> Result<usize> {
+    let mut tx = line.begin(None, Patience::Long(line.watch().limits().report)).await?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *tx).await?;
     sqlx::query("SET LOCAL lock_timeout = '5s'").execute(&mut *tx).await?;
     let names: Vec<String> = sqlx::query_scalar(

@@ -30,17 +30,20 @@ macro_rules! statements {
     (@one $text:expr) => { $text };
 }
 
-/// Runs `$body` with the connection as `$c` and a function `$s` that picks a statement's text, once per engine.
+/// Runs `$body` with the connection as `$c` and a function `$s` that picks a statement's text, once per engine, and waits for it no longer
+/// than a statement may take.
 macro_rules! on {
     ($tx:expr, |$c:ident, $s:ident| $body:expr) => {
         match $tx {
             crate::Tx::Postgres(t) => {
-                let ($c, $s) = (&mut **t, |s: crate::Statement| s.postgres);
-                $body
+                let ($c, bound) = t.parts();
+                let $s = |s: crate::Statement| s.postgres;
+                bound.wait(async { $body }).await
             }
             crate::Tx::Sqlite(t) => {
-                let ($c, $s) = (&mut **t, |s: crate::Statement| s.sqlite);
-                $body
+                let ($c, bound) = t.parts();
+                let $s = |s: crate::Statement| s.sqlite;
+                bound.wait(async { $body }).await
             }
         }
     };

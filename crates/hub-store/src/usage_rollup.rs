@@ -169,10 +169,12 @@ pub async fn delete_before(tx: &mut Tx, before: Timestamp, limit: i64) -> Result
 /// Makes the sums of one length, from `from` to `to` in seconds since 1970: those of quarters from the calls, longer ones from the next
 /// shorter ones.
 async fn add(tx: &mut Tx, length: i64, from: i64, to: i64) -> Result<()> {
-    match LENGTHS.into_iter().find(|shorter| *shorter < length) {
-        Some(shorter) => run!(tx, execute, ADD_USERS, from, to, length, shorter)?,
-        None => run!(tx, execute, ADD_CALLS, start_of(from / QUARTER)?, start_of(to / QUARTER)?)?,
-    };
+    if let Some(shorter) = LENGTHS.into_iter().find(|shorter| *shorter < length) {
+        run!(tx, execute, ADD_USERS, from, to, length, shorter)?;
+    } else {
+        let (from, to) = (start_of(from / QUARTER)?, start_of(to / QUARTER)?);
+        run!(tx, execute, ADD_CALLS, from, to)?;
+    }
     run!(tx, execute, ADD_HUB, from, to, length)?;
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! How a test says what hub it wants.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -22,17 +21,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use crate::pair::Place;
+use crate::pair::{Place, Wires};
 use crate::{Pair, TestHub, Wire, errors, pair};
 
 /// When every test begins.
 const START: &str = "2026-11-23T10:00:00Z";
 /// Requests per minute that no test reaches by accident; a test of limits sets its own.
 const GENEROUS: u32 = 10_000;
-/// Connections of one hub to PostgreSQL.
-pub(crate) const CONNECTIONS: usize = 8;
-/// How long a test waits for a connection to the database.
-const CONNECTION_WAIT: Duration = Duration::from_secs(30);
+/// How long a hub waits for its database: on a busy machine nothing but a defect takes as long.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Signs the tokens of all test hubs.
 const SECRET: &str = "7Gd2xk0qLw9vPzR4tYb8NcJm5HsEuAfQ";
 
@@ -43,8 +40,8 @@ pub struct Builder {
     providers: Vec<Configured>,
     trace_join: Option<Arc<dyn TraceJoin>>,
     metrics: Option<PrometheusHandle>,
-    wire: Option<SocketAddr>,
-    connection_wait: Duration,
+    wires: Wires,
+    patience: Duration,
 }
 
 /// What siblings share.
@@ -59,7 +56,7 @@ pub(crate) struct Shared {
     providers: Vec<Configured>,
     trace_join: Option<Arc<dyn TraceJoin>>,
     metrics: Option<PrometheusHandle>,
-    connection_wait: Duration,
+    patience: Duration,
 }
 
 impl Builder {
@@ -81,8 +78,8 @@ impl Builder {
             providers: Vec::new(),
             trace_join: None,
             metrics: None,
-            wire: None,
-            connection_wait: CONNECTION_WAIT,
+            wires: Wires::default(),
+            patience: PATIENCE,
         }
     }
 
@@ -132,14 +129,25 @@ impl Builder {
         if self.pair == Pair::SqliteMemory {
             return (self, None);
         }
-        let wire = Wire::to(&pair::redis()).await;
-        self.wire = Some(wire.address);
+        let wire = Wire::to(&pair::redis(), 6379).await;
+        self.wires.redis = Some(wire.address);
         (self, Some(wire))
     }
 
-    /// Waits only so long for a connection to the database: with [`TestHub::without_database`] for tests of one that is away.
-    pub fn connection_wait(mut self, wait: Duration) -> Self {
-        self.connection_wait = wait;
+    /// Puts one between the hub and its PostgreSQL, and has it wait for that no longer than `patience`. A file cannot fall silent.
+    pub async fn with_its_database_on_a_wire(mut self, patience: Duration) -> (Self, Option<Wire>) {
+        if self.pair == Pair::SqliteMemory {
+            return (self, None);
+        }
+        let wire = Wire::to(&pair::postgres(), 5432).await;
+        self.wires.postgres = Some(wire.address);
+        self.patience = patience;
+        (self, Some(wire))
+    }
+
+    /// Has it wait for its database no longer than this.
+    pub const fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -158,23 +166,13 @@ impl Builder {
         let meter = sandbox.meter();
         let sandbox: Arc<dyn LlmProvider> = Arc::new(sandbox);
         providers.push(sandbox.into());
-        let place = Arc::new(Place::new(self.pair, self.wire));
+        let place = Arc::new(Place::new(self.pair, self.wires));
         let outbox = MemoryOutbox::new();
         let secrets = Secrets::one(SECRET);
         let (settings, trace_join, metrics) = (self.settings, self.trace_join, self.metrics);
-        let connection_wait = self.connection_wait;
-        let shared = Shared {
-            place,
-            settings,
-            clock,
-            outbox,
-            sandbox: meter,
-            secrets,
-            providers,
-            trace_join,
-            metrics,
-            connection_wait,
-        };
+        let (sandbox, patience) = (meter, self.patience);
+        let shared =
+            Shared { place, settings, clock, outbox, sandbox, secrets, providers, trace_join, metrics, patience };
         let (store, cache) = shared.connect().await;
         shared.start(store, cache).await
     }
@@ -183,11 +181,7 @@ impl Builder {
 impl Shared {
     /// New connections to this place, as another process would make them.
     pub(crate) async fn connect(&self) -> (Store, Cache) {
-        let options = StoreOptions {
-            engine: self.place.engine(),
-            max_connections: u32::try_from(CONNECTIONS).unwrap_or(u32::MAX),
-            acquire_timeout: self.connection_wait,
-        };
+        let options = StoreOptions::new(self.place.engine(), 8).patient(self.patience);
         (Store::open(&options).await.expect("the database opens"), self.place.cache(&self.clock))
     }
 

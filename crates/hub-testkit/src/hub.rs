@@ -10,12 +10,11 @@ use hub::config::Settings;
 use hub_clients::llm::sandbox::SandboxMeter;
 use hub_clients::mail::Mail;
 use hub_domain::{Hub, jobs};
-use hub_store::Tx;
 use hub_types::Clock;
 use hub_web::ServeOptions;
 use tokio_util::task::TaskTracker;
 
-use crate::builder::{CONNECTIONS, Shared};
+use crate::builder::Shared;
 use crate::{Builder, Pair, TestRequest};
 
 /// A whole hub, one test's own. End the test with [`TestHub::finish`].
@@ -85,21 +84,6 @@ impl TestHub {
     /// What the sandbox has truly produced.
     pub fn sandbox(&self) -> &SandboxMeter {
         &self.shared.sandbox
-    }
-
-    /// Takes the database away from this hub, and its siblings on SQLite, for writing: until the returned value is dropped there is no
-    /// connection left. Of use with [`Builder::connection_wait`].
-    pub async fn without_database(&self) -> Vec<Tx> {
-        let all = match self.pair() {
-            Pair::SqliteMemory => 1,
-            Pair::PostgresRedis => CONNECTIONS,
-        };
-        let mut taken = Vec::new();
-        while taken.len() < all {
-            // One that is in use for a moment comes back.
-            taken.extend(self.hub.store.write().await.ok());
-        }
-        taken
     }
 
     /// Runs the jobs that are due.

@@ -59,20 +59,29 @@ pub(crate) struct Place {
     /// Removed with the last hub that uses it.
     directory: TempDir,
     name: String,
-    /// Where its Redis is, when not where it truly is.
-    wire: Option<SocketAddr>,
+    wires: Wires,
+}
+
+/// Where the servers are, when not where they truly are.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wires {
+    pub(crate) postgres: Option<SocketAddr>,
+    pub(crate) redis: Option<SocketAddr>,
 }
 
 impl Place {
-    pub(crate) fn new(pair: Pair, wire: Option<SocketAddr>) -> Self {
+    pub(crate) fn new(pair: Pair, wires: Wires) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        Self { pair, directory, name: format!("t_{}", hex::encode(random_bytes::<8>())), wire }
+        Self { pair, directory, name: format!("t_{}", hex::encode(random_bytes::<8>())), wires }
     }
 
     pub(crate) fn engine(&self) -> Engine {
         match self.pair {
             Pair::SqliteMemory => Engine::Sqlite { path: self.directory.path().join("hub.db") },
-            Pair::PostgresRedis => Engine::Postgres { url: needed(POSTGRES), schema: Some(self.name.clone()) },
+            Pair::PostgresRedis => {
+                let url = over(postgres(), self.wires.postgres).into();
+                Engine::Postgres { url, schema: Some(self.name.clone()) }
+            }
         }
     }
 
@@ -80,15 +89,25 @@ impl Place {
         match self.pair {
             Pair::SqliteMemory => Cache::memory(clock.clone()),
             Pair::PostgresRedis => {
-                let mut redis = redis();
-                if let Some(wire) = self.wire {
-                    redis.set_host(Some(&wire.ip().to_string())).expect("a host");
-                    redis.set_port(Some(wire.port())).expect("a port");
-                }
+                let redis = over(redis(), self.wires.redis);
                 Cache::redis(redis.as_str(), &format!("{}:", self.name), clock.clone()).expect("a usable Redis URL")
             }
         }
     }
+}
+
+/// The same server at the end of a wire.
+fn over(mut server: Url, wire: Option<SocketAddr>) -> Url {
+    if let Some(wire) = wire {
+        server.set_host(Some(&wire.ip().to_string())).expect("a host");
+        server.set_port(Some(wire.port())).expect("a port");
+    }
+    server
+}
+
+/// The PostgreSQL of the tests.
+pub(crate) fn postgres() -> Url {
+    needed(POSTGRES).parse().expect("an address")
 }
 
 /// The Redis of the tests.

@@ -5,6 +5,7 @@ rounded up once per call, and what the documentation promises where the provider
 """
 
 import dataclasses
+import json
 from decimal import ROUND_CEILING, Decimal
 
 import plan
@@ -40,6 +41,15 @@ def receipts(pair):
         if request in found:
             raise AssertionError(f"{request} has two receipts")
         found[request] = Receipt(upstream, source, outcome, amount, uncollected, dict(zip(CLASSES, tokens)))
+    return found
+
+
+def held(pair):
+    """What is noted for the calls whose hold is open: tokens by request id."""
+    found = {}
+    for request, note in pair.rows("SELECT request_id, checkpoint FROM credit_holds WHERE status = 'held'"):
+        usage = (json.loads(note) if isinstance(note, str) else note)["usage"]
+        found[request] = {kind: usage[kind] for kind in CLASSES}
     return found
 
 

@@ -20,8 +20,6 @@ class Seen:
     status: int = 0
     tokens: int = 0
     complete: bool = False
-    # Made before the kill, on the hub that was killed, and not complete by then.
-    cut: bool = False
 
 
 async def make(http, call, member, seen):

@@ -14,6 +14,8 @@ FAULTS = {
 # A token of the provider is these four characters, always.
 TOKEN = "abc "
 PAUSE = 0.004
+# What is added to the number of a call when its caller makes it again.
+AGAIN = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,12 +74,17 @@ def long_call(number):
     return Call(number, "openai", (OPENAI, CLAUDE)[number % 2], True, 10, None)
 
 
+def again(first):
+    """The same call, made once more by a caller who has seen its connection break, and who stays this time."""
+    return dataclasses.replace(first, number=first.number + AGAIN, leave_after=None)
+
+
 def answer(seed, number, attempt, long_from):
     """What the provider does at this attempt of this call."""
     draw = random.Random(f"{seed} answer {number} {attempt}")
-    if number >= long_from:
+    if number % AGAIN >= long_from:
         return Answer("none", 500, 0, 0, 0, 0.02, True)
-    asked = call(seed, number)
+    asked = call(seed, number % AGAIN)
     fault = draw.choices(list(FAULTS), FAULTS.values())[0]
     if not asked.stream and fault in ("error", "truncated", "early usage"):
         fault = "none"

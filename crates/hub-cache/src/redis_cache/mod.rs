@@ -1,12 +1,14 @@
 //! The cache on Redis 7+: for every hub of more than one process.
 //!
 //! One multiplexed connection (RESP3) carries commands and messages. It is made on first use and made again after a
-//! loss. No operation waits longer than [`DEADLINE`], whatever the state of the connection. Each decision is one
+//! loss. No operation waits longer than [`DEADLINE`], whatever the state of the connection, and none waits for a server that
+//! was silent a moment ago. Each decision is one
 //! atomic command or script over one key, so it holds across processes (and works on a Redis cluster). The time
 //! comes from the hub's clock, never from Redis, because leases and rows in the database are judged by that clock.
 
 mod connection;
 mod messages;
+mod silence;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -31,6 +33,7 @@ pub struct RedisCache(Arc<Parts>);
 struct Parts {
     connection: ConnectionManager,
     messages: messages::Messages,
+    silence: silence::Silence,
     prefix: String,
     clock: Clock,
     admit: Script,
@@ -47,6 +50,7 @@ impl RedisCache {
         Ok(Self(Arc::new(Parts {
             connection: connection::open(url, messages.receiver())?,
             messages,
+            silence: silence::Silence::new(),
             prefix: prefix.to_owned(),
             clock,
             admit: Script::new(include_str!("admit.lua")),
@@ -167,7 +171,7 @@ impl RedisCache {
         both.atomic().lindex(&log, 0).lrange(&log, index(from.saturating_add(1)), index(from.saturating_add(most)));
         let mut connection = self.0.connection.clone();
         let (stamp, items): (Option<String>, Vec<Vec<u8>>) =
-            within_deadline(async { Ok(both.query_async(&mut connection).await?) }).await?;
+            self.in_time(async { Ok(both.query_async(&mut connection).await?) }).await?;
         let until = stamp.and_then(|stamp| stamp.split_once(' ')?.0.parse::<i64>().ok());
         let live = until.is_some_and(|until| until > self.now());
         Ok(live.then(|| items.into_iter().take(most).map(Bytes::from).collect()))
@@ -183,7 +187,7 @@ impl RedisCache {
 
     pub(crate) async fn subscribe(&self, channel: &str) -> Result<BoxStream<'static, Vec<u8>>, CacheError> {
         let subscribing = self.0.messages.subscribe(self.0.connection.clone(), self.key("c", channel));
-        within_deadline(subscribing).await
+        self.in_time(subscribing).await
     }
 
     async fn lease_action(&self, action: &str, key: &str, owner: &str, ttl: Duration) -> Result<bool, CacheError> {
@@ -211,12 +215,25 @@ impl RedisCache {
 
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, CacheError> {
         let mut connection = self.0.connection.clone();
-        within_deadline(async { Ok(command.query_async(&mut connection).await?) }).await
+        self.in_time(async { Ok(command.query_async(&mut connection).await?) }).await
     }
 
     async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, CacheError> {
         let mut connection = self.0.connection.clone();
-        within_deadline(async { Ok(script.invoke_async(&mut connection).await?) }).await
+        self.in_time(async { Ok(script.invoke_async(&mut connection).await?) }).await
+    }
+
+    /// Does one operation within the deadline, or not at all where the server was silent a moment ago.
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, CacheError>>) -> Result<T, CacheError> {
+        let silence = &self.0.silence;
+        let asked = silence.ask().ok_or(CacheError::Timeout)?;
+        let done = tokio::time::timeout(DEADLINE, work).await.unwrap_or(Err(CacheError::Timeout));
+        if matches!(done, Err(CacheError::Timeout)) {
+            silence.not_heard(asked);
+        } else {
+            silence.heard();
+        }
+        done
     }
 
     fn value_key(&self, key: &str) -> String {
@@ -231,10 +248,6 @@ impl RedisCache {
     fn now(&self) -> i64 {
         now_micros(&self.0.clock)
     }
-}
-
-async fn within_deadline<T>(work: impl Future<Output = Result<T, CacheError>>) -> Result<T, CacheError> {
-    tokio::time::timeout(DEADLINE, work).await.unwrap_or(Err(CacheError::Timeout))
 }
 
 fn index(position: usize) -> isize {

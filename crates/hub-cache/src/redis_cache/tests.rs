@@ -98,6 +98,31 @@ async fn a_server_that_is_not_there_is_an_error_within_the_deadline() {
 }
 
 #[tokio::test]
+async fn a_silent_server_costs_its_deadline_once_and_is_asked_again_by_one() {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", socket.local_addr().unwrap());
+    let cache = RedisCache::new(&url, "", Clock::system()).unwrap();
+    assert!(cache.get("key").await.is_err());
+    let begun = tokio::time::Instant::now();
+    for _ in 0..100 {
+        assert!(matches!(cache.get("key").await, Err(CacheError::Timeout)));
+    }
+    assert!(begun.elapsed() < DEADLINE, "{:?}", begun.elapsed());
+    // One of many finds out that it is still silent, and pays for it; whoever asks beside it does not wait.
+    let waited = async {
+        let mut longest = Duration::ZERO;
+        while longest < DEADLINE / 2 {
+            let begun = tokio::time::Instant::now();
+            assert!(cache.get("key").await.is_err());
+            longest = begun.elapsed();
+            tokio::task::yield_now().await;
+        }
+        longest
+    };
+    assert!(tokio::time::timeout(DEADLINE * 4, waited).await.expect("asked again") <= DEADLINE * 2);
+}
+
+#[tokio::test]
 async fn an_unusable_url_is_refused_without_repeating_its_password() {
     let error = RedisCache::new("http://user:hunter2@host", "", Clock::system()).err().unwrap();
     assert!(matches!(error, CacheError::Url));

@@ -59,6 +59,9 @@ pub enum LlmError {
     /// No connection could be made, or it broke before an answer began.
     #[error("the provider cannot be reached")]
     Connect(#[source] TransportError),
+    /// The certificate of who answered does not prove it is the provider: expired, of another name, or signed by nobody we trust.
+    #[error("the provider's certificate proves nothing")]
+    Certificate(#[source] TransportError),
     /// A deadline passed.
     #[error("the provider did not {0} in time")]
     Timeout(Wait),
@@ -137,6 +140,7 @@ impl LlmError {
             | Self::ModelNotFound { .. }
             | Self::Protocol(_)
             | Self::Untellable(_)
+            | Self::Certificate(_)
             | Self::TooLarge { .. } => false,
         };
         self.fault().and_then(ProviderFault::should_retry).unwrap_or(by_kind)
@@ -184,6 +188,7 @@ impl LlmError {
             Self::ModelNotFound { .. } => "model_not_found",
             Self::Unavailable { .. } => "unavailable",
             Self::Connect(_) => "connect",
+            Self::Certificate(_) => "certificate",
             Self::Timeout(_) => "timeout",
             Self::Protocol(_) => "protocol",
             Self::Untellable(_) => "untellable",

@@ -24,6 +24,7 @@ pub(super) fn again(error: &LlmError) -> bool {
         | LlmError::ModelNotFound { .. }
         | LlmError::Protocol(_)
         | LlmError::Untellable(_)
+        | LlmError::Certificate(_)
         | LlmError::TooLarge { .. }
         | LlmError::Truncated(_) => false,
     }
@@ -34,6 +35,7 @@ pub(super) fn verdict(error: &LlmError) -> Verdict {
     match error {
         LlmError::Unavailable { .. }
         | LlmError::Connect(_)
+        | LlmError::Certificate(_)
         | LlmError::Timeout(_)
         | LlmError::Protocol(_)
         | LlmError::Truncated(_) => Verdict::Failed,

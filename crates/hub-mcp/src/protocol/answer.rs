@@ -26,6 +26,7 @@ pub(super) async fn answer(
     if !kinds.contains(&request.kind) {
         return Err(ApiError::validation("type", "has a route of its own under /api/mcp"));
     }
+    asked = asked.keyed(request.idempotency_key.as_deref())?;
     asked.resume |= request.resume;
     let wire = Wire::Protocol { id: request.id.clone(), kind: request.kind };
     let input = request.capped(asked.cap).into_input(route, request_id.as_str().to_owned())?;

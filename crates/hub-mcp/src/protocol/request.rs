@@ -35,6 +35,9 @@ pub(crate) struct McpRequest {
     /// Whether the stream is recorded, so that it can be read again after a lost connection; as the header `x-hub-resume: 1`.
     #[serde(default)]
     pub(crate) resume: bool,
+    /// The client's own key for the call, 1 to 255 visible ASCII characters; as the header `Idempotency-Key`. A repetition under it makes no
+    /// call and costs nothing: it gets the answer of the first, or its stream while that runs.
+    pub(crate) idempotency_key: Option<String>,
     /// Longest answer in tokens.
     max_tokens: Option<i64>,
     /// The most you want to pay for it, in credits above zero.
@@ -97,6 +100,11 @@ impl Role {
 }
 
 impl McpRequest {
+    /// The model that is asked for.
+    pub(crate) fn model(&self) -> &str {
+        &self.model
+    }
+
     /// The same request with the cap of its header too: the lower one counts.
     pub(crate) fn capped(mut self, cap: Option<Credits>) -> Self {
         self.max_credits = [self.max_credits, cap].into_iter().flatten().min();

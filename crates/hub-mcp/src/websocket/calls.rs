@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use hub_domain::audit::{self, DeniedCall};
+use hub_domain::inference::idempotent::Act;
 use hub_domain::inference::replay::{self, EventId, Form, Interrupted, Patience, Plan, Preface, Recorder};
-use hub_domain::inference::{self, Bill, ChatInput, ChatReply, Frame, Head, InferenceError};
+use hub_domain::inference::{self, Bill, ChatInput, ChatReply, Frame, Head, InferenceError, Progress};
 use hub_domain::rbac::Denied;
 use hub_domain::{Hub, Origin};
 use hub_types::{Caller, ErrorCode};
@@ -15,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use super::keyed::{self, Asking, Frames};
 use super::out::Out;
 use super::running::Place;
 use crate::protocol::{McpCompletion, McpFrame, McpRequest, frames};
@@ -22,8 +24,8 @@ use crate::{errors, head};
 
 /// What a client asks for.
 pub(super) enum Wanted {
-    /// A call.
-    Call(McpRequest),
+    /// A call, and the act that its key names.
+    Call(Box<McpRequest>, Option<Act>),
     /// What a recorded stream says after this event.
     Rest { id: String, after: EventId },
 }
@@ -32,10 +34,20 @@ impl Wanted {
     /// The client's name for it.
     pub(super) fn id(&self) -> &str {
         match self {
-            Self::Call(request) => &request.id,
+            Self::Call(request, _) => &request.id,
             Self::Rest { id, .. } => id,
         }
     }
+}
+
+/// How a request is answered.
+enum Reply {
+    /// By a call of its own.
+    Made(ChatReply),
+    /// Not any more: the client cancelled it before there was an answer, and this is what it cost.
+    Cancelled(Box<Bill>),
+    /// By the call its key names.
+    Keyed(Frames),
 }
 
 /// Runs one request to its last frame, of which there is exactly one, while somebody reads.
@@ -49,7 +61,7 @@ pub(super) async fn run(
     let request_id = RequestId::new(hub_types::HoldId::new(&hub.clock).to_string());
     let answer = async {
         match wanted {
-            Wanted::Call(request) => call(&hub, &out, (&caller, &origin), request, &request_id, &place).await,
+            Wanted::Call(request, act) => call(&hub, &out, (&caller, &origin), (*request, act), &request_id, &place).await,
             Wanted::Rest { id, after } => rest(&hub, &out, &caller, (id, after), &request_id, &place).await,
         }
     };
@@ -63,14 +75,24 @@ async fn call(
     hub: &Arc<Hub>,
     out: &Out,
     (caller, origin): (&Caller, &Origin),
-    request: McpRequest,
+    (request, act): (McpRequest, Option<Act>),
     request_id: &RequestId,
     place: &Place,
 ) {
     let (id, kind, resume) = (request.id.clone(), request.kind, request.resume);
-    let reply = match request.into_input("/api/ws", request_id.as_str().to_owned()) {
-        Ok(input) => chat(hub, out, caller, &id, input, place.stop().call.clone()).await,
-        Err(error) => Err(error),
+    let cancel = &place.stop().call;
+    let reply = match (request.into_input("/api/ws", request_id.as_str().to_owned()), act) {
+        (Ok(input), None) => chat(hub, out, caller, &id, input, cancel).await,
+        (Ok(input), Some(act)) => {
+            let asking = Asking { hub, caller, id: &id, kind, request_id };
+            let answer = |progress| keyed::answer(asking, &act, input, progress);
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => Err(unread()),
+                answer = queued(out, &id, answer) => answer.map(Reply::Keyed),
+            }
+        }
+        (Err(error), _) => Err(error),
     };
     match reply {
         Err(error) => {
@@ -83,6 +105,7 @@ async fn call(
             place.leave();
             out.frame(&McpFrame::cancelled(id, *bill)).await;
         }
+        Ok(Reply::Keyed(events)) => read_on(hub, out, events, (id, request_id, place)).await,
         Ok(Reply::Made(ChatReply::Whole(whole))) => {
             let completion = McpCompletion::new(id, kind, *whole);
             place.leave();
@@ -177,15 +200,20 @@ async fn rest(
         Ok(followed) => Ok(followed),
         Err(error) => Err(errors::resume(error)),
     };
-    let mut followed = match followed {
-        Ok(followed) => followed,
-        Err(error) => return refuse(hub, out, (id, request_id, place), &error).await,
-    };
+    match followed {
+        Ok(followed) => read_on(hub, out, followed.events, (id, request_id, place)).await,
+        Err(error) => refuse(hub, out, (id, request_id, place), &error).await,
+    }
+}
+
+/// Reads a recorded stream to its last frame, or to the error that is there in its place.
+async fn read_on(hub: &Hub, out: &Out, mut events: Frames, about: (String, &RequestId, &Place)) {
+    let place = about.2;
     let error = loop {
         let event = tokio::select! {
             biased;
             () = place.stop().call.cancelled() => break unread(),
-            event = followed.events.next() => event,
+            event = events.next() => event,
         };
         match event {
             Some(Ok(event)) => {
@@ -198,13 +226,13 @@ async fn rest(
             None => break errors::interrupted(Interrupted::Cut),
         }
     };
-    refuse(hub, out, (id, request_id, place), &error).await;
+    refuse(hub, out, about, &error).await;
 }
 
-/// A reading that its client cancelled. The call itself is another socket's, and ends when nobody reads it.
+/// A reading that its client cancelled. The call itself goes on: under a key to its end, else, as another socket's, until nobody has read it
+/// for a while.
 fn unread() -> ApiError {
-    ApiError::new(ErrorCode::Conflict)
-        .message("The reading was cancelled; the call ends soon unless somebody else reads it")
+    ApiError::new(ErrorCode::Conflict).message("The reading was cancelled, not the call")
 }
 
 /// A recorded frame that is no chunk is the last one.
@@ -231,34 +259,32 @@ async fn record_denied(hub: &Hub, caller: &Caller, origin: &Origin, request_id: 
     audit::record_denied(hub, &origin, &call).await;
 }
 
-/// What came of a call.
-enum Reply {
-    /// An answer.
-    Made(ChatReply),
-    /// The client cancelled it before there was one, and this is what it cost.
-    Cancelled(Box<Bill>),
-}
-
-/// Makes the call; while it waits for its turn, the client is told where it stands.
+/// Makes the call. One that was cancelled ends with what it cost.
 async fn chat(
     hub: &Arc<Hub>,
     out: &Out,
     caller: &Caller,
     id: &str,
     input: ChatInput,
-    cancel: CancellationToken,
+    cancel: &CancellationToken,
 ) -> Result<Reply, ApiError> {
+    let call = |progress| inference::chat_with_progress(hub, caller, input, progress, cancel.clone());
+    match queued(out, id, call).await {
+        // An answer in one piece may have been waited for all the same, for what it costs; nobody wants it any more.
+        Ok(ChatReply::Whole(whole)) if cancel.is_cancelled() => Ok(Reply::Cancelled(Box::new(whole.bill))),
+        Ok(reply) => Ok(Reply::Made(reply)),
+        Err(InferenceError::Cancelled(bill)) => Ok(Reply::Cancelled(bill)),
+        Err(error) => Err(errors::inference(error)),
+    }
+}
+
+/// While a call waits for its turn, the client is told where it stands.
+async fn queued<T, C: Future<Output = T>>(out: &Out, id: &str, call: impl FnOnce(Progress) -> C) -> T {
     let (progress, mut position) = watch::channel(None);
-    let mut call = std::pin::pin!(inference::chat_with_progress(hub, caller, input, progress, cancel.clone()));
+    let mut call = std::pin::pin!(call(progress));
     loop {
         tokio::select! {
-            reply = &mut call => return match reply {
-                // An answer in one piece may have been waited for all the same, for what it costs; nobody wants it any more.
-                Ok(ChatReply::Whole(whole)) if cancel.is_cancelled() => Ok(Reply::Cancelled(Box::new(whole.bill))),
-                Ok(reply) => Ok(Reply::Made(reply)),
-                Err(InferenceError::Cancelled(bill)) => Ok(Reply::Cancelled(bill)),
-                Err(error) => Err(errors::inference(error)),
-            },
+            reply = &mut call => return reply,
             Ok(()) = position.changed() => {
                 let position: Option<usize> = *position.borrow_and_update();
                 if let Some(position) = position {

@@ -2,6 +2,7 @@
 
 mod calls;
 mod connect;
+mod keyed;
 mod open;
 mod out;
 mod running;

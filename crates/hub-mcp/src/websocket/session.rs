@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite;
 
 use super::calls::{self, Wanted};
+use super::keyed;
 use super::open::Open;
 use super::out::{self, Out};
 use super::running::Running;
@@ -232,7 +233,8 @@ async fn receive(
         Wanted::Rest { id, after }
     } else {
         let Json(request) = Json::<McpRequest>::from_bytes(text.as_bytes()).map_err(fail)?;
-        Wanted::Call(request)
+        let act = keyed::act(&request, text).map_err(fail)?;
+        Wanted::Call(Box::new(request), act)
     };
     let caller = access::recheck(hub, caller).await.map_err(|error| fail(unverified(error)))?;
     if let Some(counted) = limits::count_caller(hub, &caller).await.filter(|counted| !counted.window.allowed) {

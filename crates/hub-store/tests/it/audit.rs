@@ -50,8 +50,8 @@ async fn count(store: &Store) -> usize {
 /// Runs a statement that no function of the room has.
 pub(crate) async fn execute(store: &Store, sql: &'static str) -> Result<u64, sqlx::Error> {
     match store {
-        Store::Postgres(pool) => sqlx::query(sql).execute(pool).await.map(|done| done.rows_affected()),
-        Store::Sqlite { writer, .. } => sqlx::query(sql).execute(writer).await.map(|done| done.rows_affected()),
+        Store::Postgres(line) => sqlx::query(sql).execute(line.pool()).await.map(|done| done.rows_affected()),
+        Store::Sqlite { writer, .. } => sqlx::query(sql).execute(writer.pool()).await.map(|done| done.rows_affected()),
     }
 }
 

@@ -15,7 +15,7 @@ async fn sqlite_shape(store: &Store) -> Shape {
         "SELECT m.name, c.name, c.\"notnull\" FROM sqlite_master m, pragma_table_info(m.name) c
          WHERE m.type = 'table' AND m.name NOT LIKE '\\_%' ESCAPE '\\' AND m.name NOT LIKE 'sqlite_%'",
     )
-    .fetch_all(readers)
+    .fetch_all(readers.pool())
     .await
     .unwrap();
     let keys: Vec<(String, String)> = sqlx::query_as(
@@ -25,20 +25,20 @@ async fn sqlite_shape(store: &Store) -> Shape {
            WHERE m.type = 'table' AND m.name NOT LIKE '\\_%' ESCAPE '\\' AND i.\"unique\" = 1 ORDER BY m.name, i.name, c.seqno)
          GROUP BY table_name, index_name",
     )
-    .fetch_all(readers)
+    .fetch_all(readers.pool())
     .await
     .unwrap();
     shape(columns, keys)
 }
 
 async fn postgres_shape(store: &Store) -> Shape {
-    let Store::Postgres(pool) = store else { panic!("not PostgreSQL") };
+    let Store::Postgres(line) = store else { panic!("not PostgreSQL") };
     let columns: Vec<(String, String, bool)> = sqlx::query_as(
         "SELECT c.relname::text, a.attname::text, a.attnotnull FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
          WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
            AND a.attnum > 0 AND NOT a.attisdropped AND c.relname NOT LIKE '\\_%'",
     )
-    .fetch_all(pool)
+    .fetch_all(line.pool())
     .await
     .unwrap();
     let keys: Vec<(String, String)> = sqlx::query_as(
@@ -49,7 +49,7 @@ async fn postgres_shape(store: &Store) -> Shape {
          WHERE i.indisunique AND c.relnamespace = current_schema()::regnamespace AND NOT c.relispartition AND c.relname NOT LIKE '\\_%'
          GROUP BY c.relname, i.indexrelid",
     )
-    .fetch_all(pool)
+    .fetch_all(line.pool())
     .await
     .unwrap();
     shape(columns, keys)
@@ -87,12 +87,12 @@ mod parity {
         #[tokio::test(flavor = "multi_thread")]
         async fn usage_rows_of_the_coming_months_have_partitions() {
             on_postgres(|store| async move {
-                let Store::Postgres(pool) = &store else { panic!("not PostgreSQL") };
+                let Store::Postgres(line) = &store else { panic!("not PostgreSQL") };
                 let names: Vec<String> = sqlx::query_scalar(
                     "SELECT relname::text FROM pg_class WHERE relispartition AND relkind = 'r'
                  AND relnamespace = current_schema()::regnamespace AND relname LIKE 'usage_logs_2%' ORDER BY 1",
                 )
-                .fetch_all(pool)
+                .fetch_all(line.pool())
                 .await
                 .unwrap();
                 assert_eq!(

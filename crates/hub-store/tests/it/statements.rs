@@ -9,9 +9,11 @@ async fn every_statement_prepares(store: Store) {
     let mut refused = Vec::new();
     for statement in all {
         let result = match &store {
-            Store::Postgres(pool) => pool.prepare(AssertSqlSafe(statement.postgres).into_sql_str()).await.map(drop),
+            Store::Postgres(line) => {
+                line.pool().prepare(AssertSqlSafe(statement.postgres).into_sql_str()).await.map(drop)
+            }
             Store::Sqlite { writer, .. } => {
-                writer.prepare(AssertSqlSafe(statement.sqlite).into_sql_str()).await.map(drop)
+                writer.pool().prepare(AssertSqlSafe(statement.sqlite).into_sql_str()).await.map(drop)
             }
         };
         if let Err(error) = result {

@@ -18,7 +18,7 @@ pub(crate) fn now() -> Timestamp {
 }
 
 fn options(engine: Engine) -> StoreOptions {
-    StoreOptions { engine, max_connections: 8, acquire_timeout: Duration::from_secs(30) }
+    StoreOptions::new(engine, 8).patient(Duration::from_secs(30))
 }
 
 async fn migrated(engine: Engine) -> Store {
@@ -34,9 +34,11 @@ async fn migrated(engine: Engine) -> Store {
 pub(crate) async fn migrated_again(store: &Store, version: i64) {
     let forget = format!("DELETE FROM _sqlx_migrations WHERE version = {version}");
     let forgotten = match store {
-        Store::Postgres(pool) => sqlx::query(sqlx::AssertSqlSafe(forget)).execute(pool).await.unwrap().rows_affected(),
+        Store::Postgres(line) => {
+            sqlx::query(sqlx::AssertSqlSafe(forget)).execute(line.pool()).await.unwrap().rows_affected()
+        }
         Store::Sqlite { writer, .. } => {
-            sqlx::query(sqlx::AssertSqlSafe(forget)).execute(writer).await.unwrap().rows_affected()
+            sqlx::query(sqlx::AssertSqlSafe(forget)).execute(writer.pool()).await.unwrap().rows_affected()
         }
     };
     assert_eq!(forgotten, 1, "there is such a migration");
@@ -61,9 +63,9 @@ pub(crate) async fn on_postgres<F: Future<Output = ()>>(test: impl FnOnce(Store)
     let schema = format!("test_{:016x}", u64::from_be_bytes(random_bytes()));
     let store = migrated(Engine::Postgres { url, schema: Some(schema.clone()) }).await;
     test(store.clone()).await;
-    if let Store::Postgres(pool) = &store {
+    if let Store::Postgres(line) = &store {
         let drop = sqlx::AssertSqlSafe(format!("DROP SCHEMA {schema} CASCADE"));
-        sqlx::query(drop).execute(pool).await.expect("the schema can be dropped");
+        sqlx::query(drop).execute(line.pool()).await.expect("the schema can be dropped");
     }
     store.close().await;
 }

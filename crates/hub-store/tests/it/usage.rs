@@ -327,8 +327,8 @@ both! {
         tx.commit().await.unwrap();
         let delete = "UPDATE users SET deleted_at = created_at";
         match &store {
-            Store::Postgres(pool) => sqlx::query(delete).execute(pool).await.map(drop).unwrap(),
-            Store::Sqlite { writer, .. } => sqlx::query(delete).execute(writer).await.map(drop).unwrap(),
+            Store::Postgres(line) => sqlx::query(delete).execute(line.pool()).await.map(drop).unwrap(),
+            Store::Sqlite { writer, .. } => sqlx::query(delete).execute(writer.pool()).await.map(drop).unwrap(),
         }
         let mut tx = store.read().await.unwrap();
         let rows = usage_logs::list(&mut tx, &usage_logs::Filter::default(), (now(), UsageId(Uuid::max())), None, 10).await.unwrap();

@@ -22,11 +22,17 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
             (Some(only), None) => only.to_str().ok(),
             (Some(_), Some(_)) => None,
         };
-        let visible = |key: &&str| (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
-        match key.filter(visible) {
-            Some(key) => Ok(Self(Some(key.to_owned()))),
-            None => Err(ApiError::validation("Idempotency-Key", "must be 1 to 255 visible ASCII characters")),
+        Self::checked(key.unwrap_or_default(), "Idempotency-Key").map(|key| Self(Some(key)))
+    }
+}
+
+impl IdempotencyKey {
+    /// A key that came in another place than the header; `field` names it in the error for one that is none.
+    pub fn checked(key: &str, field: &'static str) -> Result<String, ApiError> {
+        if (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Ok(key.to_owned());
         }
+        Err(ApiError::validation(field, "must be 1 to 255 visible ASCII characters"))
     }
 }
 

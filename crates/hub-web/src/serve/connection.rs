@@ -12,6 +12,7 @@ use std::task::Poll;
 use axum::body::{Body, HttpBody};
 use axum::extract::ConnectInfo;
 use axum::{BoxError, Router};
+use http::header::EXPECT;
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -24,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use super::socket::Protocol;
+use super::unread::Arriving;
 use super::watch::Watch;
 use super::{Place, ServeOptions, Socket};
 use crate::observed::{Observed, Observer};
@@ -189,13 +191,23 @@ async fn answer(
 ) -> Result<Response<Observed<Body, Serving>>, Infallible> {
     let http2 = request.version() == Version::HTTP_2;
     let has_body = !request.body().is_end_stream();
+    let waiting = request.headers().contains_key(EXPECT);
     watch.request_began(http2, has_body);
     let serving = Serving(Arc::clone(&watch));
+    let mut rest = None;
     let mut request = request.map(|inner| {
-        if has_body && !http2 { Body::new(Observed::new(inner, Arriving(watch))) } else { Body::new(inner) }
+        if !has_body || http2 {
+            return Body::new(inner);
+        }
+        let (arriving, unread) = Arriving::new(inner, Arc::clone(&watch));
+        rest = Some(unread);
+        Body::new(arriving)
     });
     request.extensions_mut().insert(ConnectInfo(peer));
-    let response = app.call(request).await?;
+    let mut response = app.call(request).await?;
+    if let Some(rest) = rest {
+        rest.settle(&watch, waiting, &mut response).await;
+    }
     Ok(response.map(|inner| Observed::new(inner, serving)))
 }
 
@@ -207,15 +219,6 @@ impl Observer for Serving {}
 impl Drop for Serving {
     fn drop(&mut self) {
         self.0.request_ended();
-    }
-}
-
-/// Tells the watch when all of a request body was read.
-struct Arriving(Arc<Watch>);
-
-impl Observer for Arriving {
-    fn end(&mut self) {
-        self.0.body_read();
     }
 }
 

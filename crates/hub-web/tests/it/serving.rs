@@ -163,6 +163,56 @@ async fn an_early_answer_reaches_a_client_that_sends_everything_first() {
     }
 }
 
+/// One answer with a length, read exactly.
+async fn one_answer(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let reading = async {
+        loop {
+            let text = String::from_utf8_lossy(&bytes).to_lowercase();
+            if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+                if body.len() >= length.unwrap_or(0) {
+                    return text;
+                }
+            }
+            bytes.push(stream.read_u8().await.unwrap());
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), reading).await.expect("an answer in time")
+}
+
+#[tokio::test]
+async fn the_request_behind_a_little_that_nobody_read_is_answered() {
+    let hub = start(ServeOptions::default()).await;
+    let mut stream = hub.send("POST /ignore HTTP/1.1\r\nhost: a\r\ncontent-length: 40\r\n\r\n").await;
+    stream.write_all(b"GET /endless HTTP/1.1\r\nhost: a\r\n\r\n000000").await.unwrap();
+    let refused = one_answer(&mut stream).await;
+    assert!(refused.starts_with("http/1.1 403") && !refused.contains("connection: close"), "{refused}");
+    stream.write_all(b"GET /peer HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+    let answer = rest(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("127.0.0.1"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_answer_before_a_body_that_has_not_come_says_that_the_connection_ends() {
+    let hub = start(ServeOptions::default()).await;
+    let half = "0".repeat(10);
+    for head in [
+        "content-length: 20\r\n\r\n",
+        "content-length: 10\r\nexpect: 100-continue\r\n\r\n",
+        "transfer-encoding: chunked\r\n\r\na\r\n",
+    ] {
+        let waits = head.contains("expect");
+        let sent = if waits { "" } else { &half };
+        let mut stream = hub.send(&format!("POST /ignore HTTP/1.1\r\nhost: a\r\n{head}{sent}")).await;
+        let refused = one_answer(&mut stream).await;
+        assert!(refused.starts_with("http/1.1 403") && refused.contains("connection: close"), "{head}: {refused}");
+        // What would have been a request inside the body is none.
+        drop(stream.write_all(b"GET /peer HTTP/1.1\r\nhost: a\r\n\r\n").await);
+        assert_eq!(rest(&mut stream).await, "", "{head}");
+    }
+}
+
 #[tokio::test]
 async fn a_flood_of_headers_is_refused() {
     let hub = start(ServeOptions::default()).await;

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use hub_cache::Cache;
@@ -56,7 +55,7 @@ const fn options_kind(options: &StoreOptions) -> &'static str {
 pub(super) async fn openapi() -> Result<Outcome> {
     let scratch = Scratch::new()?;
     let engine = Engine::Sqlite { path: scratch.0.join("empty.db") };
-    let options = StoreOptions { engine, max_connections: 1, acquire_timeout: Duration::from_secs(5) };
+    let options = StoreOptions::new(engine, 1);
     let clock = Clock::system();
     let hub = compose::assemble(Parts {
         store: Store::open(&options).await?,

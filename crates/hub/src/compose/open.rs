@@ -79,6 +79,8 @@ pub fn store_options(settings: &Settings, directory: &DataDir) -> StoreOptions {
         engine,
         max_connections: database.max_connections,
         acquire_timeout: Duration::from_secs(database.acquire_timeout_seconds),
+        statement_timeout: Duration::from_secs(database.statement_timeout_seconds),
+        report_timeout: Duration::from_secs(database.report_timeout_seconds),
     }
 }
 

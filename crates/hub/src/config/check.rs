@@ -74,6 +74,8 @@ impl Check<'_> {
         self.range("server.drain_seconds", server.drain_seconds, 0..=300);
         self.range("database.max_connections", database.max_connections, 2..=500);
         self.range("database.acquire_timeout_seconds", database.acquire_timeout_seconds, 1..=60);
+        self.range("database.statement_timeout_seconds", database.statement_timeout_seconds, 1..=600);
+        self.range("database.report_timeout_seconds", database.report_timeout_seconds, 1..=86_400);
         let prefix = (1..=64).contains(&cache.prefix.len()) && !cache.prefix.contains(char::is_whitespace);
         self.unless(prefix, "cache.prefix", "must have 1 to 64 characters without spaces");
         self.range("sandbox.delay_ms", sandbox.delay_ms, 0..=1000);

@@ -7,12 +7,12 @@ use hub_testkit::{Socket, TestHub, TestUser, on_both_pairs};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{self, Message};
 
-async fn send(socket: &mut Socket, frame: &Value) {
+pub(crate) async fn send(socket: &mut Socket, frame: &Value) {
     socket.send(Message::text(frame.to_string())).await.unwrap();
 }
 
 /// The next frame; `None` when the hub closed the socket.
-async fn next(socket: &mut Socket) -> Option<Value> {
+pub(crate) async fn next(socket: &mut Socket) -> Option<Value> {
     loop {
         let message =
             tokio::time::timeout(std::time::Duration::from_secs(20), socket.next()).await.expect("a frame in time");

@@ -145,7 +145,7 @@ async fn a_ledger_with_a_fault_is_not_clean_and_the_culprit_is_named() {
 /// A call whose process died an hour ago, and that no worker has ended.
 async fn forget_a_hold(data: &std::path::Path) {
     let engine = Engine::Sqlite { path: data.join("hub.db") };
-    let options = StoreOptions { engine, max_connections: 2, acquire_timeout: std::time::Duration::from_secs(5) };
+    let options = StoreOptions::new(engine, 2);
     let store = Store::open(&options).await.expect("the database opens");
     let (clock, book) = (Clock::system(), PriceBook::default());
     pricing::load(&store, &book).await.expect("prices");

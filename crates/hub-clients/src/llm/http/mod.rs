@@ -18,7 +18,7 @@ use hub_types::Clock;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
 pub use config::{ConfigError, Timeouts, check_address};
@@ -84,12 +84,16 @@ impl Http {
     /// Sends a call whose answer is one document: the provider's id of the request, and the document.
     pub(super) async fn whole(&self, request: Request) -> Result<(Option<String>, Bytes), LlmError> {
         // The first byte comes when all has been generated, so head and body share one long deadline.
-        in_time(self.timeouts.whole, async {
-            let answer = self.send(request).await?;
-            let upstream_id = request_id(&answer.headers, &self.request_id);
-            Ok((upstream_id, read_body(answer, ANSWER_LIMIT, self.timeouts.idle).await?))
-        })
-        .await
+        let deadline = Instant::now() + self.timeouts.whole;
+        let answer = in_time(self.timeouts.whole, self.send(request)).await?;
+        let upstream_id = request_id(&answer.headers, &self.request_id);
+        Ok((upstream_id, self.body(answer, deadline).await?))
+    }
+
+    /// Reads an answer that is one document. It has begun: one that is late now was generated, and is not asked for again.
+    async fn body(&self, answer: Answer, deadline: Instant) -> Result<Bytes, LlmError> {
+        let reading = read_body(answer, ANSWER_LIMIT, self.timeouts.idle);
+        timeout_at(deadline, reading).await.unwrap_or(Err(LlmError::Timeout(Wait::Total)))
     }
 
     /// Sends a call whose answer is one short document that nothing is generated for.
@@ -104,8 +108,7 @@ impl Http {
     pub(super) async fn open(&self, request: Request) -> Result<Opened, LlmError> {
         let answer = in_time(self.timeouts.first_byte, self.send(request)).await?;
         if is_json(&answer.headers) {
-            let reading = read_body(answer, ANSWER_LIMIT, self.timeouts.idle);
-            return in_time(self.timeouts.whole, reading).await.map(Opened::Json);
+            return self.body(answer, Instant::now() + self.timeouts.whole).await.map(Opened::Json);
         }
         let upstream_id = request_id(&answer.headers, &self.request_id);
         Ok(Opened::Stream(answer.body, upstream_id))

@@ -118,6 +118,8 @@ impl Transport {
         let mut response = request.send().await.map_err(|error| {
             if error.is_connect() && error.is_timeout() {
                 LlmError::Timeout(Wait::Connect)
+            } else if is_certificate(&error) {
+                LlmError::Certificate(TransportError::from(error))
             } else {
                 LlmError::Connect(TransportError::from(error))
             }
@@ -130,4 +132,16 @@ impl Transport {
             body: Body(Inner::Tls(Box::pin(response.bytes_stream()))),
         })
     }
+}
+
+/// True when the handshake failed at the other side's certificate. rustls says so behind several layers, in words that begin alike.
+fn is_certificate(error: &reqwest::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if error.to_string().starts_with("invalid peer certificate") {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }

@@ -186,7 +186,7 @@ async fn until_crash<F: Future>(work: F, polls: usize) -> Option<F::Output> {
 
 async fn histories(engine: Engine) {
     let clock = Clock::fixed_at("2026-11-23T10:00:00Z");
-    let options = StoreOptions { engine, max_connections: 4, acquire_timeout: Duration::from_secs(30) };
+    let options = StoreOptions::new(engine, 4).patient(Duration::from_secs(30));
     let store = Store::open(&options).await.unwrap();
     store.migrate(clock.now()).await.unwrap();
     let mut tx = store.write().await.unwrap();

@@ -15,11 +15,22 @@ pub struct Database {
     pub max_connections: u32,
     /// Seconds to wait for a free connection; 1 to 60.
     pub acquire_timeout_seconds: u64,
+    /// Seconds one statement may take; 1 to 600.
+    pub statement_timeout_seconds: u64,
+    /// Seconds one statement of a check, an export or an analysis may take; 1 to 86 400.
+    pub report_timeout_seconds: u64,
 }
 
 impl Default for Database {
     fn default() -> Self {
-        Self { url: None, schema: None, max_connections: 16, acquire_timeout_seconds: 5 }
+        Self {
+            url: None,
+            schema: None,
+            max_connections: 16,
+            acquire_timeout_seconds: 5,
+            statement_timeout_seconds: 10,
+            report_timeout_seconds: 600,
+        }
     }
 }
 

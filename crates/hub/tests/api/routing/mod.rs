@@ -1,8 +1,10 @@
 //! Where calls go when providers fail: tries, other providers, breakers, and what all of it costs.
 
 mod breakers;
+mod endless;
 mod faults;
 mod routes;
+mod tls;
 mod upstream;
 
 use std::sync::Arc;

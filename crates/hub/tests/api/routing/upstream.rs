@@ -1,7 +1,9 @@
 //! An OpenAI-compatible provider that fails as it is told, byte by byte, checks what it is sent, and meters what it bills.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -31,6 +33,20 @@ pub(super) enum Play {
     ErrorEvent,
     /// An answer of so many bytes.
     Huge(usize),
+    /// A whole answer of which only the head comes, though all of it was generated and billed.
+    StalledHead,
+    /// The same, with half of its body.
+    StalledBody,
+    /// The same, whose body never stops coming, a little at a time.
+    Dribble,
+    /// An answer of so many bytes that were not announced.
+    Flood(usize),
+    /// Three words of a stream, then an event of so many bytes without an end.
+    EndlessEvent(usize),
+    /// Three words of a stream, then an event that is no JSON.
+    GarbageEvent,
+    /// A head of so many bytes without an end; bills nothing.
+    EndlessHead(usize),
 }
 
 /// What every good answer costs: prompt and completion. The text has 4 bytes a token, so that an estimate comes to the same.
@@ -42,6 +58,7 @@ struct State {
     plays: Mutex<VecDeque<Play>>,
     requests: Mutex<Vec<Value>>,
     billed: Mutex<(i64, i64)>,
+    flooded: AtomicUsize,
     credential: Option<&'static str>,
 }
 
@@ -87,6 +104,11 @@ impl Upstream {
     /// Prompt and completion tokens billed.
     pub(super) fn billed(&self) -> (i64, i64) {
         *self.state.billed.lock().unwrap()
+    }
+
+    /// Bytes of floods and endless things that were taken, by the hub or by the machine's buffers before it.
+    pub(super) fn flooded(&self) -> usize {
+        self.state.flooded.load(Ordering::Relaxed)
     }
 }
 
@@ -186,6 +208,36 @@ async fn serve(mut socket: TcpStream, state: Arc<State>) {
             .await;
             hold(&mut socket).await;
         }
+        Some(Play::StalledHead | Play::StalledBody | Play::Dribble) => {
+            bill(WORDS.len());
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 4000\r\n\r\n";
+            let half = if matches!(play, Some(Play::StalledHead)) { "" } else { "{\"id\":\"c\",\"choices\":" };
+            send(&mut socket, &format!("{head}{half}")).await;
+            while matches!(play, Some(Play::Dribble)) && socket.write_all(b" ").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            hold(&mut socket).await;
+        }
+        Some(Play::Flood(length)) => {
+            bill(WORDS.len());
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+            send(&mut socket, &format!("{head}{length:x}\r\n{{")).await;
+            flood(&mut socket, &state, length - 1).await;
+        }
+        Some(Play::EndlessEvent(length)) => {
+            bill(3);
+            stream(&mut socket, &events(&WORDS[..3], Usage::Missing, false), false).await;
+            send(&mut socket, &format!("{length:x}\r\ndata: ")).await;
+            flood(&mut socket, &state, length - 6).await;
+        }
+        Some(Play::GarbageEvent) => {
+            bill(3);
+            stream(&mut socket, &(events(&WORDS[..3], Usage::Missing, false) + "data: {oops\n\n"), true).await;
+        }
+        Some(Play::EndlessHead(length)) => {
+            send(&mut socket, "HTTP/1.1 200 OK\r\nx-more: ").await;
+            flood(&mut socket, &state, length).await;
+        }
         play => {
             bill(WORDS.len());
             let usage = match play {
@@ -260,6 +312,17 @@ async fn stream(socket: &mut TcpStream, events: &str, ends: bool) {
 async fn send(socket: &mut TcpStream, text: &str) {
     // Who has heard enough may have gone.
     drop(socket.write_all(text.as_bytes()).await);
+}
+
+/// So many bytes, or as many as the other side takes.
+async fn flood(socket: &mut TcpStream, state: &State, length: usize) {
+    let piece = [b' '; 64 * 1024];
+    for _ in 0..length / piece.len() {
+        if socket.write_all(&piece).await.is_err() {
+            return;
+        }
+        state.flooded.fetch_add(piece.len(), Ordering::Relaxed);
+    }
 }
 
 /// Says nothing until the other side goes.

@@ -103,8 +103,7 @@ def postgres():
 def _at(url, port):
     parts = urlsplit(url)
     who = parts.netloc.rpartition("@")[0]
-    # Without TLS: a connection that ends while TLS is asked for looks like a server of another protocol, not like one that is away.
-    return urlunsplit(parts._replace(netloc=f"{who}@127.0.0.1:{port}", query=parts.query or "sslmode=disable"))
+    return urlunsplit(parts._replace(netloc=f"{who}@127.0.0.1:{port}"))
 
 
 def _open_sqlite(folder):
