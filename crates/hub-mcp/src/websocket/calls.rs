@@ -61,7 +61,9 @@ pub(super) async fn run(
     let request_id = RequestId::new(hub_types::HoldId::new(&hub.clock).to_string());
     let answer = async {
         match wanted {
-            Wanted::Call(request, act) => call(&hub, &out, (&caller, &origin), (*request, act), &request_id, &place).await,
+            Wanted::Call(request, act) => {
+                call(&hub, &out, (&caller, &origin), (*request, act), &request_id, &place).await
+            }
             Wanted::Rest { id, after } => rest(&hub, &out, &caller, (id, after), &request_id, &place).await,
         }
     };

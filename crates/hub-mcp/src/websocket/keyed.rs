@@ -103,7 +103,10 @@ impl Claimed {
         progress: Progress,
         tell: oneshot::Sender<Result<Frames, ApiError>>,
     ) {
-        match claim.keep(inference::chat_with_progress(&self.hub, &self.caller, input, progress, CancellationToken::new())).await {
+        match claim
+            .keep(inference::chat_with_progress(&self.hub, &self.caller, input, progress, CancellationToken::new()))
+            .await
+        {
             Err(error) => {
                 // Nothing was charged, so a repetition is a new call; unless nobody knows.
                 if matches!(error, InferenceError::Lost) {
