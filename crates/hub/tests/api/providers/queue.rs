@@ -231,6 +231,7 @@ on_both_pairs! {
         until(&hub, "pause:local/default", (0, 0)).await;
         let balance = hub.get("/api/credits/balance").bearer(&ada.access_token).send().await.expect(200).json();
         assert_eq!(balance["held"], 0, "{balance}");
+        hub.take_errors();
         end(vec![hub, twin]).await;
     }
 
