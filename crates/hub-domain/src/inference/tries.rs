@@ -172,11 +172,13 @@ impl Tries {
             breaker::note(&call.hub, &candidate.key(), retry::verdict(&error), probe).await;
         }
         // What is no limit of our rate says nothing about it: the next one finds out.
-        let limited = rested.filter(|_| matches!(error, LlmError::RateLimited { .. }));
+        let limited = matches!(error, LlmError::RateLimited { .. });
+        let rested = rested.filter(|_| limited);
         let turn = self.after(call, lease, head, slot, error).await;
-        if let Some(place) = limited {
-            place.limited().await;
+        if guarded && limited {
+            queue::limited(&call.hub, lease.admitted.hold, &candidate).await;
         }
+        drop(rested);
         turn.map(Err)
     }
 

@@ -66,7 +66,7 @@ pub(super) enum Step {
     Renew(HoldId),
     /// It passed after a pause, and the provider took it.
     Taken(HoldId),
-    /// It passed after a pause, and the provider limits our rate again.
+    /// The provider limits our rate, again or for the first time: whatever it took before says nothing any more.
     Limited(HoldId),
 }
 
@@ -139,9 +139,6 @@ impl Line {
 
     /// One step; the calls that were given a place by it are added to `called`.
     pub(super) fn step(&mut self, step: Step, rules: &Rules, now: i64, called: &mut Vec<HoldId>) -> Standing {
-        if rules.flow == Flow::Shut {
-            self.taken = 0;
-        }
         match step {
             Step::Ask(asking) => return self.ask(&asking, rules, now, called),
             Step::End(id, used) => {

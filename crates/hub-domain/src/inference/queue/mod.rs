@@ -110,6 +110,13 @@ pub(super) async fn rest(
     pass(hub, &keeper, gate, visitor, deadline, &[]).await
 }
 
+/// The provider limits our rate, and its pause has begun: its line moves anew, with one call after it.
+pub(super) async fn limited(hub: &Hub, id: HoldId, candidate: &Candidate) {
+    let rules = Rules { flow: Flow::Shut, ..rules(hub, Ceilings::default()) };
+    // Should this fail, the provider says it once more.
+    let _ = hub.providers.queues.of("pause", &candidate.key()).step(hub, Step::Limited(id), rules).await;
+}
+
 /// What a line obeys while a call stands in it.
 struct Gate<'a> {
     rules: Rules,

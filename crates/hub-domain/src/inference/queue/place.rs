@@ -34,12 +34,6 @@ impl Place {
         self.keeper.step(&self.hub, Step::Taken(self.id), self.rules).await.map(|answer| answer.waiting)
     }
 
-    /// The provider limits our rate again, and its new pause has begun.
-    pub(in crate::inference) async fn limited(&self) {
-        // Should this fail, the place ends when it is dropped.
-        let _ = self.keeper.step(&self.hub, Step::Limited(self.id), self.rules).await;
-    }
-
     /// The call still runs.
     pub(in crate::inference) async fn renew(&self) {
         // Should this fail, the next one may be in time.
