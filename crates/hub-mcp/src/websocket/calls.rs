@@ -62,7 +62,7 @@ pub(super) async fn run(
     let answer = async {
         match wanted {
             Wanted::Call(request, act) => {
-                call(&hub, &out, (&caller, &origin), (*request, act), &request_id, &place).await
+                call(&hub, &out, (&caller, &origin), (*request, act), &request_id, &place).await;
             }
             Wanted::Rest { id, after } => rest(&hub, &out, &caller, (id, after), &request_id, &place).await,
         }
