@@ -90,7 +90,7 @@ impl Ask {
     }
 
     /// The act its key names, where it has one.
-    pub(crate) fn act(&self, route: &'static str) -> Option<Act> {
-        self.asked.key.clone().map(|key| Act::new(key, route, &self.body))
+    pub(crate) fn act(&self, route: &'static str, model: &str) -> Option<Act> {
+        self.asked.key.clone().map(|key| Act::new(key, route, model, &self.body))
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hub_domain::credits::{BudgetShort, HoldError};
-use hub_domain::inference::replay::ResumeError;
+use hub_domain::inference::replay::{Interrupted, ResumeError};
 use hub_domain::inference::{Attempt, Busy, InferenceError, Limited};
 use hub_domain::inference::{BadRequest, LlmError, ProviderFault};
 use hub_types::{Credits, ErrorCode, HoldId};
@@ -41,12 +41,20 @@ pub(crate) fn inference(error: InferenceError) -> ApiError {
             answer.source(error)
         }
         InferenceError::Broken(ref failure) => broken_off(failure).source(error),
+        InferenceError::Cancelled(_) => ApiError::new(ErrorCode::Conflict).message("The call was cancelled"),
         InferenceError::LeaseLost => ApiError::new(ErrorCode::Unavailable).retry_after(RETRY).source(error),
         InferenceError::Revoked => ApiError::unauthenticated().source(error),
+        InferenceError::Unsettled { receipt, error: ref cause } if cause.is_unavailable() => {
+            ApiError::new(ErrorCode::Unavailable)
+                .message("The answer is made and will be charged, but the database is away; with an Idempotency-Key a repetition gets it")
+                .details(json!({ "receipt": receipt }))
+                .retry_after(RETRY)
+                .source(error)
+        }
         InferenceError::Store(error) if error.is_unavailable() => {
             ApiError::new(ErrorCode::Unavailable).retry_after(RETRY).source(error)
         }
-        InferenceError::Store(_) | InferenceError::Lost => ApiError::internal(error),
+        InferenceError::Unsettled { .. } | InferenceError::Store(_) | InferenceError::Lost => ApiError::internal(error),
     }
 }
 
@@ -89,9 +97,24 @@ pub(crate) fn resume(error: ResumeError) -> ApiError {
     match error {
         ResumeError::Denied(denied) => ApiError::new(ErrorCode::Forbidden).source(denied),
         ResumeError::NotFound => ApiError::not_found("Stream"),
-        ResumeError::Lost => ApiError::new(ErrorCode::Gone).message("The stream is not kept any more"),
+        ResumeError::Interrupted(interrupted) => self::interrupted(interrupted),
         ResumeError::Cache(_) => ApiError::new(ErrorCode::Unavailable).retry_after(RETRY).source(error),
     }
+}
+
+/// A reading that ends before the stream's last event.
+pub(crate) fn interrupted(interrupted: Interrupted) -> ApiError {
+    let error = match interrupted {
+        Interrupted::Cut => ApiError::new(ErrorCode::Gone)
+            .message("The stream was ended before its answer was complete; there is no more of it"),
+        Interrupted::Lost => ApiError::new(ErrorCode::Gone).message("The stream is not kept any more"),
+        Interrupted::Beyond => ApiError::not_found("Event of this stream"),
+        Interrupted::Away | Interrupted::Stopping => ApiError::new(ErrorCode::Unavailable)
+            .message("The stream cannot be read on here now; it goes on after the last event that came")
+            .retry_after(RETRY),
+        Interrupted::Revoked => ApiError::unauthenticated(),
+    };
+    error.source(interrupted)
 }
 
 /// A repetition of a call whose answer was too large to be kept.

@@ -9,14 +9,13 @@ use futures::{Stream, StreamExt, future};
 use http::StatusCode;
 use hub_domain::Hub;
 use hub_domain::inference::idempotent::{self, Begun, Claim, Kept};
-use hub_domain::inference::replay::{EventId, Form, Patience, Plan, Preface, Recorder};
-use hub_domain::inference::{self, ChatInput, ChatReply, Frame, Head};
+use hub_domain::inference::replay::{Ended, EventId, Form, Patience, Plan, Preface, Recorder};
+use hub_domain::inference::{self, ChatInput, ChatReply, Frame, Head, InferenceError, Whole};
 use hub_types::{Caller, ErrorCode};
 use hub_web::sse::sse_response;
 use hub_web::{ApiError, RequestId};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::asked::Ask;
@@ -33,11 +32,11 @@ pub(crate) async fn answer(
     input: ChatInput,
 ) -> Result<Response, ApiError> {
     if let Some(after) = ask.asked.after {
-        return streams::follow(&hub, caller, after).await;
+        return streams::follow(&hub, caller, request_id, after).await;
     }
-    let Some(act) = ask.act(input.route) else {
+    let Some(act) = ask.act(input.route, input.request.model()) else {
         let reply = inference::chat(&hub, caller, input).await.map_err(errors::inference)?;
-        return Ok(respond(hub, caller, request_id, ask, reply).await);
+        return respond(hub, caller, request_id, ask, reply).await;
     };
     match idempotent::begin(&hub, caller, &act).await.map_err(errors::inference)? {
         Begun::Ours(claim) => {
@@ -49,7 +48,7 @@ pub(crate) async fn answer(
         }
         Begun::Answered(kept) => again(kept),
         Begun::Streaming(stream) => {
-            let followed = streams::follow(&hub, caller, EventId { stream, number: 0 }).await;
+            let followed = streams::follow(&hub, caller, request_id, EventId { stream, number: 0 }).await;
             let mut response = followed.map_err(|_| errors::running())?;
             head::put(&mut response, &[head::replayed()]);
             Ok(response)
@@ -59,9 +58,16 @@ pub(crate) async fn answer(
     }
 }
 
-async fn respond(hub: Arc<Hub>, caller: &Caller, request_id: RequestId, ask: Ask, reply: ChatReply) -> Response {
+async fn respond(
+    hub: Arc<Hub>,
+    caller: &Caller,
+    request_id: RequestId,
+    ask: Ask,
+    reply: ChatReply,
+) -> Result<Response, ApiError> {
     let Ask { asked, wire, .. } = ask;
-    match reply {
+    Ok(match reply {
+        ChatReply::Unsettled(error, _) => return Err(errors::inference(*error)),
         ChatReply::Whole(whole) => {
             let headers = head::of_whole(&whole);
             given(StatusCode::OK, &headers, wire.whole(*whole))
@@ -71,17 +77,17 @@ async fn respond(hub: Arc<Hub>, caller: &Caller, request_id: RequestId, ask: Ask
             if settings.resume_seconds == 0 || !(asked.resume || settings.resume_always) {
                 let events = ReceiverStream::new(frames).map(move |frame| wire.events(&hub, &request_id, frame));
                 let events = events.filter(|bytes| future::ready(!bytes.is_empty()));
-                return streamed(&head::of(&about), events);
+                return Ok(streamed(&head::of(&about), events));
             }
             let grace = if asked.resume { settings.resume_grace() } else { std::time::Duration::ZERO };
             let (headers, recorder, events) =
-                record(&hub, caller, &about, (Patience::Grace(grace), None), frames).await;
+                record(&hub, caller, (&about, &wire), (Patience::Grace(grace), None), frames).await;
             let tasks = hub.tasks.clone();
             let write = move |next, frame| wire.numbered(&hub, &request_id, next, frame);
             tasks.spawn(recorder.run(write).in_current_span());
             streamed(&headers, ReceiverStream::new(events))
         }
-    }
+    })
 }
 
 /// A call under the caller's key.
@@ -97,18 +103,36 @@ impl Claimed {
     async fn run(self, claim: Claim, input: ChatInput, tell: oneshot::Sender<Result<Response, ApiError>>) {
         match claim.keep(inference::chat(&self.hub, &self.caller, input)).await {
             Err(error) => {
-                // Nothing was charged, so a repetition is a new call.
-                claim.release().await;
+                // Nothing was charged, so a repetition is a new call; unless nobody knows.
+                if matches!(error, InferenceError::Lost) {
+                    claim.leave();
+                } else {
+                    claim.release().await;
+                }
                 drop(tell.send(Err(errors::inference(error))));
             }
             Ok(ChatReply::Whole(whole)) => {
-                let (headers, receipt) = (head::of_whole(&whole), whole.head.receipt);
-                let body = self.wire.whole(*whole);
-                claim.finish(Kept { status: 200, headers: headers.clone(), receipt, body: Some(body.clone()) }).await;
+                let (headers, body) = self.keep(claim, *whole).await;
                 drop(tell.send(Ok(given(StatusCode::OK, &headers, body))));
+            }
+            Ok(ChatReply::Unsettled(error, unsettled)) => {
+                // The key stays taken until the answer is paid for; then a repetition gets it.
+                drop(tell.send(Err(errors::inference(*error))));
+                match claim.keep(unsettled.whole()).await {
+                    Some(whole) => drop(self.keep(claim, whole).await),
+                    None => claim.leave(),
+                }
             }
             Ok(ChatReply::Stream(about, frames)) => self.stream(claim, about, frames, tell).await,
         }
+    }
+
+    /// Keeps the answer, and gives it in the caller's wire.
+    async fn keep(&self, claim: Claim, whole: Whole) -> (Headers, Bytes) {
+        let (headers, receipt) = (head::of_whole(&whole), whole.head.receipt);
+        let body = self.wire.whole(whole);
+        claim.finish(Kept { status: 200, headers: headers.clone(), receipt, body: Some(body.clone()) }).await;
+        (headers, body)
     }
 
     async fn stream(
@@ -120,7 +144,7 @@ impl Claimed {
     ) {
         let most = Some(self.hub.settings.inference.idempotency_max_bytes);
         let (headers, recorder, events) =
-            record(&self.hub, &self.caller, &about, (Patience::ToTheEnd, most), frames).await;
+            record(&self.hub, &self.caller, (&about, &self.wire), (Patience::ToTheEnd, most), frames).await;
         if recorder.kept() {
             claim.stream(about.receipt).await;
         }
@@ -128,12 +152,14 @@ impl Claimed {
         let (hub, wire, request_id) = (self.hub, self.wire, self.request_id);
         let write = move |next, frame| wire.numbered(&hub, &request_id, next, frame);
         let ending = claim.keep(recorder.run(write)).await;
-        if ending.answered {
-            let mut headers = headers;
-            headers.push(("content-type".to_owned(), "text/event-stream".to_owned()));
-            claim.finish(Kept { status: 200, headers, receipt: about.receipt, body: ending.bytes }).await;
-        } else {
-            claim.release().await;
+        match ending.ended {
+            Ended::Answered => {
+                let mut headers = headers;
+                headers.push(("content-type".to_owned(), "text/event-stream".to_owned()));
+                claim.finish(Kept { status: 200, headers, receipt: about.receipt, body: ending.bytes }).await;
+            }
+            Ended::Free => claim.release().await,
+            Ended::Unknown => claim.leave(),
         }
     }
 }
@@ -142,14 +168,21 @@ impl Claimed {
 async fn record(
     hub: &Arc<Hub>,
     caller: &Caller,
-    about: &Head,
+    (about, wire): (&Head, &Wire),
     (patience, collect): (Patience, Option<usize>),
     frames: mpsc::Receiver<Frame>,
 ) -> (Headers, Recorder, mpsc::Receiver<Bytes>) {
     let mut headers = head::of(about);
     headers.push(head::stream(about.receipt));
-    let preface = Preface { user: caller.user, form: Form::Sse, headers: headers.clone(), name: None };
-    let plan = Plan { stream: about.receipt, preface, patience, stop: CancellationToken::new(), collect };
+    let preface = Preface {
+        user: caller.user,
+        form: Form::Sse,
+        wire: wire.word().to_owned(),
+        model: about.model.clone(),
+        headers: headers.clone(),
+        name: wire.name(),
+    };
+    let plan = Plan { stream: about.receipt, preface, patience, collect };
     let (recorder, events) = Recorder::begin(hub, plan, frames).await;
     if !recorder.kept() {
         headers.pop();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use hub_domain::Hub;
-use hub_domain::inference::replay::EventId;
+use hub_domain::inference::replay::{EventId, Preface};
 use hub_domain::inference::{Frame, Whole};
 use hub_web::sse::Event;
 use hub_web::{ApiError, ErrorShape, RequestId};
@@ -31,6 +31,71 @@ pub(crate) enum Wire {
 }
 
 impl Wire {
+    /// That of a recorded stream.
+    pub(crate) fn of(preface: &Preface) -> Self {
+        match preface.wire.as_str() {
+            "anthropic" => Self::Compatible(ErrorShape::Anthropic),
+            "responses" => Self::Responses(Sequence::default()),
+            "protocol" => Self::Protocol { id: preface.name.clone().unwrap_or_default(), kind: Kind::Chat },
+            _ => Self::Compatible(ErrorShape::OpenAi),
+        }
+    }
+
+    /// The word by which a recorded stream knows it.
+    pub(crate) const fn word(&self) -> &'static str {
+        match self {
+            Self::Compatible(ErrorShape::Anthropic) => "anthropic",
+            Self::Compatible(ErrorShape::OpenAi | ErrorShape::Hub) => "openai",
+            Self::Responses(_) => "responses",
+            Self::Protocol { .. } => "protocol",
+        }
+    }
+
+    /// The client's name for the request, where the wire has one.
+    pub(crate) fn name(&self) -> Option<String> {
+        match self {
+            Self::Compatible(_) | Self::Responses(_) => None,
+            Self::Protocol { id, .. } => Some(id.clone()),
+        }
+    }
+
+    /// Takes note of a recorded event that is passed on.
+    pub(crate) fn passed(&self, event: &[u8]) {
+        if let Self::Responses(sequence) = self {
+            sequence.see(event);
+        }
+    }
+
+    /// How a stream says that it failed. Nothing comes after it.
+    pub(crate) fn failure(&self, hub: &Hub, request_id: &RequestId, error: &ApiError) -> Bytes {
+        tracing::warn!(requestId = %request_id, %error, "a stream broke off");
+        let now = hub.clock.now();
+        match self {
+            Self::Compatible(shape) => {
+                let body = shape.render(error, request_id.as_str(), now).to_string();
+                match shape {
+                    // Anthropic's clients know an error by the name of its event (providers.md §3.4).
+                    ErrorShape::Anthropic => Event::named("error", body).to_bytes(),
+                    // OpenAI's clients raise on any data object with `error` (providers.md §1.3).
+                    ErrorShape::OpenAi | ErrorShape::Hub => Event::data(body).to_bytes(),
+                }
+            }
+            // The terminal event `error`, with the number that follows (providers.md §1.5).
+            Self::Responses(sequence) => {
+                let mut body = ErrorShape::OpenAi.render(error, request_id.as_str(), now);
+                let mut event = body["error"].take();
+                if let Value::Object(fields) = &mut event {
+                    fields.insert("type".into(), "error".into());
+                    fields.insert("sequence_number".into(), json!(sequence.next()));
+                }
+                Event::named("error", event.to_string()).to_bytes()
+            }
+            Self::Protocol { id, .. } => {
+                Event::data(frames::refusal(hub, Some(id.clone()), request_id, error).to_json()).to_bytes()
+            }
+        }
+    }
+
     /// The body of a whole answer, in JSON.
     pub(crate) fn whole(&self, whole: Whole) -> Bytes {
         match self {
@@ -44,12 +109,23 @@ impl Wire {
 
     /// A frame as server-sent events; often one, sometimes none.
     pub(crate) fn events(&self, hub: &Hub, request_id: &RequestId, frame: Frame) -> Bytes {
-        match self {
-            Self::Compatible(shape) => compatible(hub, request_id, *shape, frame),
-            Self::Responses(sequence) => responses(hub, request_id, sequence, frame),
-            Self::Protocol { id, .. } => {
-                let frame = frames::translate(hub, id, request_id, frame);
-                frame.map(|frame| Event::data(frame.to_json()).to_bytes()).unwrap_or_default()
+        if let Self::Protocol { id, .. } = self {
+            let frame = frames::translate(hub, id, request_id, frame);
+            return frame.map(|frame| Event::data(frame.to_json()).to_bytes()).unwrap_or_default();
+        }
+        match frame {
+            Frame::Event { raw, .. } | Frame::Done { raw, .. } => {
+                self.passed(&raw);
+                raw
+            }
+            Frame::Failed { error, .. } | Frame::Unsettled { error, .. } => {
+                // What failed, and why, stands in a terminal event of the provider's already (providers.md §1.5).
+                if let (Self::Responses(sequence), Some(raw)) = (self, error.told()) {
+                    tracing::warn!(requestId = %request_id, %error, "a stream broke off");
+                    sequence.see(raw);
+                    return raw.clone();
+                }
+                self.failure(hub, request_id, &errors::inference(*error))
             }
         }
     }
@@ -83,53 +159,6 @@ impl Sequence {
 
     fn next(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// A failure is the terminal event that the provider has sent, else `error` with the number that follows (providers.md §1.5).
-fn responses(hub: &Hub, request_id: &RequestId, sequence: &Sequence, frame: Frame) -> Bytes {
-    match frame {
-        Frame::Event { raw, .. } | Frame::Done { raw, .. } => {
-            sequence.see(&raw);
-            raw
-        }
-        Frame::Failed { error, .. } => {
-            let told = error.told().cloned();
-            let error = broken(request_id, errors::inference(*error));
-            // What failed, and why, stands in an event of the provider's already.
-            if let Some(raw) = told {
-                sequence.see(&raw);
-                return raw;
-            }
-            let mut body = ErrorShape::OpenAi.render(&error, request_id.as_str(), hub.clock.now());
-            let mut event = body["error"].take();
-            if let Value::Object(fields) = &mut event {
-                fields.insert("type".into(), "error".into());
-                fields.insert("sequence_number".into(), json!(sequence.next()));
-            }
-            Event::named("error", event.to_string()).to_bytes()
-        }
-    }
-}
-
-fn broken(request_id: &RequestId, error: ApiError) -> ApiError {
-    tracing::warn!(requestId = %request_id, %error, "a stream broke off");
-    error
-}
-
-fn compatible(hub: &Hub, request_id: &RequestId, shape: ErrorShape, frame: Frame) -> Bytes {
-    match frame {
-        Frame::Event { raw, .. } | Frame::Done { raw, .. } => raw,
-        Frame::Failed { error, .. } => {
-            let error = broken(request_id, errors::inference(*error));
-            let body = shape.render(&error, request_id.as_str(), hub.clock.now()).to_string();
-            match shape {
-                // Anthropic's clients know an error by the name of its event (providers.md §3.4).
-                ErrorShape::Anthropic => Event::named("error", body).to_bytes(),
-                // OpenAI's clients raise on any data object with `error` (providers.md §1.3).
-                ErrorShape::OpenAi | ErrorShape::Hub => Event::data(body).to_bytes(),
-            }
-        }
     }
 }
 

@@ -145,6 +145,12 @@ impl Builder {
         (self, Some(wire))
     }
 
+    /// Has it wait for its database no longer than this.
+    pub const fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// Starts it.
     pub async fn start(self) -> TestHub {
         // Boxed, or every test would have the room for a start while it runs.

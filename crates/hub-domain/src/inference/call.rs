@@ -12,6 +12,7 @@ use hub_store::StoreError;
 use hub_types::{Caller, Credits, TokenUsage, UsageSource};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::admit::{self, Admitted};
@@ -19,7 +20,7 @@ use super::meter::Meter;
 use super::registry::Candidate;
 use super::route::{fit, left_out, refused};
 use super::tries::{Stop, Tries};
-use super::{Attempt, Bill, ChatInput, ChatReply, Head, InferenceError, Progress, Whole};
+use super::{Attempt, Bill, ChatInput, ChatReply, Head, InferenceError, Later, Progress, Unsettled, Whole};
 use super::{breaker, measure, relay, retry, trace};
 use crate::Hub;
 use crate::credits::{self, Charge, Outcome, Settled};
@@ -27,9 +28,10 @@ use crate::pricing::UnitPrices;
 
 /// Checkpoints at least this often; what a dying process loses is at most this much of a stream.
 const CHECKPOINT: Duration = Duration::from_secs(10);
-/// Pauses between tries to settle while the database is away and somebody may be waiting for the end of the answer.
+/// Pauses between tries to settle while the database is away and somebody may be waiting for the end of the answer; together no longer than
+/// a third of a hold's lease.
 const SETTLE_PAUSES: [u64; 6] = [100, 500, 1_000, 2_000, 4_000, 8_000];
-/// Afterwards it is tried again this often, for about a day.
+/// Afterwards it is tried again this often, or three times in a lease where that is shorter, for about a day.
 const LATER: Duration = Duration::from_secs(20);
 const LATER_TRIES: u32 = 4_000;
 
@@ -46,9 +48,17 @@ pub(super) struct Call {
     pub(super) caller: Caller,
     /// Where the caller is told its position while it waits for its turn.
     pub(super) progress: Option<Progress>,
+    /// Cancelled when the caller, who is still there, wants no more of it.
+    pub(super) cancel: CancellationToken,
     /// Counts the call under the credential it runs under.
     pub(super) in_use: Option<measure::InUse>,
     candidates: Vec<Candidate>,
+}
+
+/// A settle that could not be made, and the word that comes when a task makes it.
+pub(super) struct Unpaid {
+    pub(super) error: StoreError,
+    pub(super) later: Later,
 }
 
 /// A provider's answer that has begun.
@@ -64,6 +74,7 @@ impl Call {
         input: ChatInput,
         candidates: Vec<Candidate>,
         progress: Option<Progress>,
+        cancel: CancellationToken,
     ) -> Self {
         Self {
             hub,
@@ -74,6 +85,7 @@ impl Call {
             holder: None,
             attempts: Vec::new(),
             progress,
+            cancel,
             in_use: None,
         }
     }
@@ -95,18 +107,22 @@ impl Call {
         match tries.run(&mut self, &mut lease, &mut head).await {
             Ok((candidate, begun)) => self.answer(&candidate, begun, lease, head).await,
             Err(Stop::Failed(error)) => {
-                self.give_back(&lease.admitted, Outcome::Failed).await;
+                if let Some(Err(unpaid)) = self.give_back(&lease.admitted, Outcome::Failed).await {
+                    let error = unpaid.error;
+                    tracing::error!(hold = %lease.admitted.hold, %error, "a hold could not be given back; its lease will run out");
+                }
                 trace::failed(&error);
                 drop(head.send(Err(error)));
             }
-            Err(Stop::HungUp) => self.give_back(&lease.admitted, Outcome::Cancelled).await,
+            Err(Stop::HungUp) => {
+                let settled = self.give_back(&lease.admitted, Outcome::Cancelled).await;
+                self.stopped(&lease.admitted, settled, head);
+            }
             Err(Stop::Unread(candidate)) => {
                 // The provider took the prompt, and bills it.
                 let meter = Meter::default();
                 let settled = self.settle(&candidate, &lease.admitted, &meter, Outcome::Cancelled, None, None).await;
-                if let Err(error) = settled {
-                    tracing::error!(hold = %lease.admitted.hold, %error, "a settle failed; the lease will run out");
-                }
+                self.stopped(&lease.admitted, Some(settled), head);
             }
             Err(Stop::LeaseLost) => drop(head.send(Err(InferenceError::LeaseLost))),
         }
@@ -210,6 +226,7 @@ impl Call {
         let about = Head {
             receipt: lease.admitted.hold,
             provider: candidate.provider.name().to_owned(),
+            model: self.input.request.model().to_owned(),
             dropped,
             clamped_to: lease.admitted.clamped_to,
         };
@@ -219,10 +236,17 @@ impl Call {
                 meter.see_whole(&answer);
                 let bill =
                     self.settle(candidate, &lease.admitted, &meter, Outcome::Completed, answer.upstream_id, None).await;
-                let reply = bill.map_err(InferenceError::Store).map(|bill| {
-                    ChatReply::Whole(Box::new(Whole { head: about, body: answer.body, text: answer.text, bill }))
-                });
-                drop(head.send(reply));
+                let (body, text) = (answer.body, answer.text);
+                let reply = match bill {
+                    Ok(bill) => ChatReply::Whole(Box::new(Whole { head: about, body, text, bill })),
+                    Err(unpaid) => {
+                        let Unpaid { error, later } = *unpaid;
+                        let error = InferenceError::Unsettled { receipt: about.receipt, error };
+                        trace::failed(&error);
+                        ChatReply::Unsettled(Box::new(error), Box::new(Unsettled { head: about, body, text, later }))
+                    }
+                };
+                drop(head.send(Ok(reply)));
             }
             Begun::Stream(stream, first) => {
                 let (frames, receiver) = mpsc::channel(self.hub.settings.inference.stream_buffer.clamp(1, 4096));
@@ -247,7 +271,7 @@ impl Call {
         outcome: Outcome,
         upstream_id: Option<String>,
         first_token_ms: Option<i64>,
-    ) -> Result<Bill, StoreError> {
+    ) -> Result<Bill, Box<Unpaid>> {
         let (usage, source) = meter.usage(&*candidate.provider, &self.input.request);
         let latency_ms = millis(self.started.elapsed());
         let free = meter.is_unbilled() || (outcome == Outcome::Failed && usage.completion() == 0);
@@ -278,18 +302,22 @@ impl Call {
         };
         let settled = self.settle_patiently(&charge, free).await;
         admitted.quota.end(&self.hub, if free { 0 } else { usage.total() }).await;
-        let settled = settled?;
-        measure::request(outcome.as_str(), candidate);
         let bill = Bill {
-            receipt: settled.receipt,
+            receipt: admitted.hold,
             usage: if free { TokenUsage::default() } else { usage },
             source: if free { UsageSource::None } else { source },
-            credits: settled.amount,
-            balance: settled.balance,
+            credits: Credits::ZERO,
+            balance: None,
             provider: candidate.provider.name().to_owned(),
             model: self.input.request.model().to_owned(),
             latency_ms,
         };
+        let settled = match settled {
+            Ok(settled) => settled,
+            Err((error, settled)) => return Err(Box::new(Unpaid { error, later: Later { bill, settled } })),
+        };
+        let bill = Bill { credits: settled.amount, balance: settled.balance, ..bill };
+        measure::request(outcome.as_str(), candidate);
         measure::bill(&bill, candidate, first_token_ms);
         measure::end_span(&bill, outcome);
         trace::settled(&bill, candidate, meter, outcome, first_token_ms);
@@ -303,29 +331,54 @@ impl Call {
         meter.terms().map_or_else(|| units.clone(), |told| units.served(&asked(), told))
     }
 
-    /// Settles, and waits for a database that is away as long as a caller may be kept waiting for it. What is left then is a task's.
-    async fn settle_patiently(&self, charge: &Charge, free: bool) -> Result<Settled, StoreError> {
-        let mut pauses = SETTLE_PAUSES.into_iter();
+    /// Settles, and waits for a database that is away as long as a caller may be kept waiting for it. What is left then is a task's, which
+    /// sends word when it is done.
+    async fn settle_patiently(
+        &self,
+        charge: &Charge,
+        free: bool,
+    ) -> Result<Settled, (StoreError, oneshot::Receiver<Settled>)> {
+        let mut left = self.hub.settings.credits.lease() / 3;
+        let mut pauses = SETTLE_PAUSES.into_iter().map(Duration::from_millis);
         loop {
-            match (settle_once(&self.hub, charge, free).await, pauses.next()) {
-                (Err(error), Some(pause)) if error.is_unavailable() => {
-                    tracing::warn!(hold = %charge.hold, %error, "the settle waits for the database");
-                    tokio::time::sleep(Duration::from_millis(pause)).await;
-                }
-                (Err(error), None) if error.is_unavailable() => {
-                    self.hub.tasks.spawn(settle_later(Arc::clone(&self.hub), charge.clone(), free).in_current_span());
-                    return Err(error);
-                }
-                (result, _) => return result,
+            let error = match settle_once(&self.hub, charge, free).await {
+                Ok(settled) => return Ok(settled),
+                Err(error) => error,
+            };
+            let (tell, settled) = oneshot::channel();
+            if !error.is_unavailable() {
+                return Err((error, settled));
             }
+            let Some(pause) = pauses.next().filter(|pause| *pause <= left) else {
+                let later = settle_later(Arc::clone(&self.hub), charge.clone(), free, tell);
+                self.hub.tasks.spawn(later.in_current_span());
+                return Err((error, settled));
+            };
+            tracing::warn!(hold = %charge.hold, %error, "the settle waits for the database");
+            left -= pause;
+            tokio::time::sleep(pause).await;
         }
     }
 
-    /// The call cost nothing: no provider answered, or none was asked.
-    async fn give_back(&self, admitted: &Admitted, outcome: Outcome) {
-        let Some(candidate) = &self.holder else { return };
-        if let Err(error) = self.settle(candidate, admitted, &Meter::unbilled(), outcome, None, None).await {
-            tracing::error!(hold = %admitted.hold, %error, "a hold could not be given back; its lease will run out");
+    /// The call cost nothing: no provider answered, or none was asked. `None` where nothing is held.
+    async fn give_back(&self, admitted: &Admitted, outcome: Outcome) -> Option<Result<Bill, Box<Unpaid>>> {
+        let candidate = self.holder.as_ref()?;
+        Some(self.settle(candidate, admitted, &Meter::unbilled(), outcome, None, None).await)
+    }
+
+    /// The call ended because the caller wanted no more of it. One who is still there is told what it cost.
+    fn stopped(&self, admitted: &Admitted, settled: Option<Result<Bill, Box<Unpaid>>>, head: HeadSender) {
+        let error = match settled {
+            Some(Ok(bill)) => InferenceError::Cancelled(Box::new(bill)),
+            Some(Err(unpaid)) => {
+                let error = unpaid.error;
+                tracing::error!(hold = %admitted.hold, %error, "a settle failed; the lease may run out");
+                InferenceError::Unsettled { receipt: admitted.hold, error }
+            }
+            None => return,
+        };
+        if self.cancel.is_cancelled() {
+            drop(head.send(Err(error)));
         }
     }
 
@@ -362,15 +415,18 @@ async fn settle_once(hub: &Hub, charge: &Charge, free: bool) -> Result<Settled, 
 
 /// Settles when the database is back: what a call consumed is known as long as this process lives. The sweeper may have resolved the hold
 /// meanwhile; the settle is a late one then.
-async fn settle_later(hub: Arc<Hub>, charge: Charge, free: bool) {
+async fn settle_later(hub: Arc<Hub>, charge: Charge, free: bool, tell: oneshot::Sender<Settled>) {
+    let pause = LATER.min(hub.settings.credits.lease() / 3);
     for _ in 0..LATER_TRIES {
         tokio::select! {
             () = hub.tasks.stop().cancelled() => break,
-            () = tokio::time::sleep(LATER) => {}
+            () = tokio::time::sleep(pause) => {}
         }
         match settle_once(&hub, &charge, free).await {
             Ok(settled) => {
                 tracing::info!(hold = %charge.hold, amount = %settled.amount, "a settle that waited for the database is made");
+                // Mostly nobody waits for it: only a call under a key does.
+                let _ = tell.send(settled);
                 return;
             }
             Err(error) if error.is_unavailable() => {}

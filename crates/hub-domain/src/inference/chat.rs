@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hub_clients::llm::CallRequest;
 use hub_types::{Caller, Credits, Permission};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::call::Call;
@@ -41,17 +42,19 @@ pub struct ChatInput {
 
 /// Makes a call and pays for it: the one way to a provider.
 pub async fn chat(hub: &Arc<Hub>, caller: &Caller, input: ChatInput) -> Result<ChatReply, InferenceError> {
-    run(hub, caller, input, None).await
+    run(hub, caller, input, None, CancellationToken::new()).await
 }
 
-/// The same for a caller who wants to know where it stands while it waits for its turn.
+/// The same for a caller who wants to know where it stands while it waits for its turn, and may cancel the call: it ends as for one who hung
+/// up, but its end is told, with what it cost, by [`InferenceError::Cancelled`].
 pub async fn chat_with_progress(
     hub: &Arc<Hub>,
     caller: &Caller,
     input: ChatInput,
     progress: Progress,
+    cancel: CancellationToken,
 ) -> Result<ChatReply, InferenceError> {
-    run(hub, caller, input, Some(progress)).await
+    run(hub, caller, input, Some(progress), cancel).await
 }
 
 async fn run(
@@ -59,12 +62,13 @@ async fn run(
     caller: &Caller,
     input: ChatInput,
     progress: Option<Progress>,
+    cancel: CancellationToken,
 ) -> Result<ChatReply, InferenceError> {
     rbac::require(caller, Permission::InferenceCreate)?;
     let candidates = candidates(hub, caller, input.request.model(), &input.choice)?;
     let span = measure::span(&input);
     let (head, answer) = oneshot::channel();
-    let call = Call::new(Arc::clone(hub), caller, input, candidates, progress);
+    let call = Call::new(Arc::clone(hub), caller, input, candidates, progress, cancel);
     // The task owns the hold: should this future be dropped because the caller hung up, the call is still metered and settled.
     hub.tasks.spawn(call.run(head).instrument(span));
     answer.await.unwrap_or(Err(InferenceError::Lost))

@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use hub_clients::llm::{BadRequest, LlmError, ProviderFault};
 use hub_store::StoreError;
-use hub_types::Credits;
+use hub_types::{Credits, HoldId};
 
-use super::{Attempt, Busy, Limited};
+use super::{Attempt, Bill, Busy, Limited};
 use crate::credits::HoldError;
 use crate::rbac::Denied;
 
@@ -68,12 +68,24 @@ pub enum InferenceError {
     /// The provider failed in the middle of a stream.
     #[error("the provider failed in mid-stream")]
     Broken(#[source] LlmError),
+    /// The caller cancelled the call; what it cost is paid.
+    #[error("the call was cancelled")]
+    Cancelled(Box<Bill>),
     /// The hold of the call was lost to the sweeper; the call was stopped.
     #[error("the hold of the call was lost")]
     LeaseLost,
     /// The credential behind the call was taken back, or may no longer do this; the call was stopped.
     #[error("the credential of the call is no longer valid")]
     Revoked,
+    /// The call has ended and its settle waits for the database: what it cost will be charged.
+    #[error("the settle of the call waits for the database")]
+    Unsettled {
+        /// The receipt the call will have.
+        receipt: HoldId,
+        /// Why it waits.
+        #[source]
+        error: StoreError,
+    },
     /// The database failed.
     #[error("the database failed")]
     Store(#[from] StoreError),

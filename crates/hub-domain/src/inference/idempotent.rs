@@ -14,26 +14,30 @@ use hub_store::idempotency::{self, Answer, Held, NewClaim, Stored};
 use hub_types::{Caller, HoldId, Permission, UserId, random_bytes};
 use tokio::time::{Instant, interval_at, sleep};
 
-use super::InferenceError;
+use super::{InferenceError, standing};
 use crate::sessions::sha256;
 use crate::{Hub, rbac};
 
 /// Pauses between looks at a call that somebody else runs: the first, and the longest.
 const SOON: Duration = Duration::from_millis(20);
 const LATER: Duration = Duration::from_secs(1);
+/// The longest pause between tries to store an answer while the database is away, and how often it is tried: for about a day.
+const MOST_PAUSE: Duration = Duration::from_secs(20);
+const TRIES: u32 = 4_000;
 
 /// What the caller names by its key.
 #[derive(Debug, Clone)]
 pub struct Act {
     key: String,
     route: &'static str,
+    model: String,
     fingerprint: [u8; 32],
 }
 
 impl Act {
-    /// The act of sending this body to this route.
-    pub fn new(key: String, route: &'static str, body: &[u8]) -> Self {
-        Self { key, route, fingerprint: sha256(body) }
+    /// The act of sending this body, which asks for this model, to this route.
+    pub fn new(key: String, route: &'static str, model: &str, body: &[u8]) -> Self {
+        Self { key, route, model: model.to_owned(), fingerprint: sha256(body) }
     }
 }
 
@@ -68,6 +72,10 @@ pub struct Kept {
 /// stream, as long as the settings say.
 pub async fn begin(hub: &Arc<Hub>, caller: &Caller, act: &Act) -> Result<Begun, InferenceError> {
     rbac::require(caller, Permission::InferenceCreate)?;
+    // The keys of one person share their answers, so each is asked what it may use before it is told of one.
+    if !standing::allows(caller, &act.model) {
+        return Err(InferenceError::ModelNotFound { model: act.model.clone() });
+    }
     let until = Instant::now() + hub.settings.inference.repetition();
     loop {
         let begun = attempt(hub, caller, act).await?;
@@ -112,8 +120,9 @@ async fn attempt(hub: &Arc<Hub>, caller: &Caller, act: &Act) -> Result<Begun, In
         at,
         expires_at: at + hub.settings.inference.idempotency(),
     };
+    let kept = is_kept(hub, caller.user, &act.key).await;
     let mut tx = hub.store.write().await?;
-    if idempotency::claim(&mut tx, &new).await? {
+    if !kept && idempotency::claim(&mut tx, &new).await? {
         tx.commit().await?;
         return Ok(Begun::Ours(Claim { hub: Arc::clone(hub), user: caller.user, key: act.key.clone(), owner }));
     }
@@ -141,6 +150,20 @@ fn open(hub: &Hub, user: UserId, key: &str, answer: Answer) -> Kept {
     Kept { status, headers: answer.headers, receipt: answer.hold, body }
 }
 
+/// Whether a call under this key runs whose process could not renew its claim in the database.
+async fn is_kept(hub: &Hub, user: UserId, key: &str) -> bool {
+    let key = kept_key(user, key);
+    match hub.cache.get(&key).await {
+        Ok(kept) => kept.is_some(),
+        Err(_) => matches!(hub.local.get(&key).await, Ok(Some(_))),
+    }
+}
+
+/// Where a claim is kept while the database is away. What the caller calls it does not go into the cache.
+fn kept_key(user: UserId, key: &str) -> String {
+    format!("idempotency-kept:{user}:{}", hex::encode(sha256(key.as_bytes())))
+}
+
 /// What a sealed answer is bound to.
 fn context(user: UserId, key: &str) -> String {
     format!("idempotency:{user}:{key}")
@@ -160,12 +183,29 @@ impl Claim {
         let every = (self.hub.settings.credits.lease() / 3).max(Duration::from_millis(100));
         let mut ticks = interval_at(Instant::now() + every, every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        tokio::pin!(call);
-        loop {
-            tokio::select! {
-                done = &mut call => return done,
-                _ = ticks.tick() => self.log("renewed", self.renew().await),
+        // Beside the call, which must not wait for a database that is away.
+        let renewals = async {
+            loop {
+                ticks.tick().await;
+                let renewed = self.renew().await;
+                if renewed.is_err() {
+                    self.keep_in_cache().await;
+                }
+                self.log("renewed", renewed);
             }
+        };
+        tokio::select! {
+            done = call => done,
+            done = renewals => done,
+        }
+    }
+
+    /// Holds the claim where other processes see it while the database, which has its row, is away: the row's lease may have run out when
+    /// the database is back, and the call may be running, or its settle waiting.
+    async fn keep_in_cache(&self) {
+        let (key, life) = (kept_key(self.user, &self.key), self.hub.settings.credits.lease());
+        if self.hub.cache.put(&key, self.owner.as_bytes(), life).await.is_err() {
+            drop(self.hub.local.put(&key, self.owner.as_bytes(), life).await);
         }
     }
 
@@ -185,12 +225,45 @@ impl Claim {
         });
         let (status, headers) = (i32::from(answer.status), answer.headers);
         let answer = Answer { hold: answer.receipt, status, headers, body };
-        self.log("finished", self.store(&answer).await);
+        match self.store(&answer).await {
+            Err(error) if error.is_unavailable() => {
+                tracing::warn!(hold = %answer.hold, %error, "an answer waits for the database to be kept");
+                let tasks = self.hub.tasks.clone();
+                tasks.spawn(self.finish_later(answer));
+            }
+            done => self.log("finished", done),
+        }
+    }
+
+    /// Stores the answer when the database is back: it is paid for, and must not be made again.
+    async fn finish_later(self, answer: Answer) {
+        let pause = MOST_PAUSE.min(self.hub.settings.credits.lease() / 3);
+        for _ in 0..TRIES {
+            self.keep_in_cache().await;
+            tokio::select! {
+                () = self.hub.tasks.stop().cancelled() => break,
+                () = sleep(pause) => {}
+            }
+            match self.store(&answer).await {
+                Err(error) if error.is_unavailable() => {}
+                done => return self.log("finished", done),
+            }
+        }
+        tracing::error!(hold = %answer.hold, "an answer is not kept: the database was away for too long, or the process ends");
     }
 
     /// Gives the key back: nothing was charged, and a repetition calls again.
     pub async fn release(self) {
         self.log("given back", self.give_back().await);
+        let key = kept_key(self.user, &self.key);
+        drop(self.hub.cache.delete(&key).await);
+        drop(self.hub.local.delete(&key).await);
+    }
+
+    /// Leaves the key taken: the call may have been charged, and nobody here will know. A repetition calls again once the lease has run out,
+    /// as after the death of a process.
+    pub fn leave(self) {
+        tracing::warn!(user = %self.user, "whether an idempotent call was charged is not known; its key stays taken until its lease runs out");
     }
 
     async fn renew(&self) -> Result<bool, StoreError> {

@@ -55,7 +55,7 @@ pub use queue::{Busy, Progress};
 pub use quota::Limited;
 pub use quote::{Asked, Gate, Quote, QuoteInput, quote};
 pub use registry::Registry;
-pub use reply::{Bill, ChatReply, Frame, Head, Whole};
+pub use reply::{Bill, ChatReply, Frame, Head, Later, Unsettled, Whole};
 pub use route::{Alias, ModelFlags, Routing, Settings as RoutingSettings, StandIn, Target};
 pub use trace::{TRACE_FACTS, TRACE_TARGET};
 
@@ -102,11 +102,11 @@ impl Default for Settings {
             providers_at_private_addresses: false,
             resume_seconds: 300,
             resume_grace_seconds: 30,
-            resume_max_bytes: 1024 * 1024,
+            resume_max_bytes: 4 * 1024 * 1024,
             resume_always: false,
             idempotency_hours: 24,
             repetition_seconds: 60,
-            idempotency_max_bytes: 1024 * 1024,
+            idempotency_max_bytes: 4 * 1024 * 1024,
         }
     }
 }

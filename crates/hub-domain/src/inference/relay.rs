@@ -7,11 +7,10 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use hub_clients::llm::{ChatEvent, ChatEventKind, ChatStream, LlmError, OnHangup};
-use hub_store::StoreError;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
-use super::call::{Call, Lease, millis};
+use super::call::{Call, Lease, Unpaid, millis};
 use super::meter::Meter;
 use super::registry::Candidate;
 use super::standing::Standing;
@@ -38,13 +37,15 @@ enum End {
 struct Audience {
     frames: Option<mpsc::Sender<Frame>>,
     wants_usage: bool,
+    /// The caller has cancelled: it wants to be told of nothing but the end.
+    cancelled: bool,
     patience: Duration,
 }
 
 impl Audience {
     /// Passes an event on. A caller who does not take it in time is gone.
     async fn tell(&mut self, event: ChatEvent) {
-        let hidden = event.kind == ChatEventKind::UsageOnly && !self.wants_usage;
+        let hidden = self.cancelled || (event.kind == ChatEventKind::UsageOnly && !self.wants_usage);
         let Some(frames) = self.frames.as_ref().filter(|_| !hidden) else { return };
         let bytes = event.raw.len();
         if !room::send(frames, Frame::Event { raw: event.raw, text: event.text }, bytes, self.patience).await {
@@ -85,6 +86,7 @@ pub(super) fn relay(
     let audience = Audience {
         frames: Some(frames),
         wants_usage: call.input.request.wants_usage(),
+        cancelled: false,
         patience: call.hub.settings.inference.slow_reader(),
     };
     let ChatStream { upstream_id, events, .. } = stream;
@@ -114,8 +116,8 @@ async fn finish(running: Running, end: End) {
         breaker::note(&call.hub, &candidate.key(), retry::verdict(error), false).await;
     }
     let bill = call.settle(&candidate, &lease.admitted, &meter, outcome, upstream_id, first_token_ms).await;
-    if let Err(error) = &bill {
-        tracing::error!(hold = %lease.admitted.hold, %error, "a settle failed");
+    if let Err(unpaid) = &bill {
+        tracing::error!(hold = %lease.admitted.hold, error = %unpaid.error, "a settle failed");
     }
     match &end {
         End::Done(_) | End::HungUp => {}
@@ -123,7 +125,7 @@ async fn finish(running: Running, end: End) {
         End::LeaseLost => trace::failed_as("lease_lost"),
         End::Revoked => trace::failed_as("revoked"),
     }
-    if let (Some(frames), Some(last)) = (audience.frames, last_frame(end, bill)) {
+    if let (Some(frames), Some(last)) = (audience.frames, last_frame(end, bill, audience.cancelled)) {
         // Whether the last frame arrives changes nothing: the call is paid for.
         drop(timeout(audience.patience, frames.send(last)).await);
     }
@@ -133,16 +135,34 @@ async fn finish(running: Running, end: End) {
     }
 }
 
-fn last_frame(end: End, bill: Result<Bill, StoreError>) -> Option<Frame> {
-    let failed = |error, bill: Option<Bill>| Some(Frame::Failed { error: Box::new(error), bill: bill.map(Box::new) });
-    match (end, bill) {
-        (End::Done(raw), Ok(bill)) => Some(Frame::Done { raw, bill: Box::new(bill) }),
-        (End::Done(_), Err(error)) => failed(InferenceError::Store(error), None),
-        (End::Broken(error), bill) => failed(InferenceError::Broken(error), bill.ok()),
-        (End::LeaseLost, bill) => failed(InferenceError::LeaseLost, bill.ok()),
-        (End::Revoked, bill) => failed(InferenceError::Revoked, bill.ok()),
-        (End::HungUp, _) => None,
-    }
+fn last_frame(end: End, bill: Result<Bill, Box<Unpaid>>, cancelled: bool) -> Option<Frame> {
+    let bill = match bill {
+        Ok(bill) => bill,
+        Err(unpaid) => return unsettled(end, *unpaid, cancelled),
+    };
+    let error = match end {
+        _ if cancelled => InferenceError::Cancelled(Box::new(bill.clone())),
+        End::Done(raw) => return Some(Frame::Done { raw, bill: Box::new(bill) }),
+        End::Broken(error) => InferenceError::Broken(error),
+        End::LeaseLost => InferenceError::LeaseLost,
+        End::Revoked => InferenceError::Revoked,
+        End::HungUp => return None,
+    };
+    Some(Frame::Failed { error: Box::new(error), bill: Some(Box::new(bill)) })
+}
+
+/// The same while the settle waits.
+fn unsettled(end: End, Unpaid { error, later }: Unpaid, cancelled: bool) -> Option<Frame> {
+    let waits = InferenceError::Unsettled { receipt: later.bill.receipt, error };
+    let (error, end) = match end {
+        _ if cancelled => (waits, None),
+        End::Done(raw) => (waits, Some(raw)),
+        End::Broken(error) => (InferenceError::Broken(error), None),
+        End::LeaseLost => (InferenceError::LeaseLost, None),
+        End::Revoked => (InferenceError::Revoked, None),
+        End::HungUp => return None,
+    };
+    Some(Frame::Unsettled { error: Box::new(error), end, later: Box::new(later) })
 }
 
 async fn pump(running: &mut Running, first: Box<ChatEvent>) -> End {
@@ -175,7 +195,8 @@ async fn pump(running: &mut Running, first: Box<ChatEvent>) -> End {
             }
             None => {}
         }
-        if audience.frames.is_none() && deadline.is_none() {
+        audience.cancelled |= call.cancel.is_cancelled();
+        if (audience.frames.is_none() || audience.cancelled) && deadline.is_none() {
             match candidate.provider.on_hangup() {
                 OnHangup::Cancel => return End::HungUp,
                 OnHangup::Drain { limit } => deadline = Some(Instant::now() + limit),
@@ -184,6 +205,7 @@ async fn pump(running: &mut Running, first: Box<ChatEvent>) -> End {
         tokio::select! {
             biased;
             () = audience.gone() => audience.frames = None,
+            () = call.cancel.cancelled(), if !audience.cancelled => {}
             () = wait_until(deadline) => return End::HungUp,
             // Nobody listens and the process wants to stop: what was produced so far is charged now.
             () = call.hub.tasks.stop().cancelled(), if deadline.is_some() => return End::HungUp,

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use hub_types::{Credits, HoldId, TokenUsage, UsageSource};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::InferenceError;
+use crate::credits::Settled;
 
 /// Known before the answer: goes into response headers.
 #[derive(Debug, Clone)]
@@ -13,6 +14,8 @@ pub struct Head {
     pub receipt: HoldId,
     /// The provider that answers.
     pub provider: String,
+    /// The model as asked for.
+    pub model: String,
     /// Fields of the request that have no place at that provider and were left out.
     pub dropped: Vec<String>,
     /// The limit of completion tokens the hub had to set because the balance pays for no more.
@@ -47,6 +50,8 @@ pub enum ChatReply {
     Whole(Box<Whole>),
     /// Frames; the last one says what was charged.
     Stream(Head, mpsc::Receiver<Frame>),
+    /// One piece that is not paid for yet, because the database is away, and what the caller is told meanwhile.
+    Unsettled(Box<InferenceError>, Box<Unsettled>),
 }
 
 /// A finished answer.
@@ -60,6 +65,39 @@ pub struct Whole {
     pub text: String,
     /// What it cost.
     pub bill: Bill,
+}
+
+/// A finished answer whose settle waits for the database.
+#[derive(Debug)]
+pub struct Unsettled {
+    pub(super) head: Head,
+    pub(super) body: Bytes,
+    pub(super) text: String,
+    pub(super) later: Later,
+}
+
+impl Unsettled {
+    /// The answer, once it is paid for; `None` when this process will not know.
+    pub async fn whole(self) -> Option<Whole> {
+        let Self { head, body, text, later } = self;
+        Some(Whole { head, body, text, bill: later.bill().await? })
+    }
+}
+
+/// What a call will have cost once its settle, which waits for the database, is made.
+#[derive(Debug)]
+pub struct Later {
+    /// All but the amounts.
+    pub(super) bill: Bill,
+    pub(super) settled: oneshot::Receiver<Settled>,
+}
+
+impl Later {
+    /// The bill. `None` when this process will not know: it stops before the database is back, or the database refused the settle.
+    pub async fn bill(self) -> Option<Bill> {
+        let settled = self.settled.await.ok()?;
+        Some(Bill { credits: settled.amount, balance: settled.balance, ..self.bill })
+    }
 }
 
 /// A piece of a streamed answer.
@@ -83,7 +121,16 @@ pub enum Frame {
     Failed {
         /// Why.
         error: Box<InferenceError>,
-        /// What it cost, when the settle succeeded.
+        /// What it cost, when that is known.
         bill: Option<Box<Bill>>,
+    },
+    /// The answer ended, and its settle waits for the database: nobody may be told yet that it is paid for.
+    Unsettled {
+        /// What the caller is told meanwhile.
+        error: Box<InferenceError>,
+        /// The provider's end mark, when the answer is complete.
+        end: Option<Bytes>,
+        /// What it will have cost.
+        later: Box<Later>,
     },
 }

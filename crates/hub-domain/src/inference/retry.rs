@@ -60,16 +60,32 @@ pub(super) fn pause(settings: &Settings, tries: u32, error: &LlmError, dice: &Di
     Duration::from_millis(dice.below(doubled.min(settings.longest_pause_ms).saturating_add(1)))
 }
 
+/// How long after a pause calls are let through one after the other, unless it is known earlier that the provider takes them.
+const RECOVERY: Duration = Duration::from_mins(1);
+
 /// Lets nobody call this provider for as long as it asks, else for as long as the settings say.
 pub(super) async fn pause_for_all(hub: &Hub, candidate: &Candidate, asked: Option<Duration>) {
     let pause = asked.unwrap_or(hub.settings.routing.rate_limit_pause()).min(MAX_RETRY_AFTER);
-    breaker::put(hub, &key(&candidate.key()), Until { until: hub.clock.now() + pause }, pause).await;
+    breaker::put(hub, &key(&candidate.key()), Until { until: hub.clock.now() + pause }, pause + RECOVERY).await;
 }
 
 /// The pause of this provider, if it has one now.
 pub(super) async fn paused(hub: &Hub, candidate: &Candidate) -> Option<Until> {
     let paused = breaker::get(hub, &key(&candidate.key())).await?;
     paused.left(hub.clock.now()).map(|_| paused)
+}
+
+/// The last pause of this provider, until it is known to take calls again.
+pub(super) async fn limited(hub: &Hub, candidate: &Candidate) -> Option<Until> {
+    breaker::get(hub, &key(&candidate.key())).await
+}
+
+/// It takes calls again, and nobody waits any more.
+pub(super) async fn recovered(hub: &Hub, candidate: &Candidate) {
+    // Another call may have been limited meanwhile.
+    if limited(hub, candidate).await.is_some_and(|pause| pause.left(hub.clock.now()).is_none()) {
+        breaker::forget(hub, &key(&candidate.key())).await;
+    }
 }
 
 /// When the pause of the provider with this key ends, if it has one now.

@@ -98,9 +98,10 @@ fn kind(error: &InferenceError) -> &'static str {
         InferenceError::Refused { .. } => "refused",
         InferenceError::AllFailed { last, .. } => last.as_ref().map_or("all_failed", |last| last.kind()),
         InferenceError::Broken(error) => error.kind(),
+        InferenceError::Cancelled(_) => "cancelled",
         InferenceError::LeaseLost => "lease_lost",
         InferenceError::Revoked => "revoked",
-        InferenceError::Store(_) => "database",
+        InferenceError::Unsettled { .. } | InferenceError::Store(_) => "database",
         InferenceError::Lost => "lost",
     }
 }

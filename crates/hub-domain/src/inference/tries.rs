@@ -2,14 +2,16 @@
 //! reason why there is none; what that costs is the caller's to settle.
 
 use std::collections::VecDeque;
+use std::future::Future;
 use std::time::Duration;
 
 use hub_clients::llm::{LlmError, OnHangup};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::breaker::{self, Entry, Until, Verdict};
+use super::breaker::{self, Entry, Verdict};
 use super::call::{Begun, Call, HeadSender, Lease, millis};
-use super::queue::{self, Visitor};
+use super::queue::{self, Place, Visitor};
 use super::registry::Candidate;
 use super::retry;
 use super::route::{Switched, switch};
@@ -33,8 +35,6 @@ struct Slot {
     tries: u32,
     /// Others were let go first, because it was paused.
     deferred: bool,
-    /// The pause that was waited for already.
-    waited: Option<Until>,
 }
 
 /// How one candidate's turn ended without an answer.
@@ -45,10 +45,22 @@ enum Turn {
     Again { last: bool },
 }
 
+/// How a call gets past the pause of a provider that limited our rate.
+enum Rest {
+    /// There is none.
+    None,
+    /// It is over, and this call is one of those that find out whether it is asked again.
+    Passed(Place),
+    /// Not now.
+    Not(Turn),
+}
+
 /// The tries of one call.
 pub(super) struct Tries {
     queue: VecDeque<Slot>,
     deadline: Instant,
+    /// Until when the call waits for pauses to be over, from the first one on.
+    patience: Option<Instant>,
     last: Option<LlmError>,
     retry_after: Option<Duration>,
 }
@@ -56,10 +68,11 @@ pub(super) struct Tries {
 impl Tries {
     /// The candidates, best first.
     pub(super) fn new(candidates: Vec<Candidate>, started: Instant, limit: Duration) -> Self {
-        let slot = |candidate| Slot { candidate, tries: 0, deferred: false, waited: None };
+        let slot = |candidate| Slot { candidate, tries: 0, deferred: false };
         Self {
             queue: candidates.into_iter().map(slot).collect(),
             deadline: started + limit,
+            patience: None,
             last: None,
             retry_after: None,
         }
@@ -95,9 +108,11 @@ impl Tries {
         slot: &mut Slot,
     ) -> Result<Result<Begun, Turn>, Stop> {
         let candidate = slot.candidate.clone();
-        if let Some(turn) = self.rest(call, lease, head, slot).await? {
-            return Ok(Err(turn));
-        }
+        let rested = match self.rest(call, lease, head, slot).await? {
+            Rest::None => None,
+            Rest::Passed(place) => Some(place),
+            Rest::Not(turn) => return Ok(Err(turn)),
+        };
         let guarded = candidate.provider.has_health();
         let entry = if guarded { breaker::enter(&call.hub, &candidate.key()).await } else { Entry::Free };
         if let Entry::Open(left) = entry {
@@ -136,6 +151,11 @@ impl Tries {
                 if guarded {
                     breaker::note(&call.hub, &candidate.key(), Verdict::Well, probe).await;
                 }
+                if let Some(place) = rested
+                    && place.taken().await == Some(0)
+                {
+                    retry::recovered(&call.hub, &candidate).await;
+                }
                 return Ok(Ok(begun));
             }
             Ok(Err(error)) => error,
@@ -151,35 +171,56 @@ impl Tries {
         if guarded {
             breaker::note(&call.hub, &candidate.key(), retry::verdict(&error), probe).await;
         }
-        self.after(call, lease, head, slot, error).await.map(Err)
+        // What is no limit of our rate says nothing about it: the next one finds out.
+        let limited = matches!(error, LlmError::RateLimited { .. });
+        let rested = rested.filter(|_| limited);
+        let turn = self.after(call, lease, head, slot, error).await;
+        if guarded && limited {
+            queue::limited(&call.hub, lease.admitted.hold, &candidate).await;
+        }
+        drop(rested);
+        turn.map(Err)
     }
 
-    /// Waits out the pause of a provider that limits our rate; others go first.
+    /// Waits out the pause of a provider that limits our rate, in line with all others; other providers go first.
     async fn rest(
         &mut self,
         call: &mut Call,
         lease: &mut Lease,
         head: &mut HeadSender,
         slot: &mut Slot,
-    ) -> Result<Option<Turn>, Stop> {
-        let Some(paused) =
-            retry::paused(&call.hub, &slot.candidate).await.filter(|paused| slot.waited != Some(*paused))
-        else {
-            return Ok(None);
-        };
-        if !slot.deferred && !self.queue.is_empty() {
+    ) -> Result<Rest, Stop> {
+        let Some(pause) = retry::limited(&call.hub, &slot.candidate).await else { return Ok(Rest::None) };
+        let left = pause.left(call.hub.clock.now()).unwrap_or_default();
+        let others = !slot.deferred && !self.queue.is_empty();
+        if others && !left.is_zero() {
             slot.deferred = true;
-            return Ok(Some(Turn::Again { last: true }));
+            return Ok(Rest::Not(Turn::Again { last: true }));
         }
-        let left = paused.left(call.hub.clock.now()).unwrap_or_default();
-        if Instant::now() + left > self.deadline {
-            self.later(left);
-            call.pass_over(&slot.candidate, "paused");
-            return Ok(Some(Turn::Over));
+        let (now, longest) = (Instant::now(), Duration::from_secs(call.hub.settings.inference.queue_seconds));
+        let patience = self.deadline.min(*self.patience.get_or_insert(now + longest));
+        let mut retry_after = left;
+        if left.is_zero() || now + left <= patience {
+            let visitor = Visitor {
+                caller: &call.caller,
+                id: lease.admitted.hold,
+                tokens: 0,
+                waits: !others,
+                progress: call.progress.as_ref(),
+            };
+            let resting = queue::rest(&call.hub, visitor, &slot.candidate, patience);
+            match meanwhile(call, lease, head, resting).await? {
+                Ok(place) => return Ok(Rest::Passed(place)),
+                Err(_) if others => {
+                    slot.deferred = true;
+                    return Ok(Rest::Not(Turn::Again { last: true }));
+                }
+                Err(busy) => retry_after = left.max(busy.retry_after),
+            }
         }
-        wait(lease, head, left).await?;
-        slot.waited = Some(paused);
-        Ok(None)
+        self.later(retry_after);
+        call.pass_over(&slot.candidate, "paused");
+        Ok(Rest::Not(Turn::Over))
     }
 
     /// Makes the hold this candidate's.
@@ -222,19 +263,7 @@ impl Tries {
             progress: call.progress.as_ref(),
         };
         let entering = queue::enter(&call.hub, visitor, candidate, quota.stood());
-        tokio::pin!(entering);
-        let entered = loop {
-            tokio::select! {
-                biased;
-                entered = &mut entering => break entered,
-                () = head.closed() => return Err(Stop::HungUp),
-                () = lease.due() => {
-                    if !lease.renew().await {
-                        return Err(Stop::LeaseLost);
-                    }
-                }
-            }
-        };
+        let entered = meanwhile(call, lease, head, entering).await?;
         match entered {
             Ok(places) => {
                 lease.admitted.quota.stand(places);
@@ -256,14 +285,17 @@ impl Tries {
     ) -> Result<Turn, Stop> {
         let candidate = &slot.candidate;
         let guarded = candidate.provider.has_health();
-        if head.is_closed() {
+        if head.is_closed() || call.cancel.is_cancelled() {
             return Err(Stop::HungUp);
         }
         if let LlmError::Refused { status, error } = error {
-            if status == 403 && !self.queue.is_empty() {
-                return Ok(Turn::Over);
+            // Another provider may allow what this one forbids. Its words are the answer only where nobody else had any say.
+            let alone = self.queue.is_empty() && call.attempts.len() == 1;
+            if status != 403 || alone {
+                return Err(Stop::Failed(InferenceError::Refused { status, fault: error }));
             }
-            return Err(Stop::Failed(InferenceError::Refused { status, fault: error }));
+            self.last = Some(LlmError::Refused { status, error });
+            return Ok(Turn::Over);
         }
         if guarded && let LlmError::RateLimited { retry_after, .. } = &error {
             retry::pause_for_all(&call.hub, candidate, *retry_after).await;
@@ -292,7 +324,7 @@ impl Tries {
         if Instant::now() + pause > self.deadline {
             return Ok(Turn::Over);
         }
-        wait(lease, head, pause).await?;
+        wait(call, lease, head, pause).await?;
         Ok(Turn::Again { last: false })
     }
 
@@ -334,7 +366,7 @@ async fn watched(
         tokio::select! {
             biased;
             done = &mut work => return Ok(done),
-            () = head.closed(), if listening => {
+            () = hung_up(head, &call.cancel), if listening => {
                 listening = false;
                 match candidate.provider.on_hangup() {
                     OnHangup::Cancel => return Err(Stop::HungUp),
@@ -353,14 +385,32 @@ async fn watched(
     }
 }
 
+/// Waits until the caller is gone, or has cancelled the call.
+async fn hung_up(head: &mut HeadSender, cancel: &CancellationToken) {
+    tokio::select! {
+        () = head.closed() => {}
+        () = cancel.cancelled() => {}
+    }
+}
+
 /// Waits, renewing the lease, for a caller who is still there.
-async fn wait(lease: &mut Lease, head: &mut HeadSender, pause: Duration) -> Result<(), Stop> {
-    let end = Instant::now() + pause;
+async fn wait(call: &Call, lease: &mut Lease, head: &mut HeadSender, pause: Duration) -> Result<(), Stop> {
+    meanwhile(call, lease, head, tokio::time::sleep(pause)).await
+}
+
+/// Waits for something, renewing the lease, for a caller who is still there.
+async fn meanwhile<T>(
+    call: &Call,
+    lease: &mut Lease,
+    head: &mut HeadSender,
+    work: impl Future<Output = T> + Send,
+) -> Result<T, Stop> {
+    tokio::pin!(work);
     loop {
         tokio::select! {
             biased;
-            () = head.closed() => return Err(Stop::HungUp),
-            () = tokio::time::sleep_until(end) => return Ok(()),
+            done = &mut work => return Ok(done),
+            () = hung_up(head, &call.cancel) => return Err(Stop::HungUp),
             () = lease.due() => {
                 if !lease.renew().await {
                     return Err(Stop::LeaseLost);

@@ -14,9 +14,16 @@ pub(crate) fn translate(hub: &Hub, id: &str, request_id: &RequestId, frame: Fram
         Frame::Event { text, .. } if text.is_empty() => None,
         Frame::Event { text, .. } => Some(McpFrame::Chunk { id: id.to_owned(), data: text, event: None }),
         Frame::Done { bill, .. } => Some(McpFrame::done(id.to_owned(), *bill)),
-        Frame::Failed { error, bill } => {
-            let usage = bill.as_deref().map(McpUsage::from);
-            Some(McpFrame::Error { id: Some(id.to_owned()), error: inner(hub, request_id, *error), usage, event: None })
+        Frame::Failed { error, bill } => Some(match *error {
+            InferenceError::Cancelled(bill) => McpFrame::cancelled(id.to_owned(), *bill),
+            error => {
+                let usage = bill.as_deref().map(McpUsage::from);
+                McpFrame::Error { id: Some(id.to_owned()), error: inner(hub, request_id, error), usage, event: None }
+            }
+        }),
+        Frame::Unsettled { error, .. } => {
+            let error = inner(hub, request_id, *error);
+            Some(McpFrame::Error { id: Some(id.to_owned()), error, usage: None, event: None })
         }
     }
 }

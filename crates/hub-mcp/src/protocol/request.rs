@@ -100,6 +100,11 @@ impl Role {
 }
 
 impl McpRequest {
+    /// The model that is asked for.
+    pub(crate) fn model(&self) -> &str {
+        &self.model
+    }
+
     /// The same request with the cap of its header too: the lower one counts.
     pub(crate) fn capped(mut self, cap: Option<Credits>) -> Self {
         self.max_credits = [self.max_credits, cap].into_iter().flatten().min();

@@ -40,7 +40,7 @@ pub(crate) enum McpFrame {
         #[serde(skip_serializing_if = "Option::is_none")]
         event: Option<String>,
     },
-    /// The answer is complete and paid for.
+    /// The answer is complete, or the request was cancelled, and paid for.
     Done {
         /// The request's id.
         id: String,
@@ -48,6 +48,9 @@ pub(crate) enum McpFrame {
         usage: McpUsage,
         /// Who answered.
         metadata: McpMetadata,
+        /// True when the client cancelled the request: the answer is what came until then.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        cancelled: bool,
         /// The event's id in a recorded stream, for `resume`.
         #[serde(skip_serializing_if = "Option::is_none")]
         event: Option<String>,
@@ -122,7 +125,14 @@ fn vector(body: &[u8]) -> String {
 
 impl McpFrame {
     pub(crate) fn done(id: String, bill: Bill) -> Self {
-        Self::Done { id, usage: McpUsage::from(&bill), metadata: McpMetadata::from(bill), event: None }
+        let (usage, metadata) = (McpUsage::from(&bill), McpMetadata::from(bill));
+        Self::Done { id, usage, metadata, cancelled: false, event: None }
+    }
+
+    /// The last frame of a request that its client cancelled.
+    pub(crate) fn cancelled(id: String, bill: Bill) -> Self {
+        let (usage, metadata) = (McpUsage::from(&bill), McpMetadata::from(bill));
+        Self::Done { id, usage, metadata, cancelled: true, event: None }
     }
 
     /// The same frame as an event of a recorded stream.

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use hub_domain::Hub;
 use hub_types::HoldId;
-use hub_web::{ApiError, Authenticated, Path};
+use hub_web::{ApiError, Authenticated, Path, RequestId};
 
 use crate::asked::Asked;
 use crate::streams;
@@ -19,8 +19,9 @@ use crate::streams;
 pub(crate) async fn resume(
     State(hub): State<Arc<Hub>>,
     Authenticated(caller): Authenticated,
+    request_id: RequestId,
     Path(id): Path<HoldId>,
     asked: Asked,
 ) -> Result<Response, ApiError> {
-    streams::resume(&hub, &caller, id, &asked).await
+    streams::resume(&hub, &caller, request_id, id, &asked).await
 }

@@ -6,18 +6,19 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use hub_domain::audit::{self, DeniedCall};
 use hub_domain::inference::idempotent::Act;
-use hub_domain::inference::replay::{self, EventId, Form, Patience, Plan, Preface, Recorder};
-use hub_domain::inference::{self, ChatInput, ChatReply, Frame, Head, Progress};
+use hub_domain::inference::replay::{self, EventId, Form, Interrupted, Patience, Plan, Preface, Recorder};
+use hub_domain::inference::{self, Bill, ChatInput, ChatReply, Frame, Head, InferenceError, Progress};
 use hub_domain::rbac::Denied;
 use hub_domain::{Hub, Origin};
 use hub_types::{Caller, ErrorCode};
 use hub_web::{ApiError, RequestId};
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::keyed::{self, Asking, Frames};
 use super::out::Out;
-use super::running::{Place, Stop};
+use super::running::Place;
 use crate::protocol::{McpCompletion, McpFrame, McpRequest, frames};
 use crate::{errors, head};
 
@@ -42,12 +43,14 @@ impl Wanted {
 /// How a request is answered.
 enum Reply {
     /// By a call of its own.
-    Plain(ChatReply),
+    Made(ChatReply),
+    /// Not any more: the client cancelled it before there was an answer, and this is what it cost.
+    Cancelled(Box<Bill>),
     /// By the call its key names.
     Keyed(Frames),
 }
 
-/// Runs one request until it is answered or stopped.
+/// Runs one request to its last frame, of which there is exactly one, while somebody reads.
 pub(super) async fn run(
     hub: Arc<Hub>,
     out: Out,
@@ -79,12 +82,17 @@ async fn call(
     place: &Place,
 ) {
     let (id, kind, resume) = (request.id.clone(), request.kind, request.resume);
+    let cancel = &place.stop().call;
     let reply = match (request.into_input("/api/ws", request_id.as_str().to_owned()), act) {
-        (Ok(input), None) => chat(hub, out, caller, &id, input).await.map(Reply::Plain),
+        (Ok(input), None) => chat(hub, out, caller, &id, input, cancel).await,
         (Ok(input), Some(act)) => {
             let asking = Asking { hub, caller, id: &id, kind, request_id };
             let answer = |progress| keyed::answer(asking, &act, input, progress);
-            queued(out, &id, answer).await.map(Reply::Keyed)
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => Err(unread()),
+                answer = queued(out, &id, answer) => answer.map(Reply::Keyed),
+            }
         }
         (Err(error), _) => Err(error),
     };
@@ -93,43 +101,56 @@ async fn call(
             if error.code.status() == ErrorCode::Forbidden.status() {
                 record_denied(hub, caller, origin, request_id, &error).await;
             }
+            refuse(hub, out, (id, request_id, place), &error).await;
+        }
+        Ok(Reply::Cancelled(bill)) => {
             place.leave();
-            out.frame(&frames::refusal(hub, Some(id), request_id, &error)).await;
+            out.frame(&McpFrame::cancelled(id, *bill)).await;
         }
-        Ok(Reply::Keyed(mut events)) => {
-            while let Some(event) = events.next().await {
-                leave_at_end(place, &event);
-                if !out.json(text(&event)).await {
-                    return;
-                }
-            }
-        }
-        Ok(Reply::Plain(ChatReply::Whole(whole))) => {
+        Ok(Reply::Keyed(events)) => read_on(hub, out, events, (id, request_id, place)).await,
+        Ok(Reply::Made(ChatReply::Whole(whole))) => {
             let completion = McpCompletion::new(id, kind, *whole);
             place.leave();
             out.json(serde_json::to_string(&completion).unwrap_or_default()).await;
         }
-        Ok(Reply::Plain(ChatReply::Stream(about, received))) if resume && hub.settings.inference.resume_seconds > 0 => {
-            let mut events = recorded(hub, caller, (&about, id), received, request_id, place.stop()).await;
+        Ok(Reply::Made(ChatReply::Unsettled(error, _))) => {
+            refuse(hub, out, (id, request_id, place), &errors::inference(*error)).await;
+        }
+        Ok(Reply::Made(ChatReply::Stream(about, received))) if resume && hub.settings.inference.resume_seconds > 0 => {
+            let mut events = recorded(hub, caller, (&about, id.clone()), received, request_id).await;
             while let Some(event) = events.recv().await {
-                leave_at_end(place, &event);
-                if !out.json(text(&event)).await {
+                let ends = is_last(&event);
+                if !pass_on(out, place, text(&event), ends).await || ends {
                     return;
                 }
             }
+            refuse(hub, out, (id, request_id, place), &errors::interrupted(Interrupted::Cut)).await;
         }
-        Ok(Reply::Plain(ChatReply::Stream(_, mut received))) => {
+        Ok(Reply::Made(ChatReply::Stream(_, mut received))) => {
             while let Some(frame) = received.recv().await {
                 let Some(frame) = frames::translate(hub, &id, request_id, frame) else { continue };
-                if !matches!(frame, McpFrame::Chunk { .. }) {
-                    place.leave();
-                }
-                if !out.frame(&frame).await {
+                let ends = !matches!(frame, McpFrame::Chunk { .. });
+                if !pass_on(out, place, frame.to_json(), ends).await || ends {
                     return;
                 }
             }
+            refuse(hub, out, (id, request_id, place), &errors::inference(InferenceError::Lost)).await;
         }
     }
+}
+
+/// Ends a request with an error: its last frame.
+async fn refuse(hub: &Hub, out: &Out, (id, request_id, place): (String, &RequestId, &Place), error: &ApiError) {
+    place.leave();
+    out.frame(&frames::refusal(hub, Some(id), request_id, error)).await;
+}
+
+/// Passes a frame on; before the last one the request's place is given back. `false`: the socket is gone.
+async fn pass_on(out: &Out, place: &Place, frame: String, ends: bool) -> bool {
+    if ends {
+        place.leave();
+    }
+    out.json(frame).await
 }
 
 /// Begins the recording of a stream, in a task that outlives the socket.
@@ -139,14 +160,19 @@ async fn recorded(
     (about, id): (&Head, String),
     received: mpsc::Receiver<Frame>,
     request_id: &RequestId,
-    stop: &Stop,
 ) -> mpsc::Receiver<Bytes> {
-    let preface = Preface { user: caller.user, form: Form::Socket, headers: head::of(about), name: Some(id.clone()) };
+    let preface = Preface {
+        user: caller.user,
+        form: Form::Socket,
+        wire: "protocol".to_owned(),
+        model: about.model.clone(),
+        headers: head::of(about),
+        name: Some(id.clone()),
+    };
     let plan = Plan {
         stream: about.receipt,
         preface,
         patience: Patience::Grace(hub.settings.inference.resume_grace()),
-        stop: stop.call.clone(),
         collect: None,
     };
     let (recorder, events) = Recorder::begin(hub, plan, received).await;
@@ -177,26 +203,43 @@ async fn rest(
         Err(error) => Err(errors::resume(error)),
     };
     match followed {
-        Err(error) => {
-            place.leave();
-            out.frame(&frames::refusal(hub, Some(id), request_id, &error)).await;
-        }
-        Ok(mut followed) => {
-            while let Some(event) = followed.events.next().await {
-                leave_at_end(place, &event);
-                if !out.json(text(&event)).await {
-                    return;
-                }
-            }
-        }
+        Ok(followed) => read_on(hub, out, followed.events, (id, request_id, place)).await,
+        Err(error) => refuse(hub, out, (id, request_id, place), &error).await,
     }
 }
 
+/// Reads a recorded stream to its last frame, or to the error that is there in its place.
+async fn read_on(hub: &Hub, out: &Out, mut events: Frames, about: (String, &RequestId, &Place)) {
+    let place = about.2;
+    let error = loop {
+        let event = tokio::select! {
+            biased;
+            () = place.stop().call.cancelled() => break unread(),
+            event = events.next() => event,
+        };
+        match event {
+            Some(Ok(event)) => {
+                let ends = is_last(&event);
+                if !pass_on(out, place, text(&event), ends).await || ends {
+                    return;
+                }
+            }
+            Some(Err(interrupted)) => break errors::interrupted(interrupted),
+            None => break errors::interrupted(Interrupted::Cut),
+        }
+    };
+    refuse(hub, out, about, &error).await;
+}
+
+/// A reading that its client cancelled. The call itself goes on: under a key to its end, else, as another socket's, until nobody has read it
+/// for a while.
+fn unread() -> ApiError {
+    ApiError::new(ErrorCode::Conflict).message("The reading was cancelled, not the call")
+}
+
 /// A recorded frame that is no chunk is the last one.
-fn leave_at_end(place: &Place, event: &Bytes) {
-    if !event.starts_with(br#"{"type":"chunk""#) {
-        place.leave();
-    }
+fn is_last(event: &Bytes) -> bool {
+    !event.starts_with(br#"{"type":"chunk""#)
 }
 
 fn text(event: &Bytes) -> String {
@@ -218,10 +261,23 @@ async fn record_denied(hub: &Hub, caller: &Caller, origin: &Origin, request_id: 
     audit::record_denied(hub, &origin, &call).await;
 }
 
-/// Makes the call.
-async fn chat(hub: &Arc<Hub>, out: &Out, caller: &Caller, id: &str, input: ChatInput) -> Result<ChatReply, ApiError> {
-    let call = |progress| inference::chat_with_progress(hub, caller, input, progress);
-    queued(out, id, call).await.map_err(errors::inference)
+/// Makes the call. One that was cancelled ends with what it cost.
+async fn chat(
+    hub: &Arc<Hub>,
+    out: &Out,
+    caller: &Caller,
+    id: &str,
+    input: ChatInput,
+    cancel: &CancellationToken,
+) -> Result<Reply, ApiError> {
+    let call = |progress| inference::chat_with_progress(hub, caller, input, progress, cancel.clone());
+    match queued(out, id, call).await {
+        // An answer in one piece may have been waited for all the same, for what it costs; nobody wants it any more.
+        Ok(ChatReply::Whole(whole)) if cancel.is_cancelled() => Ok(Reply::Cancelled(Box::new(whole.bill))),
+        Ok(reply) => Ok(Reply::Made(reply)),
+        Err(InferenceError::Cancelled(bill)) => Ok(Reply::Cancelled(bill)),
+        Err(error) => Err(errors::inference(error)),
+    }
 }
 
 /// While a call waits for its turn, the client is told where it stands.

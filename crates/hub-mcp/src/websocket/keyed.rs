@@ -12,8 +12,8 @@ use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use hub_domain::Hub;
 use hub_domain::inference::idempotent::{self, Act, Begun, Claim, Kept};
-use hub_domain::inference::replay::{self, EventId, Form, Patience, Plan, Preface, Recorder};
-use hub_domain::inference::{self, ChatInput, ChatReply, Frame, Head, Progress};
+use hub_domain::inference::replay::{self, Ended, EventId, Form, Interrupted, Patience, Plan, Preface, Recorder};
+use hub_domain::inference::{self, ChatInput, ChatReply, Frame, Head, InferenceError, Progress, Whole};
 use hub_types::{Caller, ErrorCode};
 use hub_web::{ApiError, IdempotencyKey, RequestId};
 use serde::{Deserialize, Serialize};
@@ -29,8 +29,8 @@ use crate::{errors, head};
 /// Fields of a request that do not belong to what is asked.
 const OURS: [&str; 3] = ["id", "idempotencyKey", "resume"];
 
-/// The frames that answer a request.
-pub(super) type Frames = BoxStream<'static, Bytes>;
+/// The frames that answer a request, or why they end before the last one.
+pub(super) type Frames = BoxStream<'static, Result<Bytes, Interrupted>>;
 
 /// Who asks, under which name, and in which request.
 pub(super) struct Asking<'a> {
@@ -48,7 +48,7 @@ pub(super) fn act(request: &McpRequest, text: &str) -> Result<Option<Act>, ApiEr
     // It was read as a request before.
     let mut fields: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
     fields.retain(|name, _| !OURS.contains(&name.as_str()));
-    Ok(Some(Act::new(key, "/api/ws", Value::Object(fields).to_string().as_bytes())))
+    Ok(Some(Act::new(key, "/api/ws", request.model(), Value::Object(fields).to_string().as_bytes())))
 }
 
 /// Makes the call, or finds what became of it.
@@ -72,13 +72,13 @@ pub(super) async fn answer(
             let body = kept.body.ok_or_else(|| errors::not_kept(kept.receipt))?;
             let frames = serde_json::Deserializer::from_slice(&body).into_iter::<Named>();
             let frames: Vec<Bytes> = frames.filter_map(Result::ok).map(|frame| frame.to(id)).collect();
-            Ok(stream::iter(frames).boxed())
+            Ok(stream::iter(frames).map(Ok).boxed())
         }
         Begun::Streaming(stream) => {
             let after = EventId { stream, number: 0 };
             let followed = replay::follow(hub, caller, after, Form::Socket).await.map_err(|_| errors::running())?;
             let id = id.to_owned();
-            Ok(followed.events.map(move |event| renamed(event, &id)).boxed())
+            Ok(followed.events.map(move |event| event.map(|event| renamed(event, &id))).boxed())
         }
         Begun::Running => Err(errors::running()),
         Begun::Conflict => Err(ErrorCode::IdempotencyConflict.into()),
@@ -103,22 +103,43 @@ impl Claimed {
         progress: Progress,
         tell: oneshot::Sender<Result<Frames, ApiError>>,
     ) {
-        match claim.keep(inference::chat_with_progress(&self.hub, &self.caller, input, progress)).await {
+        match claim
+            .keep(inference::chat_with_progress(&self.hub, &self.caller, input, progress, CancellationToken::new()))
+            .await
+        {
             Err(error) => {
-                // Nothing was charged, so a repetition is a new call.
-                claim.release().await;
+                // Nothing was charged, so a repetition is a new call; unless nobody knows.
+                if matches!(error, InferenceError::Lost) {
+                    claim.leave();
+                } else {
+                    claim.release().await;
+                }
                 drop(tell.send(Err(errors::inference(error))));
             }
             Ok(ChatReply::Whole(whole)) => {
-                let (headers, receipt) = (head::of_whole(&whole), whole.head.receipt);
-                let completion = McpCompletion::new(self.id, self.kind, *whole);
-                // Strings and numbers always have a JSON form.
-                let body = Bytes::from(serde_json::to_vec(&completion).unwrap_or_default());
-                claim.finish(Kept { status: 200, headers, receipt, body: Some(body.clone()) }).await;
-                drop(tell.send(Ok(stream::iter([body]).boxed())));
+                let body = self.keep(claim, *whole).await;
+                drop(tell.send(Ok(stream::iter([Ok(body)]).boxed())));
+            }
+            Ok(ChatReply::Unsettled(error, unsettled)) => {
+                // The key stays taken until the answer is paid for; then a repetition gets it.
+                drop(tell.send(Err(errors::inference(*error))));
+                match claim.keep(unsettled.whole()).await {
+                    Some(whole) => drop(self.keep(claim, whole).await),
+                    None => claim.leave(),
+                }
             }
             Ok(ChatReply::Stream(about, received)) => self.stream(claim, about, received, tell).await,
         }
+    }
+
+    /// Keeps the answer, and gives its frame.
+    async fn keep(self, claim: Claim, whole: Whole) -> Bytes {
+        let (headers, receipt) = (head::of_whole(&whole), whole.head.receipt);
+        let completion = McpCompletion::new(self.id, self.kind, whole);
+        // Strings and numbers always have a JSON form.
+        let body = Bytes::from(serde_json::to_vec(&completion).unwrap_or_default());
+        claim.finish(Kept { status: 200, headers, receipt, body: Some(body.clone()) }).await;
+        body
     }
 
     async fn stream(
@@ -133,25 +154,33 @@ impl Claimed {
         let name = Some(id.clone());
         let plan = Plan {
             stream: about.receipt,
-            preface: Preface { user: caller.user, form: Form::Socket, headers: headers.clone(), name },
+            preface: Preface {
+                user: caller.user,
+                form: Form::Socket,
+                wire: "protocol".to_owned(),
+                model: about.model.clone(),
+                headers: headers.clone(),
+                name,
+            },
             patience: Patience::ToTheEnd,
-            stop: CancellationToken::new(),
             collect: Some(hub.settings.inference.idempotency_max_bytes),
         };
         let (recorder, events) = Recorder::begin(&hub, plan, received).await;
         if recorder.kept() {
             claim.stream(about.receipt).await;
         }
-        drop(tell.send(Ok(ReceiverStream::new(events).boxed())));
+        drop(tell.send(Ok(ReceiverStream::new(events).map(Ok).boxed())));
         let write = move |next, frame| {
             let frame = frames::translate(&hub, &id, &request_id, frame);
             frame.map(|frame| Bytes::from(frame.numbered(next).to_json())).into_iter().collect()
         };
         let ending = claim.keep(recorder.run(write)).await;
-        if ending.answered {
-            claim.finish(Kept { status: 200, headers, receipt: about.receipt, body: ending.bytes }).await;
-        } else {
-            claim.release().await;
+        match ending.ended {
+            Ended::Answered => {
+                claim.finish(Kept { status: 200, headers, receipt: about.receipt, body: ending.bytes }).await;
+            }
+            Ended::Free => claim.release().await,
+            Ended::Unknown => claim.leave(),
         }
     }
 }

@@ -14,9 +14,9 @@ const MAX_RUNNING: usize = 16;
 /// How a running request is stopped.
 #[derive(Debug, Clone)]
 pub(super) struct Stop {
-    /// Cancelled when its call is to end.
+    /// Cancelled when its call is to end. Its last frame goes out all the same, while somebody reads.
     pub(super) call: CancellationToken,
-    /// Cancelled then, and when nobody reads its frames here any more.
+    /// Cancelled when nobody reads its frames here any more.
     pub(super) reading: CancellationToken,
 }
 
@@ -68,8 +68,7 @@ impl Running {
         if running.contains_key(id) {
             return Err(ApiError::new(ErrorCode::Conflict).message("A request with this id is running"));
         }
-        let call = CancellationToken::new();
-        let stop = Stop { reading: call.child_token(), call };
+        let stop = Stop { call: CancellationToken::new(), reading: CancellationToken::new() };
         running.insert(id.to_owned(), stop.clone());
         Ok(Place { running: self.clone(), id: id.to_owned(), stop, held: AtomicBool::new(true) })
     }
@@ -81,9 +80,12 @@ impl Running {
         }
     }
 
-    /// Stops all.
+    /// Stops all, and reads no more of them.
     pub(super) fn cancel_all(&self) {
-        self.lock().values().for_each(|stop| stop.call.cancel());
+        for stop in self.lock().values() {
+            stop.call.cancel();
+            stop.reading.cancel();
+        }
     }
 
     /// Reads no more frames; recorded calls wait for somebody who does.
@@ -112,7 +114,7 @@ mod tests {
         let others: Vec<_> = (1..MAX_RUNNING).map(|n| running.enter(&n.to_string()).unwrap()).collect();
         assert_eq!(running.enter("more").unwrap_err().code, ErrorCode::RateLimitExceeded);
         running.cancel("0");
-        assert!(first.stop().call.is_cancelled() && first.stop().reading.is_cancelled());
+        assert!(first.stop().call.is_cancelled() && !first.stop().reading.is_cancelled());
         first.leave();
         let again = running.enter("0").unwrap();
         drop(first);
@@ -120,6 +122,8 @@ mod tests {
         drop(others);
         running.desert_all();
         assert!(again.stop().reading.is_cancelled() && !again.stop().call.is_cancelled());
+        running.cancel_all();
+        assert!(again.stop().call.is_cancelled());
         drop(again);
         assert!(!running.is_busy());
     }

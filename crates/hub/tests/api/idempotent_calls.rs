@@ -219,4 +219,59 @@ on_both_pairs! {
         assert_eq!(charges(&hub, &ada).await, 1);
         hub.finish().await;
     }
+
+    async fn a_call_whose_settle_waits_for_the_database_keeps_its_key_and_its_answer(pair: Pair) {
+        let builder = TestHub::builder(pair).settings(|settings| settings.credits.lease_seconds = 3);
+        let (builder, wire) = builder.with_its_database_on_a_wire(std::time::Duration::from_secs(3)).await;
+        // A file is away for whoever must wait for the one right to write.
+        let builder = if wire.is_none() { builder.patience(std::time::Duration::from_millis(500)) } else { builder };
+        let hub = builder.start().await;
+        let ada = hub.user("ada").await;
+        for stream in [false, true] {
+            let (key, body) = (format!("away-{stream}"), ask("sandbox:words=200 sandbox:delay=20 go", stream));
+            let (produced, charged) = (hub.sandbox().produced(), charges(&hub, &ada).await);
+            let outage = async {
+                while balance(&hub, &ada).await["held"] == 0 {
+                    tokio::task::yield_now().await;
+                }
+                let Some(wire) = &wire else { return Some(hub.hub.store.write().await.unwrap()) };
+                wire.cut();
+                None
+            };
+            let (first, away) = futures::join!(chat(&hub, &ada, &key, &body).send(), outage);
+            assert!(!first.text().contains("[DONE]") && first.text().contains("SERVICE_UNAVAILABLE"), "{}", first.text());
+            assert_eq!(first.status, if stream { 200 } else { 503 });
+            // Longer than a claim is good for without being renewed.
+            let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, key.as_bytes());
+            let kept = format!("idempotency-kept:{}:{}", ada.id, hex::encode(digest.as_ref()));
+            for _ in 0..2 {
+                while hub.hub.cache.get(&kept).await.unwrap().is_none() {
+                    tokio::task::yield_now().await;
+                }
+                hub.advance(chrono::Duration::seconds(10));
+            }
+            while hub.hub.cache.get(&kept).await.unwrap().is_none() {
+                tokio::task::yield_now().await;
+            }
+            drop(away);
+            if let Some(wire) = &wire {
+                wire.mend();
+            }
+            let again = loop {
+                let again = chat(&hub, &ada, &key, &body).send().await;
+                // That the database was away is remembered for a moment.
+                if again.status != 503 {
+                    break again.expect(200);
+                }
+            };
+            assert_eq!(again.header("idempotent-replayed"), "true");
+            assert!(!again.text().contains("SERVICE_UNAVAILABLE"), "{}", again.text());
+            assert_eq!(again.text().contains("data: [DONE]\n"), stream, "{}", again.text());
+            settled(&hub, &ada).await;
+            assert_eq!(chat(&hub, &ada, &key, &body).send().await.expect(200).body, again.body);
+            assert_eq!((hub.sandbox().produced(), charges(&hub, &ada).await), (produced + 200, charged + 1));
+        }
+        hub.take_errors();
+        hub.finish().await;
+    }
 }

@@ -140,6 +140,7 @@ on_both_pairs! {
         let ada = hub.user("ada").await;
         let mut stream = recorded(&hub, &ada, "sandbox:words=20000 sandbox:delay=2 go").stream().await;
         stream.event().await.unwrap();
+        let path = format!("/v1/streams/{}", stream.headers["x-hub-stream"].to_str().unwrap());
         let left = std::time::Instant::now();
         drop(stream);
         while held(&hub, &ada).await != 0 {
@@ -147,6 +148,10 @@ on_both_pairs! {
         }
         assert!(left.elapsed() >= std::time::Duration::from_secs(1));
         assert!((10..20_000).contains(&hub.sandbox().produced()), "{}", hub.sandbox().produced());
+        // Half an answer does not look like a whole one.
+        let rest = hub.get(&path).bearer(&ada.api_key).stream().await.events().await;
+        assert!(rest.len() > 5, "{}", rest.len());
+        assert_eq!(rest.last().unwrap().json()["error"]["code"], "GONE", "{:?}", rest.last());
         hub.finish().await;
     }
 
@@ -163,6 +168,96 @@ on_both_pairs! {
         hub.get(&path).bearer(&ada.api_key).send().await.expect(503);
         wire.mend();
         hub.take_errors();
+        hub.finish().await;
+    }
+
+    async fn a_reading_whose_log_is_lost_ends_with_an_error_in_the_words_of_the_stream(pair: Pair) {
+        let hub = TestHub::builder(pair).settings(|settings| settings.inference.resume_max_bytes = 12_000).start().await;
+        let ada = hub.user("ada").await;
+        let text = "sandbox:words=300 sandbox:delay=10 go";
+        let says = json!([{ "role": "user", "content": text }]);
+        let wires = [
+            ("/v1/chat/completions", ask(text)),
+            ("/v1/messages", json!({ "model": "sandbox", "max_tokens": 400, "stream": true, "messages": says })),
+            ("/v1/responses", json!({ "model": "sandbox", "stream": true, "input": text })),
+            ("/api/mcp/chat", json!({ "id": "mine", "type": "chat", "model": "sandbox", "stream": true, "resume": true, "messages": says })),
+        ];
+        for (route, body) in wires {
+            let request = hub.post(route).bearer(&ada.api_key).header("idempotency-key", route).json(&body);
+            let mut live = request.stream().await;
+            let first = live.event().await.unwrap();
+            let again = hub.post(route).bearer(&ada.api_key).header("idempotency-key", route).json(&body);
+            let along = again.stream().await;
+            assert_eq!(along.headers["idempotent-replayed"], "true", "{route}");
+            let (along, whole) = futures::join!(along.events(), live.events());
+            let told = along.last().unwrap();
+            assert!(along.len() < whole.len() && along[0] == first && !whole.contains(told), "{route} {told:?}");
+            let found = told.json();
+            let error = &found["error"];
+            match route {
+                "/v1/chat/completions" => assert_eq!(error["code"], "GONE", "{found}"),
+                "/v1/messages" => assert_eq!((told.event.as_str(), error["code"].as_str()), ("error", Some("GONE")), "{found}"),
+                "/v1/responses" => {
+                    assert_eq!((told.event.as_str(), &found["type"]), ("error", &json!("error")), "{found}");
+                    let before = along[along.len() - 2].json()["sequence_number"].as_u64().unwrap();
+                    assert_eq!(found["sequence_number"], before + 1, "{found}");
+                }
+                _ => assert_eq!((&found["type"], &found["id"], &error["code"]), (&json!("error"), &json!("mine"), &json!("GONE"))),
+            }
+        }
+        hub.finish().await;
+    }
+
+    async fn a_reading_ends_with_an_error_when_its_key_is_revoked(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let ada = hub.user("ada").await;
+        let mut live = recorded(&hub, &ada, "sandbox:words=4000 sandbox:delay=1 go").stream().await;
+        live.event().await.unwrap();
+        let other = hub.post("/api/keys").bearer(&ada.access_token).json(&json!({ "name": "other" })).send().await.expect(201).json();
+        let path = format!("/v1/streams/{}", live.headers["x-hub-stream"].to_str().unwrap());
+        let mut along = hub.get(&path).bearer(other["key"].as_str().unwrap()).stream().await;
+        along.event().await.unwrap();
+        let key = format!("/api/keys/{}", other["id"].as_str().unwrap());
+        hub.delete(&key).bearer(&ada.access_token).send().await.expect(204);
+        let along = along.events().await;
+        assert_eq!(along.last().unwrap().json()["error"]["code"], "AUTHENTICATION_ERROR", "{:?}", along.last());
+        drop(live);
+        hub.finish().await;
+    }
+
+    async fn a_place_beyond_the_end_is_no_answer(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let ada = hub.user("ada").await;
+        let answer = recorded(&hub, &ada, "hello").send().await.expect(200);
+        let stream = answer.header("x-hub-stream");
+        let path = format!("/v1/streams/{stream}");
+        let beyond = hub.get(&path).bearer(&ada.api_key).header("last-event-id", &format!("{stream}:99")).send().await.expect(200);
+        assert!(beyond.text().contains("NOT_FOUND"), "{}", beyond.text());
+        hub.finish().await;
+    }
+
+    async fn a_key_reads_no_answer_of_a_model_it_may_not_use(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let ada = hub.user("ada").await;
+        let narrow = json!({ "name": "narrow", "models": ["sandbox-embedding"] });
+        let narrow = hub.post("/api/keys").bearer(&ada.access_token).json(&narrow).send().await.expect(201).json();
+        let narrow = narrow["key"].as_str().unwrap();
+        for body in [ask("hello"), json!({ "model": "sandbox", "messages": [{ "role": "user", "content": "hello" }] })] {
+            let key = format!("k{}", body["stream"]);
+            let post = |credential: &str| {
+                hub.post("/v1/chat/completions").bearer(credential).header("idempotency-key", &key).json(&body).send()
+            };
+            let answer = post(&ada.api_key).await.expect(200);
+            let refused = post(narrow).await.expect(404);
+            assert_eq!(refused.json()["error"]["code"], "MODEL_NOT_FOUND");
+            let stream = answer.header("x-hub-stream");
+            if !stream.is_empty() {
+                for path in [format!("/v1/streams/{stream}"), format!("/api/mcp/streams/{stream}")] {
+                    hub.get(&path).bearer(&ada.api_key).send().await.expect(200);
+                    hub.get(&path).bearer(narrow).send().await.expect(404);
+                }
+            }
+        }
         hub.finish().await;
     }
 }

@@ -41,6 +41,16 @@ fn request(id: &str, text: &str, stream: bool) -> Value {
     json!({ "id": id, "type": "chat", "provider": "auto", "model": "sandbox", "stream": stream, "messages": [{ "role": "user", "content": text }] })
 }
 
+/// The first frame that is no chunk.
+async fn last(socket: &mut Socket) -> Value {
+    loop {
+        let frame = next(socket).await.unwrap();
+        if frame["type"] != "chunk" {
+            return frame;
+        }
+    }
+}
+
 async fn held(hub: &TestHub, user: &TestUser) -> Value {
     hub.get("/api/credits/balance").bearer(&user.access_token).send().await.expect(200).json()["held"].clone()
 }
@@ -112,13 +122,24 @@ on_both_pairs! {
             }
         }
         send(&mut socket, &json!({ "type": "cancel", "id": "long" })).await;
-        while held(&hub, &ada).await != 0 {
+        let done = last(&mut socket).await;
+        assert_eq!((&done["type"], &done["id"], &done["cancelled"]), (&json!("done"), &json!("long"), &json!(true)));
+        assert_eq!(held(&hub, &ada).await, 0, "the last frame comes after the settle");
+        let receipt = format!("/api/credits/receipts/{}", done["metadata"]["receiptId"].as_str().unwrap());
+        let receipt = hub.get(&receipt).bearer(&ada.access_token).send().await.expect(200).json();
+        assert_eq!((&receipt["outcome"], &receipt["amount"]), (&json!("cancelled"), &done["usage"]["credits"]));
+        assert!(done["usage"]["completionTokens"].as_i64().unwrap() > 0);
+        assert!(hub.sandbox().produced() < 20_000);
+        // The socket is still good for more, and the id is free again. An answer in one piece is not waited for either.
+        send(&mut socket, &request("long", "sandbox:words=20000 sandbox:delay=1 go", false)).await;
+        while held(&hub, &ada).await == 0 {
             tokio::task::yield_now().await;
         }
-        // The socket is still good for more, and the id is free again.
-        send(&mut socket, &request("after", "hello", false)).await;
-        while next(&mut socket).await.unwrap()["id"] != "after" {}
-        assert!(hub.sandbox().produced() < 20_000);
+        send(&mut socket, &json!({ "type": "cancel", "id": "long" })).await;
+        let done = next(&mut socket).await.unwrap();
+        assert_eq!((&done["type"], &done["cancelled"], &done["usage"]["credits"]), (&json!("done"), &json!(true), &json!(0)));
+        send(&mut socket, &request("long", "hello", false)).await;
+        assert_eq!(next(&mut socket).await.unwrap()["type"], "completion", "there was one last frame");
         drop(socket);
         hub.finish().await;
     }
@@ -350,6 +371,42 @@ on_both_pairs! {
         hub.finish().await;
     }
 
+    async fn every_resume_ends_with_one_last_frame(pair: Pair) {
+        let hub = TestHub::start(pair).await;
+        let ada = hub.user("ada").await;
+        let door = hub.socket().await;
+        let mut socket = door.websocket("/api/ws", Some(&ada.access_token)).await.unwrap();
+        let mut ask = request("r", "hello", true);
+        ask["resume"] = json!(true);
+        send(&mut socket, &ask).await;
+        let done = last(&mut socket).await;
+        let event = done["event"].as_str().unwrap().to_owned();
+        for _ in 0..2 {
+            send(&mut socket, &json!({ "type": "resume", "id": "r", "after": event })).await;
+            assert_eq!(next(&mut socket).await.unwrap(), done, "nothing is left but the end");
+        }
+        let beyond = format!("{}:99", event.split_once(':').unwrap().0);
+        send(&mut socket, &json!({ "type": "resume", "id": "r", "after": beyond })).await;
+        let refused = next(&mut socket).await.unwrap();
+        assert_eq!((&refused["type"], &refused["id"], &refused["error"]["code"]), (&json!("error"), &json!("r"), &json!("NOT_FOUND")));
+
+        // Reading on can be cancelled as well.
+        let mut ask = request("long", "sandbox:words=20000 sandbox:delay=2 go", true);
+        ask["resume"] = json!(true);
+        let mut first = door.websocket("/api/ws", Some(&ada.access_token)).await.unwrap();
+        send(&mut first, &ask).await;
+        let event = next(&mut first).await.unwrap()["event"].clone();
+        send(&mut socket, &json!({ "type": "resume", "id": "long", "after": event })).await;
+        next(&mut socket).await.unwrap();
+        send(&mut socket, &json!({ "type": "cancel", "id": "long" })).await;
+        let ended = last(&mut socket).await;
+        assert_eq!((&ended["type"], &ended["error"]["code"]), (&json!("error"), &json!("CONFLICT")));
+        send(&mut first, &json!({ "type": "cancel", "id": "long" })).await;
+        assert_eq!(last(&mut first).await["cancelled"], true);
+        drop((socket, first));
+        hub.finish().await;
+    }
+
     async fn a_recorded_request_is_cancelled_at_once(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;
@@ -361,6 +418,12 @@ on_both_pairs! {
             next(&mut socket).await.unwrap();
             if goes == "cancel" {
                 send(&mut socket, &json!({ "type": "cancel", "id": "long" })).await;
+                let done = last(&mut socket).await;
+                assert_eq!((&done["type"], &done["cancelled"]), (&json!("done"), &json!(true)));
+                // Whoever asks for the rest gets the same end.
+                let event = done["event"].as_str().unwrap();
+                send(&mut socket, &json!({ "type": "resume", "id": "long", "after": event })).await;
+                assert_eq!(next(&mut socket).await.unwrap(), done);
             } else {
                 socket.close(None).await.unwrap();
             }

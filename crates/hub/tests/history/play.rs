@@ -13,7 +13,7 @@ use hub_store::grants::Category;
 use hub_store::users::{self, NewUser};
 use hub_store::{accounts, budgets, grants, holds, promo as codes};
 use hub_testkit::{Pair, TestHub};
-use hub_types::{ApiKeyId, Caller, Credential, Credits, Permission, PromoCodeId, RateTier, UserId};
+use hub_types::{ApiKeyId, Caller, Credential, Credits, Permission, PromoCodeId, RateTier, UserId, UserLimits};
 
 use crate::act::{Stage, Told, act, cost, until_crash};
 use crate::dice::Dice;
@@ -92,6 +92,7 @@ pub(crate) fn caller(user: UserId, may: &[Permission]) -> Caller {
         models: Arc::default(),
         line: None,
         budgets: Arc::default(),
+        limits: UserLimits::default(),
         acting: None,
         tier: RateTier::User,
         address: None,

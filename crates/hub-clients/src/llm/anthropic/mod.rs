@@ -174,7 +174,7 @@ impl AnthropicProvider {
         };
         let Some(messages) = told.as_ref().or(call.request.messages()) else { return Ok(None) };
         let body = messages.encode_for_count(&call.upstream_model);
-        let (_, body) = self.http.whole(self.post(&self.count_url, messages, body, false)).await?;
+        let body = self.http.brief(self.post(&self.count_url, messages, body, false)).await?;
         let counted: Counted =
             serde_json::from_slice(&body).map_err(|_| LlmError::Protocol("a count of tokens was expected"))?;
         Ok(Some(counted.input_tokens))

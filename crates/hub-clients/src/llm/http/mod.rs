@@ -34,6 +34,8 @@ use super::{BadRequest, LlmError, Wait};
 
 /// Largest answer that is not a stream, in bytes.
 pub const ANSWER_LIMIT: usize = 32 * 1024 * 1024;
+/// Largest answer that holds no more than a number or two, in bytes.
+const BRIEF_LIMIT: usize = 64 * 1024;
 const OUR_NAME: HeaderValue = HeaderValue::from_static(concat!("smart-ai-hub/", env!("CARGO_PKG_VERSION")));
 
 /// One upstream's client.
@@ -96,6 +98,14 @@ impl Http {
     async fn body(&self, answer: Answer, deadline: Instant) -> Result<Bytes, LlmError> {
         let reading = read_body(answer, ANSWER_LIMIT, self.timeouts.idle);
         timeout_at(deadline, reading).await.unwrap_or(Err(LlmError::Timeout(Wait::Total)))
+    }
+
+    /// Sends a call whose answer is one short document that nothing is generated for.
+    pub(super) async fn brief(&self, request: Request) -> Result<Bytes, LlmError> {
+        in_time(self.timeouts.first_byte, async {
+            read_body(self.send(request).await?, BRIEF_LIMIT, self.timeouts.idle).await
+        })
+        .await
     }
 
     /// Sends a call whose answer is a stream.

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use self::window::Window;
 use crate::Hub;
 
-pub(super) use shared::{Memory, Until, get, put};
+pub(super) use shared::{Memory, Until, forget, get, put};
 
 /// For how long a breaker that nobody has tried since it opened stays half-open.
 const FORGOTTEN: Duration = Duration::from_hours(1);
@@ -131,7 +131,7 @@ pub(super) async fn note(hub: &Hub, key: &str, verdict: Verdict, probe: bool) {
     if trips {
         open(hub, key).await;
     } else if probe && verdict == Verdict::Well {
-        shared::forget(hub, &record_key(key)).await;
+        forget(hub, &record_key(key)).await;
         gauge(key, "closed");
         tracing::info!(provider = key, "a provider that failed is well again");
     }

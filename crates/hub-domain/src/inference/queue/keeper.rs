@@ -33,7 +33,7 @@ pub(super) struct Answer {
 /// One line, as this process uses it.
 #[derive(Debug)]
 pub(super) struct Keeper {
-    /// Whose: `provider` or `model`.
+    /// Whose: `provider` or `model`; or `pause`, of a provider and credential.
     pub(super) scope: &'static str,
     /// Its name.
     pub(super) name: String,
@@ -95,7 +95,7 @@ impl Keeper {
             let answers = batch.iter().map(|(step, rules, _)| {
                 let standing = line.step(*step, rules, now, &mut called);
                 let tokens = if let Step::Ask(asking) = step { asking.tokens } else { 0 };
-                let ceiling = line.blocked_by(tokens, rules.ceilings);
+                let ceiling = line.blocked_by(tokens, rules);
                 let ceiling = ceiling.map(|ceiling| (ceiling, line.frees(ceiling, now)));
                 Answer { standing, ceiling, waiting: line.counts().0 }
             });
@@ -115,7 +115,7 @@ pub(super) fn channel(id: HoldId) -> String {
     format!("queue:{id}")
 }
 
-/// The lines this process has used; as many as there are providers and models with ceilings.
+/// The lines this process has used; as many as there are providers and models with ceilings, and providers and credentials.
 #[derive(Debug, Default)]
 pub(crate) struct Keepers(Mutex<Vec<Arc<Keeper>>>);
 

@@ -27,6 +27,19 @@ pub(super) struct Rules {
     pub(super) lease: i64,
     /// How long a waiting call counts without a sign of life, in microseconds.
     pub(super) patience: i64,
+    /// What holds calls back beside the ceilings.
+    pub(super) flow: Flow,
+}
+
+/// How the line of a provider that limited our rate moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// It is no such line.
+    Free,
+    /// The provider's pause is not over: nobody passes.
+    Shut,
+    /// It is over: one call passes, and for each that was taken since then one more at a time.
+    Trickle,
 }
 
 /// A call that asks to pass.
@@ -51,6 +64,10 @@ pub(super) enum Step {
     End(HoldId, u32),
     /// It has a place and still runs.
     Renew(HoldId),
+    /// It passed after a pause, and the provider took it.
+    Taken(HoldId),
+    /// The provider limits our rate, again or for the first time: whatever it took before says nothing any more.
+    Limited(HoldId),
 }
 
 /// Where a call stands.
@@ -83,6 +100,9 @@ pub(super) struct Line {
     requests: Vec<i64>,
     /// Tokens reserved or used, and until when they count.
     tokens: Vec<Tokens>,
+    /// Calls that the provider took since its last pause.
+    #[serde(default)]
+    taken: usize,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -128,6 +148,19 @@ impl Line {
                     self.tokens[index].count = used;
                     self.tokens[index].until = now + MINUTE;
                 }
+                // Whoever has a pause to wait out finds out by itself whether it is over.
+                if rules.flow != Flow::Free {
+                    return Standing::Ended;
+                }
+            }
+            Step::Taken(id) => {
+                self.running.retain(|each| each.id != id);
+                self.taken += 1;
+            }
+            Step::Limited(id) => {
+                self.running.retain(|each| each.id != id);
+                self.taken = 0;
+                return Standing::Ended;
             }
             Step::Renew(id) => {
                 let until = now + rules.lease;
@@ -179,8 +212,7 @@ impl Line {
         loop {
             let by_role = self.given % WHATEVER_ROLE != WHATEVER_ROLE - 1;
             let next = self.waiting.iter().enumerate().min_by_key(|(_, each)| key(each, by_role));
-            let Some((index, _)) = next.filter(|(_, each)| self.blocked_by(each.tokens, rules.ceilings).is_none())
-            else {
+            let Some((index, _)) = next.filter(|(_, each)| self.blocked_by(each.tokens, rules).is_none()) else {
                 return;
             };
             let Waiting { id, turn, tokens, .. } = self.waiting.remove(index);
@@ -198,7 +230,11 @@ impl Line {
     }
 
     /// Which ceiling stops a call of so many tokens; one larger than the whole ceiling passes when nothing else counts.
-    pub(super) fn blocked_by(&self, tokens: u32, ceilings: Ceilings) -> Option<&'static str> {
+    pub(super) fn blocked_by(&self, tokens: u32, rules: &Rules) -> Option<&'static str> {
+        let ceilings = rules.ceilings;
+        if rules.flow == Flow::Shut || (rules.flow == Flow::Trickle && self.running.len() > self.taken) {
+            return Some("rate_limit");
+        }
         let most = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
         let used: u64 = self.tokens.iter().map(|each| u64::from(each.count)).sum();
         if ceilings.max_concurrent > 0 && self.running.len() >= most(ceilings.max_concurrent) {
@@ -241,7 +277,7 @@ mod tests {
 
     fn rules(max_concurrent: u32) -> Rules {
         let ceilings = Ceilings { max_concurrent, ..Ceilings::default() };
-        Rules { ceilings, length: 1_000, per_user: 1_000, lease: 60_000_000, patience: 10_000_000 }
+        Rules { ceilings, length: 1_000, per_user: 1_000, lease: 60_000_000, patience: 10_000_000, flow: Flow::Free }
     }
 
     fn asking(clock: &Clock, user: UserId, rank: u8) -> Asking {
@@ -327,7 +363,7 @@ mod tests {
         }
         assert_eq!(called, [a.id, b.id]);
         line.step(Step::End(a.id, 10), &rules, 1, &mut called);
-        assert_eq!(line.blocked_by(10, ceilings), Some("requests_per_minute"));
+        assert_eq!(line.blocked_by(10, &rules), Some("requests_per_minute"));
         assert_eq!(line.frees("requests_per_minute", 1), Some(MINUTE - 1));
         // The requests are a minute old; of the tokens, those of the call that ended count one microsecond longer.
         line.sweep(MINUTE);
@@ -336,6 +372,34 @@ mod tests {
         let large = Asking { tokens: 1_000, ..asking(&clock, user, 1) };
         line.sweep(MINUTE + 1);
         assert_eq!(line.step(Step::Ask(large), &rules, MINUTE + 1, &mut called), Standing::Passed, "alone it passes");
+    }
+
+    #[test]
+    fn after_a_pause_one_finds_out_and_the_others_follow_as_it_succeeds() {
+        let clock = Clock::fixed_at("2026-11-23T10:00:00Z");
+        let (mut line, user) = (Line::default(), UserId::new(&clock));
+        let (shut, open) = (Rules { flow: Flow::Shut, ..rules(0) }, Rules { flow: Flow::Trickle, ..rules(0) });
+        let calls: Vec<Asking> = (0..8).map(|_| asking(&clock, user, 1)).collect();
+        let mut called = Vec::new();
+        for call in &calls {
+            assert!(matches!(line.step(Step::Ask(*call), &shut, 0, &mut called), Standing::Waits(_)));
+        }
+        // One that gives up calls nobody.
+        line.step(Step::End(calls[7].id, 0), &open, 0, &mut called);
+        assert!(called.is_empty());
+        assert_eq!(line.step(Step::Ask(calls[0]), &open, 0, &mut called), Standing::Passed);
+        assert_eq!(line.step(Step::Ask(calls[1]), &open, 0, &mut called), Standing::Waits(1));
+        line.step(Step::Taken(calls[0].id), &open, 0, &mut called);
+        assert_eq!(called, [calls[0].id, calls[1].id, calls[2].id]);
+        line.step(Step::Taken(calls[1].id), &open, 0, &mut called);
+        assert_eq!(line.counts(), (2, 3));
+        // It limits our rate again: nobody is called, and it begins anew with one.
+        for limited in &calls[2..5] {
+            line.step(Step::Limited(limited.id), &open, 0, &mut called);
+        }
+        assert_eq!((line.counts(), called.len()), ((2, 0), 5));
+        line.step(Step::Ask(calls[6]), &open, 0, &mut called);
+        assert_eq!(line.counts(), (1, 1));
     }
 
     proptest! {

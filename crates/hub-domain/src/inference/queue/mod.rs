@@ -1,5 +1,7 @@
 //! The queues before providers and models that may be asked only so much: bounded in length and time, fair, and one for all processes.
 //!
+//! Calls that wait until a provider's pause is over stand in a line as well: after it one finds out, and the others follow as it succeeds.
+//!
 //! A call joins after its credits are held, and renews its hold while it waits: who cannot pay takes nobody's place. Who hangs up leaves.
 //! Where nothing is limited there is no queue and nothing is asked.
 
@@ -16,10 +18,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use self::keeper::{Answer, Keeper, channel};
-use self::line::{Asking, Rules, Standing, Step};
+use self::line::{Asking, Flow, Rules, Standing, Step};
 use super::Ceilings;
-use super::measure;
+use super::breaker::Until;
 use super::registry::Candidate;
+use super::{measure, retry};
 use crate::Hub;
 
 pub(super) use keeper::Keepers;
@@ -42,7 +45,7 @@ pub struct Busy {
     pub scope: &'static str,
     /// Its name.
     pub name: String,
-    /// `max_concurrent`, `requests_per_minute` or `tokens_per_minute`.
+    /// `max_concurrent`, `requests_per_minute` or `tokens_per_minute`; `rate_limit` for a pause, which is told as an attempt.
     pub ceiling: &'static str,
     /// The ceiling.
     pub limit: u32,
@@ -82,14 +85,69 @@ pub(super) async fn enter(
     for (scope, name, ceilings) in lines {
         if !ceilings.is_none() {
             let keeper = hub.providers.queues.of(scope, name);
-            let place = match had.iter().position(|place| place.is_in(&keeper)) {
-                Some(index) => had.swap_remove(index),
-                None => pass(hub, &keeper, rules(hub, ceilings), visitor, deadline, &places).await?,
+            let place = if let Some(index) = had.iter().position(|place| place.is_in(&keeper)) {
+                had.swap_remove(index)
+            } else {
+                let gate = Gate { rules: rules(hub, ceilings), pause: None };
+                pass(hub, &keeper, gate, visitor, deadline, &places).await?
             };
             places.push(place);
         }
     }
     Ok(places)
+}
+
+/// Waits in line until the pause of a provider that limited our rate is over, and until it is this call's turn to ask it again.
+pub(super) async fn rest(
+    hub: &Arc<Hub>,
+    visitor: Visitor<'_>,
+    candidate: &Candidate,
+    deadline: Instant,
+) -> Result<Place, Box<Busy>> {
+    let keeper = hub.providers.queues.of("pause", &candidate.key());
+    let rules = Rules { flow: Flow::Trickle, ..rules(hub, Ceilings::default()) };
+    let gate = Gate { rules, pause: Some(Pause { candidate, seen: None, opens: Instant::now() }) };
+    pass(hub, &keeper, gate, visitor, deadline, &[]).await
+}
+
+/// The provider limits our rate, and its pause has begun: its line moves anew, with one call after it.
+pub(super) async fn limited(hub: &Hub, id: HoldId, candidate: &Candidate) {
+    let rules = Rules { flow: Flow::Shut, ..rules(hub, Ceilings::default()) };
+    // Should this fail, the provider says it once more.
+    let _ = hub.providers.queues.of("pause", &candidate.key()).step(hub, Step::Limited(id), rules).await;
+}
+
+/// What a line obeys while a call stands in it.
+struct Gate<'a> {
+    rules: Rules,
+    /// In the line of a provider that limited our rate.
+    pause: Option<Pause<'a>>,
+}
+
+struct Pause<'a> {
+    candidate: &'a Candidate,
+    seen: Option<Until>,
+    /// When it is over.
+    opens: Instant,
+}
+
+impl Gate<'_> {
+    /// The rules of this moment.
+    async fn look(&mut self, hub: &Hub) -> Rules {
+        let Some(pause) = &mut self.pause else { return self.rules };
+        let now = Instant::now();
+        if let Some(found) = retry::limited(hub, pause.candidate).await.filter(|found| pause.seen != Some(*found)) {
+            pause.seen = Some(found);
+            pause.opens = now + found.left(hub.clock.now()).unwrap_or_default();
+        }
+        Rules { flow: if now < pause.opens { Flow::Shut } else { Flow::Trickle }, ..self.rules }
+    }
+
+    /// When it is worth looking again.
+    fn opens(&self, now: Instant) -> Instant {
+        let look = now + LOOK;
+        self.pause.as_ref().map_or(look, |pause| if pause.opens > now { pause.opens.min(look) } else { look })
+    }
 }
 
 fn rules(hub: &Hub, ceilings: Ceilings) -> Rules {
@@ -101,13 +159,14 @@ fn rules(hub: &Hub, ceilings: Ceilings) -> Rules {
         per_user: settings.queue_per_user,
         lease: i64::try_from(lease).unwrap_or(i64::MAX / 4),
         patience: FORGOTTEN,
+        flow: Flow::Free,
     }
 }
 
 async fn pass(
     hub: &Arc<Hub>,
     keeper: &Arc<Keeper>,
-    rules: Rules,
+    mut gate: Gate<'_>,
     visitor: Visitor<'_>,
     deadline: Instant,
     held: &[Place],
@@ -119,10 +178,11 @@ async fn pass(
         tokens: visitor.tokens,
         waits: visitor.waits,
     };
-    let place = Place::new(hub, keeper, visitor.id, rules);
+    let place = Place::new(hub, keeper, visitor.id, gate.rules);
     let since = Instant::now();
     let mut told = None;
     loop {
+        let rules = gate.look(hub).await;
         // Without any cache nothing can be counted; the call goes on, as with all limits.
         let Some(answer) = keeper.step(hub, Step::Ask(asking), rules).await else { return Ok(place) };
         let position = match answer.standing {
@@ -149,7 +209,7 @@ async fn pass(
             told = Some(hub.cache.subscribe(&channel(visitor.id)).await.ok());
             continue;
         };
-        let look = deadline.min(Instant::now() + LOOK);
+        let look = deadline.min(gate.opens(Instant::now()));
         let called = async {
             match called {
                 Some(called) => called.next().await,

@@ -29,6 +29,11 @@ impl Place {
         Arc::ptr_eq(&self.keeper, keeper)
     }
 
+    /// The provider took the call that passed after its pause. Says how many still wait, where that is known.
+    pub(in crate::inference) async fn taken(&self) -> Option<usize> {
+        self.keeper.step(&self.hub, Step::Taken(self.id), self.rules).await.map(|answer| answer.waiting)
+    }
+
     /// The call still runs.
     pub(in crate::inference) async fn renew(&self) {
         // Should this fail, the next one may be in time.

@@ -13,6 +13,12 @@ pub struct Preface {
     pub user: UserId,
     /// How the events are written.
     pub form: Form,
+    /// In whose words, as the edge names them: an error that ends a reading is told in the same.
+    #[serde(default)]
+    pub wire: String,
+    /// The model as asked for. A key that may not use it may not read what it said.
+    #[serde(default)]
+    pub model: String,
     /// Names and values of headers.
     pub headers: Vec<(String, String)>,
     /// The client's own name for the request, where its protocol has one.

@@ -10,13 +10,12 @@ use bytes::{Bytes, BytesMut};
 use hub_types::{Credits, HoldId};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
 
 use super::entry::{Entry, Preface};
 use super::log::Log;
 use super::{EventId, reader_key};
 use crate::Hub;
-use crate::inference::{Frame, room};
+use crate::inference::{Bill, Frame, Later, room};
 
 /// How long a call goes on for a caller who is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,18 +35,26 @@ pub struct Plan {
     pub preface: Preface,
     /// How long the call goes on for a caller who is gone.
     pub patience: Patience,
-    /// Cancelled to hang up at once.
-    pub stop: CancellationToken,
     /// Whether [`Ending::bytes`] is wanted, up to so many.
     pub collect: Option<usize>,
+}
+
+/// What became of a recorded call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Its last frame came: it is complete, or failed and charged for what there was.
+    Answered,
+    /// Nothing was charged, or the call was hung up on: a repetition is a new call.
+    Free,
+    /// It may have been charged, or will be: this process cannot tell.
+    Unknown,
 }
 
 /// How a recorded stream ended.
 #[derive(Debug)]
 pub struct Ending {
-    /// True when its last frame came: it is complete, or failed and charged for what there was. Otherwise nothing was charged, or the
-    /// call was hung up on.
-    pub answered: bool,
+    /// What became of its call.
+    pub ended: Ended,
     /// Everything that went out, when it was wanted and not too large.
     pub bytes: Option<Bytes>,
 }
@@ -85,7 +92,6 @@ impl Recorder {
         loop {
             let frame = tokio::select! {
                 biased;
-                () = self.plan.stop.cancelled() => break,
                 () = closed(self.out.as_ref()), if self.out.is_some() => {
                     self.out = None;
                     continue;
@@ -94,13 +100,15 @@ impl Recorder {
                 frame = self.frames.recv() => frame,
             };
             let Some(frame) = frame else { break };
-            let last = match &frame {
-                Frame::Event { .. } => None,
-                Frame::Done { .. } => Some(true),
-                Frame::Failed { bill, .. } => Some(bill.as_ref().is_some_and(|bill| bill.credits > Credits::ZERO)),
+            let (frame, last) = match self.end_of(frame, &mut write).await {
+                Turn::Goes(frame) => (frame, None),
+                Turn::Ends(frame, ended) => (frame, Some(ended)),
+                Turn::Unknown => {
+                    self.log.push(Entry::Cut);
+                    return Ending { ended: Ended::Unknown, bytes: None };
+                }
             };
-            let next = EventId { stream: self.plan.stream, number: self.sent + 1 };
-            let mut events = write(next, frame).into_iter().peekable();
+            let mut events = write(self.next(), frame).into_iter().peekable();
             while let Some(event) = events.next() {
                 let ends = last.is_some() && events.peek().is_none();
                 self.log.push(if ends { Entry::Last(event.clone()) } else { Entry::Event(event.clone()) });
@@ -108,12 +116,47 @@ impl Recorder {
                 self.sent += 1;
                 self.pass_on(event).await;
             }
-            if let Some(answered) = last {
-                return Ending { answered, bytes: self.collected.map(BytesMut::freeze) };
+            if let Some(last) = last {
+                self.out = None;
+                let ended = match last {
+                    Last::Known(ended) => ended,
+                    Last::Waits(later) => of_bill(later.bill().await.as_ref()),
+                };
+                return Ending { ended, bytes: self.collected.map(BytesMut::freeze) };
             }
         }
         self.log.push(Entry::Cut);
-        Ending { answered: false, bytes: None }
+        Ending { ended: Ended::Free, bytes: None }
+    }
+
+    /// Whether this frame is the last one. A complete answer that is not paid for yet has no end before it is: the caller is told why it
+    /// must come back, and whoever reads the log waits.
+    async fn end_of(&mut self, frame: Frame, write: &mut (impl FnMut(EventId, Frame) -> Vec<Bytes> + Send)) -> Turn {
+        match frame {
+            Frame::Event { .. } => Turn::Goes(frame),
+            Frame::Done { .. } => Turn::Ends(frame, Last::Known(Ended::Answered)),
+            Frame::Failed { ref bill, .. } => {
+                let ended = of_bill(bill.as_deref());
+                Turn::Ends(frame, Last::Known(ended))
+            }
+            Frame::Unsettled { error, end: None, later } => {
+                Turn::Ends(Frame::Failed { error, bill: None }, Last::Waits(later))
+            }
+            Frame::Unsettled { error, end: Some(raw), later } => {
+                for event in write(self.next(), Frame::Failed { error, bill: None }) {
+                    self.pass_on(event).await;
+                }
+                self.out = None;
+                match later.bill().await {
+                    Some(bill) => Turn::Ends(Frame::Done { raw, bill: Box::new(bill) }, Last::Known(Ended::Answered)),
+                    None => Turn::Unknown,
+                }
+            }
+        }
+    }
+
+    const fn next(&self) -> EventId {
+        EventId { stream: self.plan.stream, number: self.sent + 1 }
     }
 
     /// A caller who does not take an event in time is gone.
@@ -133,6 +176,29 @@ impl Recorder {
         if let Some(bytes) = &mut self.collected {
             bytes.extend_from_slice(event);
         }
+    }
+}
+
+/// What a frame is in its stream.
+enum Turn {
+    Goes(Frame),
+    Ends(Frame, Last),
+    /// Whether there is an end nobody will know here.
+    Unknown,
+}
+
+/// What is known at the last frame of what became of the call.
+enum Last {
+    Known(Ended),
+    Waits(Box<Later>),
+}
+
+/// What a call that failed was.
+fn of_bill(bill: Option<&Bill>) -> Ended {
+    match bill {
+        Some(bill) if bill.credits > Credits::ZERO => Ended::Answered,
+        Some(_) => Ended::Free,
+        None => Ended::Unknown,
     }
 }
 

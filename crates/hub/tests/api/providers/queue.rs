@@ -196,6 +196,61 @@ on_both_pairs! {
         end(vec![hub]).await;
     }
 
+    async fn calls_wait_for_a_pause_in_a_bounded_line_and_then_pass_as_they_succeed(pair: Pair) {
+        let upstream = Upstream::held(&["k"]).await;
+        let short = |settings: &mut hub::config::Settings| settings.inference.queue_length = 7;
+        let hub = Arc::new(builder(pair, &upstream, 0).settings(short).start().await);
+        let twin = Arc::new(hub.sibling().await);
+        let ada = hub.user("ada").await;
+        upstream.limit_next(6_000);
+        let mut tasks = JoinSet::new();
+        ask(&hub, &ada, "limited", &mut tasks);
+        until(&hub, "pause:local/default", (1, 0)).await;
+        for number in 1..7 {
+            ask(if number % 2 == 0 { &hub } else { &twin }, &ada, "waits", &mut tasks);
+        }
+        until(&hub, "pause:local/default", (7, 0)).await;
+        // Who finds the line full is not kept waiting.
+        for hub in [&hub, &twin] {
+            let refused = once(hub, &ada).await.expect(429);
+            assert_eq!(refused.json()["error"]["details"]["attempts"][0]["outcome"], "paused");
+            assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
+        }
+        assert_eq!(upstream.begun().len(), 0, "the pause is obeyed");
+        for (running, waiting) in [(1, 6), (2, 4), (4, 0)] {
+            until(&hub, "pause:local/default", (waiting, running)).await;
+            while upstream.begun().len() < 7 - waiting {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(upstream.most(), running);
+            upstream.let_go(running);
+        }
+        for answer in tasks.join_all().await {
+            answer.expect(200);
+        }
+        until(&hub, "pause:local/default", (0, 0)).await;
+        let balance = hub.get("/api/credits/balance").bearer(&ada.access_token).send().await.expect(200).json();
+        assert_eq!(balance["held"], 0, "{balance}");
+        hub.take_errors();
+        end(vec![hub, twin]).await;
+    }
+
+    async fn nobody_waits_for_a_pause_longer_than_for_a_turn(pair: Pair) {
+        let upstream = Upstream::start(&["k"]).await;
+        let hub = Arc::new(builder(pair, &upstream, 0).start().await);
+        let ada = hub.user("ada").await;
+        upstream.limit_next(200_000);
+        assert_eq!(once(&hub, &ada).await.expect(429).header("retry-after"), "200");
+        // Longer than two minutes nobody is kept away.
+        assert_eq!(once(&hub, &ada).await.expect(429).header("retry-after"), "120");
+        hub.advance(chrono::Duration::seconds(121));
+        for _ in 0..3 {
+            once(&hub, &ada).await.expect(200);
+        }
+        hub.take_errors();
+        end(vec![hub]).await;
+    }
+
     async fn a_socket_is_told_where_its_call_stands(pair: Pair) {
         let upstream = Upstream::held(&["k"]).await;
         let hub = Arc::new(builder(pair, &upstream, 1).start().await);
@@ -217,6 +272,47 @@ on_both_pairs! {
         assert_eq!(next().await["data"], "hello");
         drop(socket);
         tasks.join_all().await;
+        end(vec![hub]).await;
+    }
+
+    async fn a_cancelled_request_that_waits_or_cannot_be_stopped_ends_with_what_it_cost(pair: Pair) {
+        let upstream = Upstream::held(&["k"]).await;
+        let hub = Arc::new(builder(pair, &upstream, 1).start().await);
+        let ada = hub.user("ada").await;
+        let mut socket = hub.socket().await.websocket("/api/ws", Some(&ada.access_token)).await.unwrap();
+        let request = |id: &str| {
+            let ask = json!({ "id": id, "type": "chat", "model": "m", "messages": [{ "role": "user", "content": id }] });
+            Message::text(ask.to_string())
+        };
+        let cancel = |id: &str| Message::text(json!({ "type": "cancel", "id": id }).to_string());
+        let mut frames = Vec::new();
+        socket.send(request("asked")).await.unwrap();
+        until(&hub, "provider:local", (0, 1)).await;
+        socket.send(request("waits")).await.unwrap();
+        until(&hub, "provider:local", (1, 1)).await;
+        let next = async |socket: &mut hub_testkit::Socket| loop {
+            if let Message::Text(text) = socket.next().await.unwrap().unwrap() {
+                let frame: Value = serde_json::from_str(&text).unwrap();
+                if frame["type"] != "queued" {
+                    return frame;
+                }
+            }
+        };
+        socket.send(cancel("waits")).await.unwrap();
+        frames.push(next(&mut socket).await);
+        socket.send(cancel("asked")).await.unwrap();
+        // Messages are read in their order: when the next one is answered, this one was heard.
+        socket.send(Message::text("{")).await.unwrap();
+        assert_eq!(next(&mut socket).await["error"]["code"], "VALIDATION_ERROR");
+        // What this provider bills is known with its answer.
+        upstream.let_go(1);
+        frames.push(next(&mut socket).await);
+        let told = |frame: &Value| (frame["type"].clone(), frame["id"].clone(), frame["cancelled"].clone(), frame["usage"]["totalTokens"].clone());
+        assert_eq!(told(&frames[0]), (json!("done"), json!("waits"), json!(true), json!(0)));
+        assert_eq!(told(&frames[1]), (json!("done"), json!("asked"), json!(true), json!(15)));
+        assert_eq!(upstream.begun(), ["asked"]);
+        until(&hub, "provider:local", (0, 0)).await;
+        drop(socket);
         end(vec![hub]).await;
     }
 

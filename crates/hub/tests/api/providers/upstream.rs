@@ -25,6 +25,8 @@ pub(super) struct Upstream {
 struct Seen {
     keys: Mutex<HashSet<String>>,
     calls: Mutex<Calls>,
+    /// For each of the next calls: the pause to ask for, in milliseconds, in place of an answer.
+    limits: Mutex<Vec<u64>>,
     /// Each call takes one permit for good.
     go: Semaphore,
 }
@@ -50,6 +52,7 @@ impl Upstream {
         let seen = Arc::new(Seen {
             keys: Mutex::new(keys.iter().map(|key| (*key).to_owned()).collect()),
             calls: Mutex::default(),
+            limits: Mutex::default(),
             go: Semaphore::new(0),
         });
         let app = Router::new()
@@ -61,6 +64,11 @@ impl Upstream {
         let mut serving = JoinSet::new();
         serving.spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self { url, seen, _serving: serving }
+    }
+
+    /// Limits the rate of the next call: it asks for a pause of so many milliseconds.
+    pub(super) fn limit_next(&self, milliseconds: u64) {
+        self.seen.limits.lock().unwrap().push(milliseconds);
     }
 
     /// Lets this many calls go on.
@@ -116,6 +124,11 @@ async fn chat(State(seen): State<Arc<Seen>>, headers: HeaderMap, Json(body): Jso
         Ok(key) => key,
         Err(refusal) => return *refusal,
     };
+    let limit = seen.limits.lock().unwrap().pop();
+    if let Some(pause) = limit {
+        let body = json!({ "error": { "message": "slow down", "type": "requests", "code": "rate_limit_exceeded" } });
+        return (StatusCode::TOO_MANY_REQUESTS, [("retry-after-ms", pause.to_string())], Json(body)).into_response();
+    }
     let text = body["messages"].as_array().and_then(|all| all.last()).map(|last| last["content"].clone());
     {
         let mut calls = seen.calls.lock().unwrap();

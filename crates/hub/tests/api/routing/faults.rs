@@ -69,6 +69,28 @@ on_both_pairs! {
         }
     }
 
+    async fn a_refusal_of_the_last_provider_does_not_hide_what_the_others_did(pair: Pair) {
+        let forbidden = r#"{"error":{"message":"not in your country","type":"invalid_request_error","param":null,"code":"unsupported_country"}}"#;
+        let (first, last) = (Upstream::plays(vec![Play::Status(500, "", FAULT); 3]).await, Upstream::plays(vec![Play::Status(403, "", forbidden); 2]).await);
+        let builder = TestHub::builder(pair).settings(|settings| {
+            priced(settings, "first", "m", 1000);
+            priced(settings, "last", "n", 1000);
+            super::alias(settings, "best", &[("first", "m", 1), ("last", "n", 2)]);
+        });
+        let hub = builder.provider(plain("first", &first.url)).provider(plain("last", &last.url)).start().await;
+        let ada = hub.user("ada").await;
+        let failed = chat(&hub, &ada, &ask("best", &json!({}))).await.expect(502);
+        assert_eq!(failed.error_code(), "ALL_PROVIDERS_FAILED");
+        let attempts = told(&failed.json()["error"]["details"]["attempts"]);
+        assert_eq!(attempts, ["first unavailable 500", "first unavailable 500", "first unavailable 500", "last refused 403"]);
+        // Where nobody else was asked, its words are the answer.
+        let refused = chat(&hub, &ada, &ask("n", &json!({}))).await.expect(502);
+        assert!(refused.text().contains("not in your country") && refused.text().contains("PROVIDER_ERROR"), "{}", refused.text());
+        assert_eq!(balance(&hub, &ada).await["balance"], 100);
+        hub.take_errors();
+        hub.finish().await;
+    }
+
     async fn a_call_that_succeeds_at_its_third_try_is_charged_once(pair: Pair) {
         for (fault, outcome) in [(Play::Status(500, "", FAULT), "up unavailable 500"), (Play::Status(429, "retry-after-ms: 2\r\n", LIMIT), "up rate_limited 429")] {
             for stream in [false, true] {

@@ -196,7 +196,7 @@ on_both_pairs! {
             let answer = hub.post(path).bearer(&user.api_key).json(&body).send().await.expect(200);
             let told = if streams { events(&answer.text()) } else { vec![answer.json()] };
             let usages = told.iter().flat_map(|event| [&event["usage"], &event["response"]["usage"]]);
-            let usage = usages.filter(|usage| usage.is_object()).last().unwrap();
+            let usage = usages.rev().find(|usage| usage.is_object()).unwrap();
             let receipt = paid(&hub, &user, answer.header("x-hub-receipt")).await;
             assert_eq!(receipt["usageSource"], "counted");
             let billed = &receipt["usage"];

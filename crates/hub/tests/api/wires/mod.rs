@@ -266,6 +266,38 @@ on_both_pairs! {
         hub.finish().await;
     }
 
+    async fn a_provider_that_hangs_is_not_waited_for_to_count_and_one_that_is_left_alone_is_not_asked(pair: Pair) {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let (seen, mut serving) = (std::sync::Arc::clone(&asked), tokio::task::JoinSet::new());
+        serving.spawn(async move {
+            let mut open = Vec::new();
+            loop {
+                open.push(listener.accept().await.unwrap());
+                seen.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            }
+        });
+        let hub = TestHub::builder(pair).anthropic("up", &url).settings(|settings| {
+            settings.providers.last_mut().unwrap().first_byte_seconds = 1;
+            (settings.routing.tries, settings.routing.breaker.calls) = (1, 1);
+        });
+        let hub = hub.start().await;
+        let ada = hub.user("ada").await;
+        let count = async || {
+            let body = json!({ "model": CLAUDE, "messages": [{ "role": "user", "content": "one two three" }] });
+            let counted = hub.post("/v1/messages/count_tokens").bearer(&ada.api_key).json(&body).send().await.expect(200);
+            counted.json()["input_tokens"].as_i64().unwrap()
+        };
+        let estimate = count().await;
+        assert!(estimate > 0);
+        messages(&hub, &ada, &ask(CLAUDE, "hello", &json!({ "stream": true }))).await.expect(502);
+        let before = asked.load(std::sync::atomic::Ordering::SeqCst);
+        assert_eq!((count().await, asked.load(std::sync::atomic::Ordering::SeqCst)), (estimate, before));
+        hub.take_errors();
+        hub.finish().await;
+    }
+
     async fn vectors_are_paid_by_their_input(pair: Pair) {
         let hub = TestHub::start(pair).await;
         let ada = hub.user("ada").await;
