@@ -10,6 +10,7 @@ mod call_limits;
 mod credits;
 mod credits_checks;
 mod credits_flow;
+mod credits_jobs;
 mod factors;
 mod front_door;
 mod idempotent_calls;

@@ -139,10 +139,14 @@ impl Account {
         (self.balance - self.held).max(0)
     }
 
-    /// Credits without a lot.
+    /// Credits without a lot. What makes an account even lets it go on, unless a dispute about it is open.
     pub(crate) fn gain(&mut self, amount: i64) {
         self.balance += amount;
         self.version += 1;
+        if amount > 0 && self.balance - self.held >= 0 && self.orders.iter().all(|order| order.dispute != Dispute::Open)
+        {
+            self.frozen = false;
+        }
     }
 
     pub(crate) fn gain_lot(&mut self, amount: i64, category: Category, ends: Option<Timestamp>) {

@@ -107,7 +107,7 @@ impl History {
     async fn open(&mut self) {
         let hub = self.hub();
         let (user, at) = (UserId::new(&hub.clock), hub.clock.now());
-        let caller = caller(user, &[Permission::CreditsRead]);
+        let caller = caller(user, &[Permission::CreditsRead, Permission::CreditsPurchase]);
         let mut tx = hub.store.write().await.unwrap();
         let new = NewUser { id: user, email: &caller.email, name: "", password_hash: None, verified: true, at };
         assert!(users::insert(&mut tx, &new).await.unwrap());
