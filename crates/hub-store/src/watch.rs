@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use crate::error::is_away;
 
@@ -116,17 +116,26 @@ impl Watch {
         patience: Patience,
         work: impl Future<Output = sqlx::Result<T>>,
     ) -> sqlx::Result<T> {
-        let (start, look) = (Instant::now(), self.0.limits.moment / 4);
         let (Patience::Short(limit) | Patience::Long(limit)) = patience;
+        let end = Instant::now() + limit;
         let mut work = pin!(work);
         loop {
-            let left = limit.saturating_sub(start.elapsed());
-            match timeout(left.min(look), work.as_mut()).await {
+            let look = self.next_look().min(end);
+            match timeout_at(look, work.as_mut()).await {
                 Ok(done) => return done,
-                Err(_) if left <= look || self.is_vain(patience, begun) => return Err(silence()),
+                Err(_) if look == end || self.is_vain(patience, begun) => return Err(silence()),
                 Err(_) => {}
             }
         }
+    }
+
+    /// When who waits looks up next: all at the same times, because a timer that is due before all others wakes a thread to tell it so, and
+    /// nearly every wait is over by then.
+    fn next_look(&self) -> Instant {
+        let State { limits, start, .. } = &*self.0;
+        let look = limits.moment / 4;
+        let looks = start.elapsed().as_nanos() / look.as_nanos().max(1) + 2;
+        *start + look.saturating_mul(u32::try_from(looks).unwrap_or(u32::MAX))
     }
 
     fn answered(&self) {
