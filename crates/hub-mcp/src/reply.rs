@@ -9,8 +9,8 @@ use futures::{Stream, StreamExt, future};
 use http::StatusCode;
 use hub_domain::Hub;
 use hub_domain::inference::idempotent::{self, Begun, Claim, Kept};
-use hub_domain::inference::replay::{Ended, EventId, Form, Patience, Plan, Preface, Recorder};
-use hub_domain::inference::{self, ChatInput, ChatReply, Frame, Head, InferenceError, Whole};
+use hub_domain::inference::replay::{EventId, Form, Patience, Plan, Preface, Recorder};
+use hub_domain::inference::{self, ChatInput, ChatReply, Frame, Head, Whole};
 use hub_types::{Caller, ErrorCode};
 use hub_web::sse::sse_response;
 use hub_web::{ApiError, RequestId};
@@ -103,12 +103,7 @@ impl Claimed {
     async fn run(self, claim: Claim, input: ChatInput, tell: oneshot::Sender<Result<Response, ApiError>>) {
         match claim.keep(inference::chat(&self.hub, &self.caller, input)).await {
             Err(error) => {
-                // Nothing was charged, so a repetition is a new call; unless nobody knows.
-                if matches!(error, InferenceError::Lost) {
-                    claim.leave();
-                } else {
-                    claim.release().await;
-                }
+                claim.failed(&error).await;
                 drop(tell.send(Err(errors::inference(error))));
             }
             Ok(ChatReply::Whole(whole)) => {
@@ -152,15 +147,10 @@ impl Claimed {
         let (hub, wire, request_id) = (self.hub, self.wire, self.request_id);
         let write = move |next, frame| wire.numbered(&hub, &request_id, next, frame);
         let ending = claim.keep(recorder.run(write)).await;
-        match ending.ended {
-            Ended::Answered => {
-                let mut headers = headers;
-                headers.push(("content-type".to_owned(), "text/event-stream".to_owned()));
-                claim.finish(Kept { status: 200, headers, receipt: about.receipt, body: ending.bytes }).await;
-            }
-            Ended::Free => claim.release().await,
-            Ended::Unknown => claim.leave(),
-        }
+        let mut headers = headers;
+        headers.push(("content-type".to_owned(), "text/event-stream".to_owned()));
+        let answer = Kept { status: 200, headers, receipt: about.receipt, body: ending.bytes };
+        claim.ended(ending.ended, answer).await;
     }
 }
 

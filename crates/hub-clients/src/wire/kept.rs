@@ -2,13 +2,12 @@
 //! such a name may be another's, or the operator's own: no request may hold one.
 
 use std::cell::Cell;
-use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed as _, Error as _, IgnoredAny, MapAccess};
 use serde_json::value::RawValue;
 
 use super::BadRequest;
-use super::openai::Text;
+use super::walk::{Look, Walk};
 
 /// Members of objects, at any depth, that name uploaded files, stores of them, machines, skills, and tunnels into the operator's network.
 const NAMES: [&str; 8] = [
@@ -55,7 +54,7 @@ fn search(raw: &RawValue, harmless: &'static [&'static str]) -> Option<&'static 
     let found = Cell::new(None);
     let mut json = serde_json::Deserializer::from_str(raw.get());
     // It has been read as JSON before: the only error is the one that ends the search.
-    drop(Search { found: &found, harmless }.deserialize(&mut json));
+    drop(Walk(Search { found: &found, harmless }).deserialize(&mut json));
     found.get()
 }
 
@@ -65,72 +64,21 @@ struct Search<'c> {
     harmless: &'static [&'static str],
 }
 
-impl<'de> DeserializeSeed<'de> for Search<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Search<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        while let Some(name) = members.next_key::<Text<'de>>()? {
-            if self.harmless.contains(&name.as_str()) {
-                members.next_value::<IgnoredAny>()?;
-                continue;
-            }
-            let Some(known) = NAMES.into_iter().find(|known| *known == name.as_str()) else {
-                members.next_value_seed(self)?;
-                continue;
-            };
-            let value = members.next_value::<&'de RawValue>()?;
-            if value.get().starts_with(['"', '[']) && value.get() != "[]" {
-                self.found.set(Some(known));
-                return Err(A::Error::custom(known));
-            }
-            // An object of that name describes a thing of its own, as `container: {"type": "auto"}` does.
-            if let Some(inner) = search(value, self.harmless) {
-                self.found.set(Some(inner));
-                return Err(A::Error::custom(inner));
-            }
+impl<'de> Look<'de> for Search<'_> {
+    fn member<A: MapAccess<'de>>(self, name: &str, members: &mut A) -> Result<(), A::Error> {
+        if self.harmless.contains(&name) {
+            return members.next_value::<IgnoredAny>().map(drop);
         }
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items.next_element_seed(self)?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
+        let Some(known) = NAMES.into_iter().find(|known| *known == name) else {
+            return members.next_value_seed(Walk(self));
+        };
+        let value = members.next_value::<&'de RawValue>()?;
+        let names = value.get().starts_with(['"', '[']) && value.get() != "[]";
+        // An object of that name describes a thing of its own, as `container: {"type": "auto"}` does.
+        let found = if names { Some(known) } else { search(value, self.harmless) };
+        let Some(found) = found else { return Ok(()) };
+        self.found.set(Some(found));
+        Err(A::Error::custom(found))
     }
 }
 

@@ -7,5 +7,6 @@ mod kept;
 pub(crate) mod opaque;
 pub mod openai;
 pub(crate) mod translate;
+mod walk;
 
 pub use document::BadRequest;

@@ -14,6 +14,7 @@ use hub_store::idempotency::{self, Answer, Held, NewClaim, Stored};
 use hub_types::{Caller, HoldId, Permission, UserId, random_bytes};
 use tokio::time::{Instant, interval_at, sleep};
 
+use super::replay::Ended;
 use super::{InferenceError, standing};
 use crate::sessions::sha256;
 use crate::{Hub, rbac};
@@ -252,8 +253,22 @@ impl Claim {
         tracing::error!(hold = %answer.hold, "an answer is not kept: the database was away for too long, or the process ends");
     }
 
+    /// The call gave no answer: nothing was charged and the key goes back, unless nobody knows.
+    pub async fn failed(self, error: &InferenceError) {
+        if matches!(error, InferenceError::Lost) { self.leave() } else { self.release().await }
+    }
+
+    /// The call was a stream that ended so; `answer` is what is kept of it.
+    pub async fn ended(self, ended: Ended, answer: Kept) {
+        match ended {
+            Ended::Answered => self.finish(answer).await,
+            Ended::Free => self.release().await,
+            Ended::Unknown => self.leave(),
+        }
+    }
+
     /// Gives the key back: nothing was charged, and a repetition calls again.
-    pub async fn release(self) {
+    async fn release(self) {
         self.log("given back", self.give_back().await);
         let key = kept_key(self.user, &self.key);
         drop(self.hub.cache.delete(&key).await);

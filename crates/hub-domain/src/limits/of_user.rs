@@ -1,7 +1,7 @@
 //! Limits of one user, which an administrator sets in place of what the role may. A change acts within two seconds on every process; what
 //! was counted before still counts.
 
-use hub_store::{roles, user_limits};
+use hub_store::{StoreError, Tx, roles, user_limits};
 use hub_types::{Caller, Permission, RateTier, UserId, UserLimits};
 use serde_json::json;
 
@@ -31,8 +31,7 @@ pub async fn of_user(hub: &Hub, caller: &Caller, user: UserId) -> Result<LimitSt
         return Err(RightsError::UnknownUser);
     }
     let own = user_limits::of(&mut tx, user).await?;
-    let names = roles::names_of(&mut tx, user).await?;
-    Ok(LimitState { own, role: of_role(hub, RateTier::of(names.iter().map(String::as_str))) })
+    Ok(LimitState { own, role: of_role(hub, &mut tx, user).await? })
 }
 
 /// Sets all limits of a user: `None` leaves one to the role, 0 lifts it. Needs `users:update`, and a place above the user.
@@ -59,18 +58,20 @@ pub async fn set_of_user(
     user_limits::put(&mut tx, user, &limits, hub.clock.now()).await?;
     let event = Event::new("user.limits_set").by(caller).on("user", &user.to_string()).about(user);
     audit::record(hub, &mut tx, origin, event.details(json!(limits))).await?;
-    let names = roles::names_of(&mut tx, user).await?;
+    let role = of_role(hub, &mut tx, user).await?;
     let doors = access::doors_of(hub, &mut tx, user).await?;
     tx.commit().await?;
     access::forget(hub, doors).await;
-    Ok(LimitState { own: limits, role: of_role(hub, RateTier::of(names.iter().map(String::as_str))) })
+    Ok(LimitState { own: limits, role })
 }
 
-fn of_role(hub: &Hub, tier: RateTier) -> UserLimits {
+async fn of_role(hub: &Hub, tx: &mut Tx, user: UserId) -> Result<UserLimits, StoreError> {
+    let names = roles::names_of(tx, user).await?;
+    let tier = RateTier::of(names.iter().map(String::as_str));
     let role = hub.settings.limits.roles.of(tier);
-    UserLimits {
+    Ok(UserLimits {
         requests_per_minute: Some(hub.settings.limits.of(tier)),
         tokens_per_minute: Some(role.tokens_per_minute),
         concurrent_calls: Some(role.concurrent_calls),
-    }
+    })
 }

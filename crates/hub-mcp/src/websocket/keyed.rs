@@ -12,8 +12,8 @@ use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use hub_domain::Hub;
 use hub_domain::inference::idempotent::{self, Act, Begun, Claim, Kept};
-use hub_domain::inference::replay::{self, Ended, EventId, Form, Interrupted, Patience, Plan, Preface, Recorder};
-use hub_domain::inference::{self, ChatInput, ChatReply, Frame, Head, InferenceError, Progress, Whole};
+use hub_domain::inference::replay::{self, EventId, Form, Interrupted, Patience, Plan, Preface, Recorder};
+use hub_domain::inference::{self, ChatInput, ChatReply, Frame, Head, Progress, Whole};
 use hub_types::{Caller, ErrorCode};
 use hub_web::{ApiError, IdempotencyKey, RequestId};
 use serde::{Deserialize, Serialize};
@@ -108,12 +108,7 @@ impl Claimed {
             .await
         {
             Err(error) => {
-                // Nothing was charged, so a repetition is a new call; unless nobody knows.
-                if matches!(error, InferenceError::Lost) {
-                    claim.leave();
-                } else {
-                    claim.release().await;
-                }
+                claim.failed(&error).await;
                 drop(tell.send(Err(errors::inference(error))));
             }
             Ok(ChatReply::Whole(whole)) => {
@@ -175,13 +170,8 @@ impl Claimed {
             frame.map(|frame| Bytes::from(frame.numbered(next).to_json())).into_iter().collect()
         };
         let ending = claim.keep(recorder.run(write)).await;
-        match ending.ended {
-            Ended::Answered => {
-                claim.finish(Kept { status: 200, headers, receipt: about.receipt, body: ending.bytes }).await;
-            }
-            Ended::Free => claim.release().await,
-            Ended::Unknown => claim.leave(),
-        }
+        let answer = Kept { status: 200, headers, receipt: about.receipt, body: ending.bytes };
+        claim.ended(ending.ended, answer).await;
     }
 }
 

@@ -1,11 +1,10 @@
 //! How long a request of OpenAI's wires asks what it writes to the cache to be kept. The usage of an answer does not say it, and its price
 //! differs (providers.md §1.1, §8), so what is sent is looked at.
 
-use std::fmt;
-
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed as _, Error as _, MapAccess};
 
 use super::Text;
+use crate::wire::walk::{Look, Walk};
 
 /// Members, at any depth, whose `ttl` says it.
 const NAMES: [&str; 2] = ["prompt_cache_breakpoint", "prompt_cache_options"];
@@ -20,7 +19,7 @@ pub(crate) fn keeps_long(body: &[u8]) -> bool {
         return false;
     }
     let mut json = serde_json::Deserializer::from_str(text);
-    Search { caching: false }.deserialize(&mut json).is_err()
+    Walk(Search { caching: false }).deserialize(&mut json).is_err()
 }
 
 /// Whether a letter of a name may be written as an escape.
@@ -36,62 +35,17 @@ struct Search {
     caching: bool,
 }
 
-impl<'de> DeserializeSeed<'de> for Search {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Search {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        while let Some(name) = members.next_key::<Text<'de>>()? {
-            if self.caching && name.as_str() == "ttl" {
-                let ttl = members.next_value::<Text<'de>>()?;
-                if ttl.get().is_some_and(|ttl| ttl != USUAL) {
-                    return Err(A::Error::custom("kept long"));
-                }
-            } else {
-                members.next_value_seed(Self { caching: NAMES.contains(&name.as_str()) })?;
-            }
+impl<'de> Look<'de> for Search {
+    fn member<A: MapAccess<'de>>(self, name: &str, members: &mut A) -> Result<(), A::Error> {
+        if !self.caching || name != "ttl" {
+            return members.next_value_seed(Walk(Self { caching: NAMES.contains(&name) }));
         }
-        Ok(())
+        let ttl = members.next_value::<Text<'de>>()?;
+        if ttl.get().is_some_and(|ttl| ttl != USUAL) { Err(A::Error::custom("kept long")) } else { Ok(()) }
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items.next_element_seed(Self { caching: false })?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
+    fn in_list(self) -> Self {
+        Self { caching: false }
     }
 }
 
